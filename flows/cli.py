@@ -1,0 +1,76 @@
+"""The command line. Each command's library is imported when it runs: ``--help`` stays fast."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from flows import cli_cases, cli_models, cli_watch
+from riskwright.errors import InputRefused, RiskwrightError
+
+HELP = """Train, promote and watch the financial models that a lender or an asset manager runs.
+
+USECASE is a shipped name (see 'riskwright usecases'), a name in the home, or a path to a YAML
+file. Exit codes: 0 done, 1 failed, 2 input refused, 3 a gate said no.
+
+Example: riskwright demo
+"""
+
+STOPPED = 130  # what typer makes of Ctrl-C, as a shell does
+
+commands = typer.Typer(
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for module in (cli_cases, cli_models, cli_watch):
+    module.add_to(commands)
+
+
+def app(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line and exit with its code; an error is a message, never a traceback."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not os.environ.get("RISKWRIGHT_DEBUG"):
+        # Prefect logs the traceback of what this function turns into a message.
+        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    # The in-process server has no automations to trigger, and its database one writer fewer.
+    os.environ.setdefault("PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED", "false")
+    try:
+        code = commands(arguments, standalone_mode=False)
+    except RiskwrightError as error:
+        sys.exit(_tell(error, "--json" in arguments))
+    except (KeyboardInterrupt, typer.Abort):
+        code = STOPPED
+    except Exception as error:
+        if hasattr(error, "format_message"):  # a wrong option or argument
+            refused = InputRefused(error.format_message(), do="see 'riskwright COMMAND --help'")
+            sys.exit(_tell(refused, "--json" in arguments))
+        if os.environ.get("RISKWRIGHT_DEBUG"):
+            raise
+        first = (str(error).strip() or "no message").splitlines()[0]
+        unexpected = RiskwrightError(
+            f"something failed that riskwright didn't foresee: {type(error).__name__}: {first}",
+            do="set RISKWRIGHT_DEBUG=1 and run it again for the details, and report them",
+        )
+        sys.exit(_tell(unexpected, "--json" in arguments))
+    if code == STOPPED:
+        print("stopped; run the same command again to go on where it was", file=sys.stderr)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(error: RiskwrightError, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(error.as_dict()))
+    else:
+        print(f"riskwright: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,152 @@
+"""Commands about use cases and data: demo, usecases, data, check, score, doctor."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows import say
+from flows.say import answer
+
+UseCaseName = Annotated[str, typer.Argument(metavar="USECASE", help="name, or path to a YAML")]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
+
+data = typer.Typer(
+    help="Public data sets by name: source, licence, checksum.\n\nExample: riskwright data list"
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (demo, usecases, check, score, doctor):
+        app.command()(command)
+    app.add_typer(data, name="data", no_args_is_help=True)
+
+
+def demo(as_json: Json = False) -> int:
+    """Run the whole life of a model on simulated applications, with the network off.
+
+    Example: riskwright demo
+    """
+    from flows.demo import run_demo
+
+    return run_demo(as_json)
+
+
+def usecases(
+    schema: Annotated[bool, typer.Option(help="print the JSON schema of the YAML")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the use cases.
+
+    Example: riskwright usecases --schema > usecase.schema.json
+    """
+    from riskwright.home import Home
+    from riskwright.usecase import json_schema, known_usecases, load_usecase
+
+    if schema:
+        print(json_schema())
+        return
+    home = Home()
+    rows = []
+    for name, path in known_usecases(home).items():
+        found = load_usecase(path)
+        rows.append({"name": name, "title": found.title, "question": found.question})
+    answer(rows, as_json, lambda: say.table("Use cases", rows))
+
+
+@data.command("list")
+def data_list(as_json: Json = False) -> None:
+    """List the public data sets.
+
+    Example: riskwright data list
+    """
+    from riskwright.data.public import CATALOGUE
+
+    rows = [{"name": name, **asdict(entry)} for name, entry in CATALOGUE.items()]
+    shown = [{k: r[k] for k in ("name", "title", "page", "licence", "sha256")} for r in rows]
+    answer(rows, as_json, lambda: say.table("Public data sets", shown))
+
+
+@data.command("fetch")
+def data_fetch(name: Annotated[str, typer.Argument(metavar="NAME")], as_json: Json = False) -> None:
+    """Download a data set (or copy it from the mirror RISKWRIGHT_DATA), check it, keep it.
+
+    Example: riskwright data fetch taiwan-card-default
+    """
+    from riskwright.data.public import fetch
+    from riskwright.home import Home
+
+    path = fetch(name, Home().create())
+    answer({"name": name, "path": str(path)}, as_json, lambda: print(path))
+
+
+def check(
+    usecase: UseCaseName,
+    data: Annotated[str | None, typer.Option(help="file or URL")] = None,
+    as_json: Json = False,
+) -> None:
+    """Hold data against the contract and report on its quality; nothing is trained.
+
+    Example: riskwright check german_credit --data german.data
+    """
+    from riskwright.home import Home, quiet_environment
+    from riskwright.monitoring.check import check_data
+    from riskwright.usecase import load_usecase
+
+    home = Home()
+    quiet_environment(home)
+    spec = load_usecase(usecase, home)
+    result = check_data(spec, data, home.create())
+    answer(result, as_json, lambda: say.check(result))
+
+
+def score(
+    usecase: UseCaseName,
+    input: Annotated[str, typer.Option(help="file or URL of cases")],
+    output: Annotated[Path, typer.Option(help=".csv or .parquet")],
+    version: Annotated[str, typer.Option(help="champion, challenger or a number")] = "champion",
+    reasons: Annotated[str, typer.Option(help="adverse, all or none")] = "adverse",
+    as_json: Json = False,
+) -> None:
+    """Score a file: PD, spread of the members, decision and reasons, in the input's order.
+
+    Example: riskwright score credit_assessment --input new.csv --output scores.csv
+    """
+    from flows.progress import console
+    from flows.runtime import prepare
+    from riskwright.bundle.scoring import score_file
+    from riskwright.errors import InputRefused
+    from riskwright.registry.promotion import load_version
+    from riskwright.usecase import load_usecase
+
+    if reasons not in ("adverse", "all", "none"):
+        raise InputRefused(f"unknown reasons {reasons!r}", expected="adverse, all or none")
+    home, ledger = prepare(create=False)
+    name = load_usecase(usecase, home).name
+    bundle = load_version(home, ledger, name, version)
+    with console.status("scoring") as status:
+
+        def told(rows: int) -> None:
+            status.update(f"scored {rows:,} rows")
+
+        done = score_file(bundle, input, output, reasons=reasons, progress=told)  # type: ignore[arg-type]
+    result: dict[str, Any] = {
+        k: str(v) if isinstance(v, Path) else v for k, v in asdict(done).items()
+    }
+    answer(result, as_json, lambda: say.scored(result))
+
+
+def doctor(as_json: Json = False) -> int:
+    """Show versions, the home, which servers answer, and that telemetry is off.
+
+    Example: riskwright doctor
+    """
+    from flows.doctor import examine
+
+    result = examine()
+    answer(result, as_json, lambda: say.doctor(result))
+    return 0 if result["healthy"] else 1

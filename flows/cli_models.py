@@ -1,0 +1,214 @@
+"""Commands about models: retrain, challengers, approve, reject, rollback, history."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows import say
+from flows.cli_cases import Json, UseCaseName
+from flows.say import answer
+
+Reason = Annotated[str, typer.Option(help="why; kept in the ledger")]
+Version = Annotated[int, typer.Argument(metavar="VERSION")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (retrain, challengers, approve, reject, rollback, history):
+        app.command()(command)
+
+
+def retrain(
+    usecase: Annotated[str | None, typer.Argument(metavar="USECASE")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="file or URL; else where the champion's rows came from, or the source"),
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="time for tuning, such as 10m")] = None,
+    seed: Annotated[int, typer.Option(help="of everything random; never of the split")] = 0,
+    requested: Annotated[bool, typer.Option(help="serve the waiting requests instead")] = False,
+    as_json: Json = False,
+) -> int:
+    """Train every family, judge the challenger, and promote it as the use case's policy says.
+
+    A killed retrain goes on where it was when the same command runs again.
+
+    Example: riskwright retrain german_credit --data german.data
+    """
+    from flows.runtime import prepare, with_budget
+    from riskwright.errors import InputRefused
+
+    home, ledger = prepare()
+    if requested:
+        from flows.retrain import retrain_requested_flow
+
+        served: dict[str, Any] = retrain_requested_flow(usecase)
+        answer(served, as_json, lambda: say.requests(served))
+        return 0
+    if usecase is None:
+        raise InputRefused(
+            "which use case?", expected="a USECASE, or --requested", do="see 'riskwright usecases'"
+        )
+    spec = with_budget(usecase, home, budget)
+    from riskwright.data.ingest import ingest
+    from riskwright.data.parts import split
+    from riskwright.registry.promotion import remembered_data
+
+    if data is not None and Path(data).exists():
+        data = str(Path(data).resolve())
+    named = str(Path(usecase).resolve()) if Path(usecase).is_file() else usecase
+    # Refused input is told before the orchestrator starts; the flow finds the snapshots made.
+    found = ingest(spec, data or remembered_data(ledger, spec.name), home)
+    split(spec, found.clean, home)
+    from flows.retrain import retrain_flow
+
+    result: dict[str, Any] = retrain_flow(named, data, budget, seed)
+    answer(result, as_json, lambda: say.retrained(result))
+    return 0 if result["passed"] else 3
+
+
+def challengers(usecase: UseCaseName, as_json: Json = False) -> None:
+    """Show what waits for a decision, with its gates.
+
+    Example: riskwright challengers company_credit
+    """
+    ledger, name = _open(usecase)
+    rows = [
+        {
+            "version": v.version,
+            "kind": v.evidence.get("kind"),
+            "trained_by": v.trained_by,
+            "why": v.evidence.get("why"),
+            "metrics": v.evidence.get("metrics"),
+            "gates": [
+                {"name": g.name, "passed": g.passed, "blocking": g.blocking, "detail": g.detail}
+                for g in ledger.gates(name, v.version)
+            ],
+        }
+        for v in ledger.challengers(name)
+    ]
+    answer(rows, as_json, lambda: say.challengers(name, rows))
+
+
+def approve(usecase: UseCaseName, version: Version, reason: Reason, as_json: Json = False) -> None:
+    """Let a challenger go live. Who trained it may not approve it.
+
+    Example: riskwright approve company_credit 2 --reason "gates read, limits agreed"
+    """
+    _change(usecase, "promote", reason, as_json, version=version)
+
+
+def reject(usecase: UseCaseName, version: Version, reason: Reason, as_json: Json = False) -> None:
+    """Turn a challenger down for good.
+
+    Example: riskwright reject company_credit 2 --reason "calibration of small firms"
+    """
+    from flows.runtime import prepare
+    from riskwright.home import os_user
+    from riskwright.registry.promotion import change_champion
+
+    home, ledger = prepare(create=False)
+    name = _name(usecase, home)
+    change_champion(home, ledger, name, "reject", actor=os_user(), reason=reason, version=version)
+    result = {"usecase": name, "version": version, "status": "rejected"}
+    answer(result, as_json, lambda: print(f"{name}: version {version} is rejected"))
+
+
+def rollback(usecase: UseCaseName, reason: Reason, as_json: Json = False) -> None:
+    """Go back to the former champion.
+
+    Example: riskwright rollback company_credit --reason "approval rate fell by half"
+    """
+    _change(usecase, "rollback", reason, as_json)
+
+
+def history(
+    usecase: UseCaseName,
+    at: Annotated[str | None, typer.Option(help="date, or date and time (UTC)")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show which version was live, since when, and by whose decision.
+
+    Example: riskwright history credit_assessment --at 2026-06-30
+    """
+    ledger, name = _open(usecase)
+    rows = [
+        {
+            "version": p.version,
+            "since": str(p.at),
+            "kind": p.kind,
+            "actor": p.actor,
+            "reason": p.reason,
+            "previous": p.previous,
+        }
+        for p in ledger.history(name)
+    ]
+    if at is not None:
+        moment = _moment(at)
+        live = ledger.champion(name, at=moment)
+        rows = [r for r in rows if live is not None and r["since"] == str(live.at)]
+    title = f"Champions of {name}" + (f" at {at}" if at else "")
+    answer(rows, as_json, lambda: say.table(title, rows, empty="no version was live"))
+
+
+def _change(usecase: str, action: str, reason: str, as_json: bool, **more: Any) -> None:
+    from flows.runtime import prepare
+    from riskwright.home import os_user
+    from riskwright.registry.promotion import change_champion
+
+    home, ledger = prepare(create=False)
+    name = _name(usecase, home)
+    champion = ledger.champion(name)
+    done = change_champion(
+        home,
+        ledger,
+        name,
+        action,
+        actor=os_user(),
+        reason=reason,
+        expected=champion.version if champion else None,
+        **more,
+    )
+    result = {
+        "usecase": name,
+        "version": done.version,
+        "previous": done.previous,
+        "kind": done.kind,
+        "actor": done.actor,
+        "at": str(done.at),
+    }
+    told = f"{name}: version {done.version} is live (before: {done.previous}), {done.kind}"
+    answer(result, as_json, lambda: print(told))
+
+
+def _open(usecase: str) -> tuple[Any, str]:
+    from riskwright.home import Home
+    from riskwright.ledger import Ledger
+
+    home = Home().existing()
+    return Ledger.open(home), _name(usecase, home)
+
+
+def _name(usecase: str, home: Any) -> str:
+    """The use case's own name; a path is read, a known name needs no reading."""
+    from riskwright.usecase import known_usecases, load_usecase
+
+    return usecase if usecase in known_usecases(home) else load_usecase(usecase, home).name
+
+
+def _moment(text: str) -> datetime:
+    from riskwright.errors import InputRefused
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputRefused(
+            f"{text!r} is not a date", expected="2026-06-30 or 2026-06-30T12:00"
+        ) from None
+    if len(text) <= 10:  # a day means its end: what was live when it closed
+        moment = moment.replace(hour=23, minute=59, second=59, microsecond=999999)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -1,0 +1,100 @@
+"""Commands about watching: monitor, alerts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from flows import say
+from flows.cli_cases import Json, UseCaseName
+from flows.say import answer
+
+DECISIONS = ("accept", "retrain", "fallback", "rollback")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (monitor, alerts):
+        app.command()(command)
+
+
+def monitor(
+    usecase: UseCaseName,
+    input: Annotated[str, typer.Option(help="batch of cases, as it arrived")],
+    labels: Annotated[str | None, typer.Option(help="file with the id and the outcome")] = None,
+    as_json: Json = False,
+) -> None:
+    """Hold a batch against the champion's reference; findings past the limits open an alert.
+
+    Example: riskwright monitor credit_assessment --input batch.csv --labels outcomes.csv
+    """
+    from flows.progress import console
+    from flows.runtime import prepare
+    from riskwright.monitoring.watch import watch
+    from riskwright.usecase import load_usecase
+
+    home, ledger = prepare(create=False)
+    with console.status("monitoring"):
+        result = watch(load_usecase(usecase, home), home, ledger, input=input, labels=labels)
+    answer(result, as_json, lambda: say.monitored(result))
+
+
+def alerts(
+    what: Annotated[str | None, typer.Argument(metavar="[USECASE] | show | decide")] = None,
+    id: Annotated[int | None, typer.Argument(metavar="[ID]")] = None,
+    decision: Annotated[str | None, typer.Argument(metavar="[DECISION]")] = None,
+    reason: Annotated[str, typer.Option(help="why; kept in the ledger")] = "",
+    all: Annotated[bool, typer.Option("--all", help="decided ones too")] = False,
+    as_json: Json = False,
+) -> None:
+    """List open alerts, show one, or decide it: accept, retrain, fallback or rollback.
+
+    Example: riskwright alerts decide 3 retrain --reason "new channel is here to stay"
+    """
+    from riskwright.errors import InputRefused
+    from riskwright.home import Home
+    from riskwright.ledger import Ledger
+
+    home = Home().existing()
+    ledger = Ledger.open(home)
+    if what == "decide":
+        if id is None or decision not in DECISIONS or not reason.strip():
+            raise InputRefused(
+                "a decision needs an alert, what to do, and a reason",
+                expected=f"alerts decide ID {'|'.join(DECISIONS)} --reason TEXT",
+            )
+        _decide(home, ledger, id, decision, reason, as_json)
+        return
+    if what == "show":
+        if id is None:
+            raise InputRefused("which alert?", expected="alerts show ID", do="riskwright alerts")
+        found = asdict(ledger.alert(id))
+        answer(found, as_json, lambda: say.alert(found))
+        return
+    if what is not None:
+        from flows.cli_models import _name
+
+        what = _name(what, home)
+    rows = [asdict(a) for a in ledger.alerts(what, open_only=not all)]
+    answer(rows, as_json, lambda: say.alerts(rows))
+
+
+def _decide(home: Any, ledger: Any, id: int, decision: str, reason: str, as_json: bool) -> None:
+    from riskwright.home import os_user, quiet_environment
+
+    done = ledger.decide_alert(id, decision, actor=os_user(), reason=reason)
+    if decision in ("fallback", "rollback"):
+        from riskwright.registry.promotion import reconcile
+
+        quiet_environment(home)
+        reconcile(ledger.alert(id).use_case, home, ledger)
+    result = asdict(done)
+    after = {
+        "accept": "the champion stays",
+        "retrain": "a request waits: 'riskwright retrain --requested' claims it",
+        "fallback": "the baseline is live",
+        "rollback": "the former champion is live",
+    }[decision]
+    answer(result, as_json, lambda: print(f"alert {id}: {decision}; {after}"))

@@ -1,0 +1,59 @@
+"""Mark what died as crashed: ledger runs without a live lease, their MLflow and Prefect runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+)
+from prefect.client.schemas.objects import State, StateType
+from prefect.context import FlowRunContext
+from prefect.states import Crashed
+
+from flows.runtime import dead, owner
+from riskwright.home import Home
+from riskwright.ledger import Ledger
+
+
+def mark_crashed(home: Home, ledger: Ledger) -> list[str]:
+    """Close every run whose process is gone; return the ids of the Prefect runs closed.
+
+    A process killed with -9 leaves its runs "Running" for ever in all three stores.
+    """
+    from riskwright.registry.tracking import connect
+
+    stale = [r for r in ledger.reap() if r.mlflow_run_id]
+    if stale:
+        client = connect(home)
+        for run in stale:
+            if client.get_run(run.mlflow_run_id).info.status == "RUNNING":
+                client.set_terminated(run.mlflow_run_id, status="KILLED")
+    return _mark_prefect_runs()
+
+
+def _mark_prefect_runs() -> list[str]:
+    """Our running flow runs carry their process as a tag; those of dead ones are crashed."""
+    context = FlowRunContext.get()
+    current = context.flow_run if context else None
+    closed = []
+    with get_client(sync_client=True) as client:
+        if current is not None:
+            client.update_flow_run(current.id, tags=sorted({*current.tags, f"owner:{owner()}"}))
+        running = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])),
+                tags=FlowRunFilterTags(is_null_=False),
+            )
+        )
+        for run in running:
+            owners = [t.removeprefix("owner:") for t in run.tags if t.startswith("owner:")]
+            if owners and run.id != getattr(current, "id", None) and dead(owners[0]):
+                gone: State[Any] = Crashed(message="its process is gone")
+                client.set_flow_run_state(run.id, gone, force=True)
+                closed.append(str(run.id))
+    return closed

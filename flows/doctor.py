@@ -1,0 +1,81 @@
+"""What 'riskwright doctor' looks at."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from importlib import metadata
+from typing import Any
+from urllib.parse import urlparse
+from urllib.request import urlopen
+
+from riskwright.home import TELEMETRY_OFF, Home, quiet_environment
+from riskwright.ledger import Ledger
+
+LIBRARIES = (
+    *("riskwright", "prefect", "mlflow", "scikit-learn", "xgboost-cpu", "tensorflow", "keras"),
+    *("evidently", "shap", "lime", "optbinning", "pandas", "numpy", "sqlalchemy", "fastapi"),
+)
+
+
+def examine() -> dict[str, Any]:
+    """Return versions, the home, the servers' answers and the telemetry switches."""
+    home = Home()
+    quiet_environment(home)
+    versions = {"python": platform.python_version()}
+    versions.update({name: _version(name) for name in LIBRARIES})
+    there = home.root.is_dir()
+    place: dict[str, Any] = {"home": str(home.root), "exists": there}
+    place["MLflow (MLFLOW_TRACKING_URI)"] = home.mlflow_uri if "@" not in home.mlflow_uri else "set"
+    place["free disk, GB"] = round(
+        shutil.disk_usage(home.root if there else home.root.anchor).free / 1e9, 1
+    )
+    servers = {
+        "prefect": _answer(os.environ.get("PREFECT_API_URL"), "/health", "in-process server"),
+        "mlflow": _answer(home.settings.mlflow_uri, "/health", "SQLite file in the home"),
+        "ledger": _ledger(home) if there else "none yet",
+    }
+    telemetry = {
+        f"{name}={value}": "telemetry off"
+        if os.environ.get(name) == value
+        else f"ON: {name}={os.environ.get(name)}"
+        for name, value in TELEMETRY_OFF.items()
+    }
+    found = [*versions.values(), *servers.values(), *telemetry.values()]
+    healthy = not any(str(f).startswith(("missing", "no answer", "ON", "broken")) for f in found)
+    return {
+        "versions": versions,
+        "home": place,
+        "servers": servers,
+        "telemetry": telemetry,
+        "healthy": healthy,
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _answer(url: str | None, path: str, without: str) -> str:
+    if not url or not url.startswith("http"):
+        return f"{without} ({'not a server' if url else 'no server is set'})"
+    try:
+        with urlopen(url.rstrip("/") + path, timeout=5) as response:  # noqa: S310  (http only)
+            return f"answers {response.status}"
+    except (OSError, ValueError) as error:
+        host = urlparse(url).hostname
+        return f"no answer from {host}: {error}"
+
+
+def _ledger(home: Home) -> str:
+    try:
+        verdict = Ledger.open(home).verify()
+    except Exception as error:  # noqa: BLE001  (a doctor reports whatever is wrong)
+        return f"broken: {error}"
+    if not verdict.ok:
+        return f"broken: event {verdict.first_bad} was altered"
+    return f"audit chain of {verdict.checked} events is whole"

@@ -1,0 +1,115 @@
+"""Promote: log to MLflow, register, judge by the gates, go live by the use case's policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+
+from flows import progress
+from flows.runtime import owner, prepare, with_budget, workplace, world_failed
+from riskwright.home import os_user
+from riskwright.ledger import Ledger
+
+
+@task(retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=world_failed)
+def log_task(key: str, usecase: str, budget: str | None, trained: dict[str, Any]) -> str:
+    """Write the parent run and a child for each family; return the parent's id."""
+    from riskwright.registry.record import record
+
+    home, ledger = prepare()
+    spec = with_budget(usecase, home, budget)
+    with progress.Step("log to MLflow", 2):
+        return record(spec, home, ledger, key=key, trained=trained, owner=owner())
+
+
+@task(retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=world_failed)
+def submit_task(
+    key: str, usecase: str, budget: str | None, trained: dict[str, Any], run_id: str, seed: int
+) -> dict[str, Any]:
+    """Register the challenger, record its gates, promote it if the policy says so."""
+    from riskwright.monitoring.reference import make_reference
+    from riskwright.registry.promotion import Submission, submit
+    from riskwright.registry.tracking import Tracker
+
+    home, ledger = prepare()
+    spec = with_budget(usecase, home, budget)
+    evidence, data = trained["evidence"], trained["data"]
+    with progress.Step("gates and promotion", 2):
+        references = {
+            kind: make_reference(
+                spec, home, test=data["test"], folder=Path(evidence["folder"]), kind=kind
+            ).hash
+            for kind in ("ensemble", "baseline")
+        }
+        tracker = Tracker(home, spec, key)
+        submission = Submission(
+            usecase=spec,
+            home=home,
+            ledger=ledger,
+            tracker=tracker,
+            run_id=run_id,
+            train=data["train"],
+            test=data["test"],
+            references=references,
+            joined=trained["joined"],
+            evidence=evidence,
+            folder=workplace(home, spec.name, key),
+            seed=seed,
+            actor=os_user(),
+            data=trained["from"],
+            specification=usecase,
+        )
+        done = submit(submission)
+        _finish(ledger, spec.name, key)
+        tracker.log(
+            run_id,
+            tags={"riskwright.version": str(done.version), "riskwright.live": str(done.live)},
+            metrics={f"gate.{g.name.replace(' ', '_')}": float(bool(g.passed)) for g in done.gates},
+        )
+    return {
+        "version": done.version,
+        "kind": done.kind,
+        "why": done.why,
+        "passed": done.passed,
+        "live": done.live,
+        "note": done.note,
+        "gates": [
+            {"name": g.name, "passed": g.passed, "blocking": g.blocking, "detail": g.detail}
+            for g in done.gates
+        ],
+    }
+
+
+def _finish(ledger: Ledger, usecase: str, key: str) -> None:
+    for run in ledger.runs(usecase, status="running"):
+        if run.run_key == key:
+            ledger.finish_run(run.id)
+
+
+@flow(name="promote", validate_parameters=False)
+def promote_flow(
+    usecase: str, trained: dict[str, Any], budget: str | None = None, seed: int = 0
+) -> dict[str, Any]:
+    """Take what was trained to the registry and, by policy, live."""
+    key = trained["key"]
+    run_id = log_task(key, usecase, budget, trained)
+    submitted: dict[str, Any] = submit_task(key, usecase, budget, trained, run_id, seed)
+    evidence = trained["evidence"]
+    return {
+        **submitted,
+        "usecase": usecase,
+        "key": key,
+        "run_id": run_id,
+        "metrics": evidence["metrics"],
+        "limits": evidence["limits"],
+        "decisions": evidence["decisions"],
+        "test_rows": evidence["test_rows"],
+        "test_bads": evidence["test_bads"],
+        "evidence": evidence["folder"],
+        "families": [
+            {k: f.get(k) for k in ("name", "skipped", "seconds", "members")}
+            for f in trained["families"]
+        ],
+    }

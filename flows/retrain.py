@@ -1,0 +1,79 @@
+"""Retrain: ingest, train, promote. Resumable; each step is a task with a key and a hash."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from prefect import flow, tags
+
+from flows import progress
+from flows.crashed import mark_crashed
+from flows.ingest import describe_task, ingest_flow
+from flows.promote import promote_flow
+from flows.runtime import alone, owner, prepare, with_budget
+from flows.train import train_flow
+from riskwright.errors import Conflict, InputRefused
+from riskwright.registry.promotion import remembered_data
+
+
+@flow(name="retrain", validate_parameters=False)
+def retrain_flow(
+    usecase: str, data: str | None = None, budget: str | None = None, seed: int = 0
+) -> dict[str, Any]:
+    """Take a use case from raw rows to a judged challenger (and a champion, by its policy).
+
+    Parameters
+    ----------
+    usecase
+        A shipped name, a name in the home, or a path to a YAML file.
+    data
+        File or URL; if left out where the champion's rows came from, else the use case's source.
+    budget
+        Time for tuning, such as ``10m``.
+    seed
+        Of everything drawn at random; never of the split.
+    """
+    home, ledger = prepare()
+    spec = with_budget(usecase, home, budget)
+    data = data or remembered_data(ledger, spec.name)
+    started = time.monotonic()
+    with alone(ledger, f"retrain:{spec.name}") as lost:
+        mark_crashed(home, ledger)
+        costs = sum(progress.COSTS.get(name, 1) for name in spec.families)
+        with tags(f"owner:{owner()}"), progress.bar(costs + 10, f"retrain {spec.name}"):
+            data_step = ingest_flow(usecase, data)
+            described = describe_task.submit(usecase, data_step["clean"])
+            trained = train_flow(usecase, data_step, budget, seed)
+            data_step["quality_report"] = described.result()
+            if lost.is_set():
+                raise Conflict(
+                    f"another process took over the retrain of {spec.name}",
+                    do="wait for it; nothing of this one was registered",
+                )
+            result = promote_flow(usecase, {**trained, "from": data}, budget, seed)
+    return {**result, "seconds": round(time.monotonic() - started, 1), "data": data_step}
+
+
+@flow(name="retrain-requested", validate_parameters=False)
+def retrain_requested_flow(usecase: str | None = None) -> dict[str, Any]:
+    """Claim every waiting request once and retrain for it."""
+    _, ledger = prepare()
+    done: list[dict[str, Any]] = []
+    while (request := ledger.claim_request(owner(), usecase)) is not None:
+        champion = ledger.champion(request.use_case)
+        named = champion.evidence.get("specification") if champion else None
+        try:
+            result = retrain_flow(named or request.use_case)
+        except InputRefused as error:
+            ledger.finish_request(request.id, "failed", str(error))
+            done.append({"request": request.id, "failed": str(error)})
+            continue
+        except BaseException as error:
+            # Passing trouble, or a stop: the person's decision waits for the next run.
+            ledger.return_request(request.id, owner(), str(error))
+            raise
+        told = f"version {result['version']}, {'live' if result['live'] else 'waits'}"
+        ledger.finish_request(request.id, "done", told)
+        done.append({"request": request.id, **result})
+    return {"requests": done}

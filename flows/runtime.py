@@ -1,0 +1,147 @@
+"""What every flow needs: the home, the ledger, who acts, and how a step is resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from riskwright.errors import Conflict, InputRefused, RiskwrightError, Unavailable
+from riskwright.home import Home, quiet_environment
+from riskwright.ledger import Ledger
+from riskwright.usecase import UseCase, load_usecase
+
+LEASE_SECONDS = 60
+
+
+def prepare(*, create: bool = True) -> tuple[Home, Ledger]:
+    """Return the home and its ledger, with the environment set for every library."""
+    home = Home()
+    quiet_environment(home)
+    home = home.create() if create else home.existing()
+    return home, Ledger.open(home, create=create)
+
+
+def with_budget(name: str, home: Home, budget: str | None) -> UseCase:
+    """Load a use case; a budget given on the command line turns tuning on within it."""
+    usecase = load_usecase(name, home)
+    if budget is None:
+        return usecase
+    trials = usecase.tuning.trials or 20
+    try:
+        tuning = type(usecase.tuning).model_validate(
+            {**usecase.tuning.model_dump(), "budget": budget, "trials": trials}
+        )
+    except ValueError:
+        raise InputRefused(
+            f"{budget!r} is not a budget of time", expected="a number and s, m or h, such as 10m"
+        ) from None
+    return usecase.model_copy(update={"tuning": tuning})
+
+
+def owner() -> str:
+    """Return who holds a lease: this host, this process, and when it started.
+
+    The start tells a process from a later one with its number (in a container both are often 1).
+    """
+    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def _started(pid: int) -> str:
+    """Start of a process in ticks since boot; empty where the system doesn't tell (macOS)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+@contextmanager
+def alone(ledger: Ledger, name: str) -> Iterator[threading.Event]:
+    """Hold a lease while the block runs.
+
+    Yields
+    ------
+    threading.Event
+        Set when the lease was lost: the process slept too long and another took over.
+
+    Raises
+    ------
+    Conflict
+        If another live process holds it.
+    """
+    me = owner()
+    holder = ledger.holder(name)
+    if holder is not None and dead(holder):
+        # Its process was killed: no need to wait for the expiry of what it held.
+        ledger.release(name, holder)
+        ledger.release(f"owner:{holder}", holder)
+    try:
+        with ledger.held(name, me, LEASE_SECONDS) as lost:
+            yield lost
+    except Conflict as error:
+        if ledger.holder(name) in (None, me):
+            raise
+        raise Conflict(
+            f"another process is at it: {name}",
+            where=f"lease held by {ledger.holder(name)}",
+            do=f"wait for it; a dead one's lease ends after {LEASE_SECONDS} seconds",
+        ) from error
+
+
+def dead(holder: str) -> bool:
+    """Whether a lease's or run's owner was a process of this host that is gone."""
+    host, pid, started = [*holder.rsplit(":", 2), "", ""][:3]
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return started != _started(int(pid))
+
+
+def world_failed(task: Any, run: Any, state: Any) -> bool:
+    """Prefect's retry condition: a server, disk or network failed; refused input never heals."""
+    try:
+        state.result()
+    except Unavailable:
+        return True
+    except RiskwrightError:
+        return False
+    except Exception as error:  # noqa: BLE001  (whatever failed, the question is whether to retry)
+        return isinstance(error, (ConnectionError, TimeoutError))
+    return False
+
+
+def resumed(
+    task: Any, record: Path, ok: Callable[[dict[str, Any]], bool], **parameters: Any
+) -> dict[str, Any]:
+    """Return what a step recorded if its folder still is what it wrote, else run the step.
+
+    The record is plain JSON (paths and hashes). Prefect's own result cache isn't used: its files
+    name their deserialiser themselves, so that a tampered one runs code when it is read.
+    """
+    try:
+        found: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+        if ok(found):
+            return found
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not there yet, or not whole: the step is done again
+    text = json.dumps(task(**parameters))
+    part = record.with_name(f"{record.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, record)
+    result: dict[str, Any] = json.loads(text)  # what a resumed run would read, to the letter
+    return result
+
+
+def workplace(home: Home, usecase: str, key: str) -> Path:
+    """Return the folder that holds a retrain's steps."""
+    return home.folder("work", usecase, key[:16])

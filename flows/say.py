@@ -1,0 +1,216 @@
+"""What the terminal shows of a result; ``answer`` prints it as JSON where that was asked for."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+# A pipe or a log has no width of its own: wide enough for the tables.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
+TOLD = ("extra_columns",)  # findings that are no alarm but that a reader wants to know
+MARKS = {True: "[green]yes[/]", False: "[red]no[/]", None: "[yellow]not enough data[/]"}
+
+
+def answer(result: Any, as_json: bool, tell: Callable[[], None]) -> None:
+    """Print a result as JSON, or let ``tell`` show it to a person."""
+    if as_json:
+        print(json.dumps(_plain(result), default=str, allow_nan=False))
+    else:
+        tell()
+
+
+def _plain(value: Any) -> Any:
+    """JSON as its standard has it: no NaN and no infinity, NumPy's numbers as numbers."""
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def table(title: str, rows: Sequence[Mapping[str, Any]], *, empty: str = "nothing") -> None:
+    """Print rows of plain values as a table."""
+    if not rows:
+        out.print(f"{title}: {empty}")
+        return
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in rows[0]:
+        shown.add_column(name.replace("_", " "), overflow="fold")
+    for row in rows:
+        shown.add_row(*("" if v is None else escape(str(v)) for v in row.values()))
+    out.print(shown)
+
+
+def estimate(metric: Mapping[str, float], digits: int = 3) -> str:
+    """A point figure with its 95 % interval."""
+    return f"{metric['value']:.{digits}f} ({metric['low']:.{digits}f}–{metric['high']:.{digits}f})"
+
+
+def retrained(result: Mapping[str, Any]) -> None:
+    """The one page of a retrain: data, candidates with intervals, gates, champion."""
+    report = result["data"]["report"]
+    out.print(f"\n[bold]{result['usecase']}[/]")
+    quarantine = f", quarantine: {result['data']['quarantine']}" if report["refused"] else ""
+    out.print(
+        f"data: {report['read']:,} rows read, {report['accepted']:,} accepted, "
+        f"{report['refused']:,} refused{quarantine}; "
+        f"test part {result['test_rows']:,} rows with {result['test_bads']:,} bads"
+    )
+    for warning in result["data"]["warnings"]:
+        out.print(f"  note: {escape(warning)}")
+    out.print(f"data-quality report: {result['data']['quality_report']}")
+    candidates(result["metrics"], result["families"], result["kind"])
+    gates(result["gates"])
+    told = "is live" if result["live"] else "waits for approval"
+    if not result["passed"]:
+        told = "was refused by a gate; the champion stays"
+    out.print(f"\n[bold]version {result['version']} ({result['kind']}) {told}[/]")
+    if result["note"]:
+        out.print(f"  note: {result['note']}")
+    out.print(f"  why: {escape(result['why'])}")
+    limits = result["limits"]
+    out.print(
+        f"  approve below PD {limits['approve_below']:.3f}, decline from "
+        f"{limits['decline_from']:.3f}, refer between and where the members disagree most"
+    )
+    out.print(f"  evidence, plots and explanations: {result['evidence']}")
+
+
+def candidates(
+    metrics: Mapping[str, Any], families: Sequence[Mapping[str, Any]], chosen: str
+) -> None:
+    """All candidates on the test part, each figure with its interval."""
+    shown = Table(title="\ncandidates on the test part (95 % intervals)", title_justify="left")
+    for name in ("candidate", "ROC AUC", "KS", "log loss", "Brier", "ECE"):
+        shown.add_column(name)
+    for name, found in metrics.items():
+        mark = " *" if name == chosen else ""
+        cells = [estimate(found[k]) for k in ("roc_auc", "ks", "log_loss", "brier", "ece")]
+        shown.add_row(name + mark, *cells)
+    for family in families:
+        if family["skipped"]:
+            shown.add_row(family["name"], f"[dim]{family['skipped']}[/]")
+    out.print(shown)
+
+
+def gates(found: Sequence[Mapping[str, Any]]) -> None:
+    """The gates with their verdicts."""
+    out.print("\ngates")
+    for gate in found:
+        mark = MARKS[gate["passed"]] if gate["blocking"] else "told"
+        out.print(f"  {mark:<12} {gate['name']}: {escape(gate['detail'])}")
+
+
+def challengers(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """What waits, with its gates and what to type."""
+    if not rows:
+        out.print(f"{name}: no challenger waits")
+    for row in rows:
+        auc, loss = (estimate(row["metrics"][k]) for k in ("roc_auc", "log_loss"))
+        out.print(
+            f"\n[bold]{name} version {row['version']}[/] ({row['kind']}) by {row['trained_by']}"
+        )
+        out.print(f"  why: {escape(str(row['why']))}\n  ROC AUC {auc}, log loss {loss}")
+        gates(row["gates"])
+        out.print(f'  then: riskwright approve {name} {row["version"]} --reason "…"')
+
+
+def check(result: Mapping[str, Any]) -> None:
+    """The contract's and the quality report's verdict."""
+    report = result["report"]
+    out.print(
+        f"{result['usecase']}: {report['read']:,} rows read, {report['accepted']:,} accepted, "
+        f"{report['refused']:,} refused, {report['duplicates']:,} repeated"
+    )
+    for reason, count in report["reasons"].items():
+        out.print(f"  {count:>8,}  {escape(reason)}")
+    for warning in result["warnings"]:
+        out.print(f"  note: {escape(warning)}")
+    out.print(f"  data-quality report: {result['quality_report']}")
+
+
+def scored(result: Mapping[str, Any]) -> None:
+    """Counts of a scoring run."""
+    decisions = ", ".join(f"{count:,} {name}" for name, count in result["decisions"].items())
+    out.print(
+        f"version {result['model_version']}: {result['read']:,} rows read, "
+        f"{result['accepted']:,} scored ({decisions or 'none'}), {result['refused']:,} refused"
+    )
+    out.print(f"  scores: {result['output']}")
+    if result["quarantine"]:
+        out.print(f"  refused rows with reasons: {result['quarantine']}")
+    for warning in result["warnings"]:
+        out.print(f"  note: {escape(warning)}")
+
+
+def monitored(result: Mapping[str, Any]) -> None:
+    """Verdicts of the families, the findings that alarm, the alert."""
+    out.print(
+        f"{result['usecase']}, version {result['version']}: {result['rows_read']:,} rows read, "
+        f"{result['refused']:,} refused"
+    )
+    for family, verdict in result["verdicts"].items():
+        colour = {"ok": "green", "alarm": "red"}.get(verdict, "yellow")
+        out.print(f"  {family:<10} [{colour}]{verdict}[/]")
+    for finding in result["findings"]:
+        if finding["alarm"] or finding["verdict"] == "failed" or finding["code"] in TOLD:
+            out.print(f"    {escape(finding['detail'])}")
+    if result["alert"]:
+        status = "is open" if result["alert_open"] else "of this batch was decided already"
+        shown = f"riskwright alerts show {result['alert']}"
+        out.print(f"[bold]alert {result['alert']}[/] {status}: {shown}")
+    out.print(f"  report: {result['report']}")
+
+
+def alerts(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Open alerts, a line each."""
+    keep = ("id", "use_case", "opened_at", "severity", "title", "status", "seen")
+    table("Alerts", [{k: r.get(k) for k in keep} for r in rows], empty="none is open")
+
+
+def alert(found: Mapping[str, Any]) -> None:
+    """One alert with its findings and how to decide it."""
+    out.print(f"[bold]alert {found['id']}[/] {found['use_case']}: {escape(found['title'])}")
+    for name in ("status", "severity", "opened_at", "version", "seen", "report"):
+        out.print(f"  {name.replace('_', ' ')}: {found.get(name)}")
+    for finding in found["findings"]:
+        out.print(f"    {escape(str(finding.get('detail', finding)))}")
+    if found["decision"]:
+        out.print(
+            f"  decided: {found['decision']} by {found['decided_by']}, {found['decided_at']}: "
+            f"{escape(found['reason'])}"
+        )
+    if found["status"] == "open":
+        out.print(
+            f"  then: riskwright alerts decide {found['id']} accept|retrain|fallback|rollback "
+            '--reason "…"'
+        )
+
+
+def requests(result: Mapping[str, Any]) -> None:
+    """What was done for the waiting requests."""
+    if not result["requests"]:
+        out.print("no request waits")
+    for done in result["requests"]:
+        out.print(f"request {done['request']}:")
+        if "failed" in done:
+            out.print(f"  failed: {escape(done['failed'])}")
+        else:
+            retrained(done)
+
+
+def doctor(result: Mapping[str, Any]) -> None:
+    """Versions, home, servers, telemetry."""
+    for part, rows in result.items():
+        if isinstance(rows, Mapping):
+            table(f"\n{part}", [{"what": k, "found": v} for k, v in rows.items()])
+    out.print("\nhealthy" if result["healthy"] else "\n[red]not healthy: see above[/]")

@@ -1,0 +1,136 @@
+"""Train: fit every family, join them, evaluate on the test part. Resumable step by step."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+
+from flows import progress
+from flows.runtime import prepare, resumed, with_budget, workplace
+
+
+@task
+def fit_family_task(
+    key: str, usecase: str, budget: str | None, train: str, name: str, seed: int
+) -> dict[str, Any]:
+    """Fit one family."""
+    from riskwright.bundle.candidates import fit_family
+
+    home, _ = prepare()
+    spec = with_budget(usecase, home, budget)
+    with progress.Step(f"fit {name}", progress.COSTS.get(name, 1)) as step:
+        return fit_family(
+            spec,
+            home,
+            train=train,
+            name=name,
+            seed=seed,
+            folder=workplace(home, spec.name, key) / name,
+            progress=step,
+        )
+
+
+@task
+def join_task(
+    key: str, usecase: str, budget: str | None, train: str, families: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Weights, calibration and cut-offs from out-of-fold margins."""
+    from riskwright.bundle.candidates import join
+
+    home, _ = prepare()
+    spec = with_budget(usecase, home, budget)
+    with progress.Step("join the ensemble"):
+        folder = workplace(home, spec.name, key) / "joined"
+        return join(spec, home, train=train, families=families, folder=folder)
+
+
+@task
+def evaluate_task(
+    key: str,
+    usecase: str,
+    budget: str | None,
+    data: dict[str, Any],
+    families: list[dict[str, Any]],
+    joined: dict[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    """Read the test part (counted), choose the challenger, draw and explain."""
+    from riskwright.registry.evidence import gather
+
+    home, ledger = prepare()
+    spec = with_budget(usecase, home, budget)
+    ledger.count_reading(data["test"], spec.name, "evaluate", key)
+    with progress.Step("evaluate and explain", 3):
+        return gather(
+            spec,
+            home,
+            train=data["train"],
+            test=data["test"],
+            families=families,
+            joined=joined,
+            seed=seed,
+            folder=workplace(home, spec.name, key) / "evidence",
+        )
+
+
+@flow(name="train", validate_parameters=False)
+def train_flow(
+    usecase: str, data: dict[str, Any], budget: str | None = None, seed: int = 0
+) -> dict[str, Any]:
+    """Fit, join and evaluate on stored snapshots."""
+    from riskwright.bundle.candidates import intact, run_key
+
+    home, _ = prepare()
+    spec = with_budget(usecase, home, budget)
+    key = run_key(spec, data["train"], data["test"], seed)
+    place = workplace(home, spec.name, key)
+    _sweep(place)
+    common = {"key": key, "usecase": usecase, "budget": budget}
+    families = [
+        resumed(
+            fit_family_task,
+            place / f"{name}.json",
+            intact,
+            **common,
+            train=data["train"],
+            name=name,
+            seed=seed,
+        )
+        for name in spec.families
+    ]
+    joined = resumed(
+        join_task,
+        place / "joined.json",
+        intact,
+        **common,
+        train=data["train"],
+        families=families,
+    )
+    evidence = resumed(
+        evaluate_task,
+        place / "evidence.json",
+        intact,
+        **common,
+        data=data,
+        families=families,
+        joined=joined,
+        seed=seed,
+    )
+    return {
+        "key": key,
+        "data": data,
+        "families": families,
+        "joined": joined,
+        "evidence": evidence,
+    }
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left half-written in this retrain's workplace."""
+    for part in folder.glob("*.part"):
+        if str(os.getpid()) not in part.name:
+            shutil.rmtree(part, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""The deployable unit: models, cleaning and reasons in one folder, sealed by hashes."""

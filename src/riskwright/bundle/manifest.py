@@ -1,0 +1,98 @@
+"""The seal of a bundle: SHA-256 of every file, checked before anything is deserialised."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from riskwright.errors import IntegrityError
+
+MANIFEST = "manifest.json"
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the names and contents of all files below a folder (links not followed)."""
+    return _digest(_files(folder))
+
+
+def seal(folder: Path) -> str:
+    """Write the manifest of a finished bundle and return its digest.
+
+    The manifest is canonical JSON that repeats its own digest, so that a byte altered in the
+    manifest itself shows even without the ledger's copy of the digest.
+    """
+    files = _files(folder)
+    digest = _digest(files)
+    temporary = folder / (MANIFEST + ".part")
+    temporary.write_bytes(_canonical({"digest": digest, "files": files}))
+    os.replace(temporary, folder / MANIFEST)
+    return digest
+
+
+def verify(folder: Path, digest: str | None = None) -> str:
+    """Check every file of a bundle against its manifest, and the manifest against ``digest``.
+
+    Raises
+    ------
+    IntegrityError
+        If a file is altered, missing or unknown, or the manifest is not the one that was sealed.
+    """
+    path = folder / MANIFEST
+    try:
+        content = path.read_bytes()
+        manifest = json.loads(content)
+        found, files = manifest["digest"], manifest["files"]
+        intact = content == _canonical(manifest) and found == _digest(files)
+    except FileNotFoundError:
+        raise _refused(folder, "it has no manifest") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        intact = False
+    if not intact:
+        raise _refused(folder, f"{MANIFEST} was altered")
+    if digest is not None and found != digest:
+        raise _refused(folder, f"its digest is {found[:12]}, the ledger holds {digest[:12]}")
+    present = _files(folder)
+    for name in sorted(files.keys() | present.keys()):
+        if present.get(name) != files.get(name):
+            why = (
+                "is missing"
+                if name not in present
+                else "is not in the manifest"
+                if name not in files
+                else "was altered"
+            )
+            raise _refused(folder, f"{name} {why}")
+    return str(found)
+
+
+def _files(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): file_digest(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path not in (folder / MANIFEST, folder / f"{MANIFEST}.part")
+    }
+
+
+def _digest(files: dict[str, str]) -> str:
+    return hashlib.sha256(_canonical(files)).hexdigest()
+
+
+def _canonical(content: object) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _refused(folder: Path, why: str) -> IntegrityError:
+    return IntegrityError(
+        f"the bundle is not what was registered: {why}",
+        where=str(folder),
+        expected="the files with the SHA-256 that the manifest holds",
+        do="restore the bundle from a backup, or roll back to another version",
+    )

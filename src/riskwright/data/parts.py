@@ -1,0 +1,30 @@
+"""The training and the test part of a clean snapshot, each an immutable snapshot of its own."""
+
+from __future__ import annotations
+
+from riskwright.data import snapshots, splits
+from riskwright.data.contract import target_of
+from riskwright.data.snapshots import Snapshot
+from riskwright.home import Home
+from riskwright.usecase import UseCase
+
+
+def split(usecase: UseCase, clean: Snapshot, home: Home) -> tuple[Snapshot, Snapshot]:
+    """Store and return the training and the test part; nothing fitted may read the second.
+
+    Raises
+    ------
+    InputRefused
+        If either part holds too few rows or too few of a class.
+    """
+    frame = snapshots.read(clean, home)
+    test = splits.test_mask(usecase, frame)
+    splits.check_enough(usecase, target_of(usecase, frame), test)
+    rule = {"split": usecase.split.model_dump(mode="json")}
+    parents = (clean.hash,)
+    # With a purge, rows just before the test part belong to neither.
+    train = splits.train_mask(usecase, frame)
+    return (
+        snapshots.write(frame[train], home, kind="train", parents=parents, meta=rule),
+        snapshots.write(frame[test], home, kind="test", parents=parents, meta=rule),
+    )

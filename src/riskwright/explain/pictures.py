@@ -1,0 +1,61 @@
+"""Saving pictures, and the one lock around pyplot, which shap draws with."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+_PYPLOT = Lock()  # pyplot's current figure is global: one task draws at a time
+
+
+def load_shap() -> Any:
+    """Import shap when it is first needed, without its compiler.
+
+    numba would compile shap's loops for 4 to 20 s in each process, for the handful of cases that
+    we explain in a tenth of a second without it.
+    """
+    settings: Any = import_module("numba").config
+    before = settings.DISABLE_JIT
+    settings.DISABLE_JIT = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # shap's own imports are deprecated ones
+            import shap
+    finally:
+        settings.DISABLE_JIT = before
+    return shap
+
+
+@contextmanager
+def drawing() -> Iterator[Any]:
+    """Lend pyplot with a fresh current figure, closed afterwards."""
+    import matplotlib.pyplot as plt
+
+    with _PYPLOT:
+        figure = plt.figure(dpi=120)
+        try:
+            yield plt
+        finally:
+            plt.close(figure)
+
+
+def plain(text: str) -> str:
+    """Return a text that matplotlib prints as it is: two dollar signs would make it formulae."""
+    return text.replace("$", r"\$")
+
+
+def save(figure: Any, path: Path) -> Path:
+    """Write a PNG; an existing file is replaced only once the new one is complete."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        figure.savefig(temporary, format="png", facecolor="white", bbox_inches="tight")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,35 @@
+"""The append-only record of versions, promotions, alerts and decisions, with its audit chain."""
+
+from riskwright.ledger.ledger import Ledger
+from riskwright.ledger.records import (
+    Alert,
+    ChampionInfo,
+    Decision,
+    Event,
+    FindingSet,
+    Gate,
+    ModelRef,
+    Promotion,
+    Reading,
+    Request,
+    Run,
+    Verdict,
+    Version,
+)
+
+__all__ = [
+    "Alert",
+    "ChampionInfo",
+    "Decision",
+    "Event",
+    "FindingSet",
+    "Gate",
+    "Ledger",
+    "ModelRef",
+    "Promotion",
+    "Reading",
+    "Request",
+    "Run",
+    "Verdict",
+    "Version",
+]

@@ -1,0 +1,276 @@
+"""Findings, the alerts that they open, and what people decide about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from sqlalchemy import Connection, insert, select, update
+
+from riskwright.errors import Conflict, GateRefused, InputRefused, closest
+from riskwright.ledger import audit, tables
+from riskwright.ledger.champions import Champions, back_in
+from riskwright.ledger.records import Alert, Choice, Decision, FindingSet, Promotion, Request
+from riskwright.ledger.requests import Requests, request_in
+from riskwright.ledger.tables import canonical, plain, text
+from riskwright.ledger.versions import MACHINE
+
+
+class Alerts(Champions, Requests):
+    """The part of the ledger about alerts."""
+
+    def record_findings(
+        self,
+        use_case: str,
+        batch_hash: str,
+        findings: Sequence[Mapping[str, Any]],
+        version: int,
+    ) -> FindingSet:
+        """Keep what a monitor found in a batch, nothing found included.
+
+        The same findings of the same batch again change nothing.
+        """
+        use_case, batch_hash = text("use case", use_case), text("batch", batch_hash)
+        content = plain(list(findings))
+        t = tables.findings
+        with self._write() as connection:
+            known = _findings(connection, use_case, batch_hash)
+            if known and known[-1].version == version and known[-1].findings == content:
+                return known[-1]
+            event = audit.append(
+                connection,
+                "findings.recorded",
+                actor=MACHINE,
+                use_case=use_case,
+                payload={"version": version, "batch_hash": batch_hash, "findings": content},
+            )
+            connection.execute(
+                insert(t).values(
+                    use_case=use_case,
+                    version=version,
+                    batch_hash=batch_hash,
+                    findings=content,
+                    at=event.at,
+                )
+            )
+            return _findings(connection, use_case, batch_hash)[-1]
+
+    def findings(self, use_case: str, batch_hash: str | None = None) -> list[FindingSet]:
+        """Return what monitors found in a use case's batches (or one of them), oldest first."""
+        with self._read() as connection:
+            return _findings(connection, use_case, batch_hash)
+
+    def open_alert(
+        self,
+        use_case: str,
+        *,
+        title: str,
+        findings: Sequence[Mapping[str, Any]],
+        severity: str,
+        batch_hash: str,
+        version: int,
+        report: str,
+    ) -> int:
+        """Open an alert, or count one more sight of the same alert while it is open.
+
+        It is the same alert if use case, version and batch are the same, or if use case, version,
+        severity and all that was found (``code`` and ``column`` of each finding) are. It then
+        shows the newest findings; the earlier ones stay in the events. A batch whose alert was
+        decided opens no second one for the same version.
+
+        Returns
+        -------
+        int
+            The id of the alert.
+        """
+        new = {
+            "version": version,
+            "title": text("title", title),
+            "severity": text("severity", severity),
+            "findings": plain(list(findings)),
+            "batch_hash": text("batch", batch_hash),
+            "report": report,
+        }
+        use_case = text("use case", use_case)
+        t = tables.alerts
+        with self._write() as connection:
+            query = select(t).where(
+                t.c.use_case == use_case, t.c.status == "open", t.c.version == version
+            )
+            opened = [Alert(**row) for row in connection.execute(query).mappings()]
+            same = next((a for a in opened if _same(a, new)), None)
+            decided = select(t.c.id).where(
+                t.c.use_case == use_case,
+                t.c.version == version,
+                t.c.batch_hash == new["batch_hash"],
+                t.c.status != "open",
+            )
+            known = connection.execute(decided.order_by(t.c.id.desc())).scalars().first()
+            if same is None and known is not None:
+                return int(known)  # the same batch looked at again: what was decided stands
+            event = audit.append(
+                connection,
+                "alert.seen" if same else "alert.opened",
+                actor=MACHINE,
+                use_case=use_case,
+                payload={"alert": same.id, **new} if same else new,
+            )
+            if same:
+                connection.execute(
+                    update(t)
+                    .where(t.c.id == same.id)
+                    .values(**new, seen=same.seen + 1, last_seen=event.at)
+                )
+                return same.id
+            key = connection.execute(
+                insert(t).values(
+                    **new,
+                    use_case=use_case,
+                    status="open",
+                    seen=1,
+                    opened_at=event.at,
+                    last_seen=event.at,
+                )
+            ).inserted_primary_key
+            assert key is not None  # noqa: S101 one row was inserted
+            return int(key.id)
+
+    def alerts(self, use_case: str | None = None, open_only: bool = True) -> list[Alert]:
+        """Return alerts, oldest first."""
+        t = tables.alerts
+        query = select(t).order_by(t.c.id)
+        if use_case is not None:
+            query = query.where(t.c.use_case == use_case)
+        if open_only:
+            query = query.where(t.c.status == "open")
+        with self._read() as connection:
+            return [Alert(**row) for row in connection.execute(query).mappings()]
+
+    def alert(self, id: int) -> Alert:
+        """Return one alert.
+
+        Raises
+        ------
+        InputRefused
+            If there is no such alert.
+        """
+        with self._read() as connection:
+            return _alert(connection, id)
+
+    def decide_alert(self, id: int, decision: Choice, *, actor: str, reason: str) -> Decision:
+        """Decide an alert, and act, in one transaction.
+
+        ``accept`` closes it; ``retrain`` also makes a request; ``rollback`` and ``fallback`` also
+        change the champion, if that is still the version that the alert is about.
+
+        Raises
+        ------
+        Conflict
+            If it is decided already (it says by whom), or the champion changed since.
+        GateRefused
+            If the rollback or fallback is refused; the alert stays open.
+        InputRefused
+            For an unknown alert or decision, an empty reason, or nothing to go back to.
+        """
+        actor, reason = text("actor", actor), text("reason", reason)
+        if decision not in get_args(Choice):
+            raise InputRefused(
+                f"unknown decision {decision!r}",
+                expected=", ".join(get_args(Choice)),
+                do=closest(decision, get_args(Choice)),
+            )
+        with self._write() as connection:
+            alert = _alert(connection, id)
+            if alert.status != "open":
+                raise Conflict(
+                    f"alert {id} is decided already: {alert.decision}, by {alert.decided_by}",
+                    where=f"at {alert.decided_at}: {alert.reason}",
+                )
+            followed = _act(connection, alert, decision, actor=actor, reason=reason)
+            if not isinstance(followed, GateRefused):
+                return _close(connection, alert, decision, followed, actor=actor, reason=reason)
+        raise followed
+
+
+def _act(
+    connection: Connection, alert: Alert, decision: Choice, *, actor: str, reason: str
+) -> Promotion | Request | GateRefused | None:
+    if decision == "accept":
+        return None
+    if decision == "retrain":
+        return request_in(
+            connection, alert.use_case, "retrain", actor=actor, reason=reason, alert_id=alert.id
+        )
+    return back_in(
+        connection, alert.use_case, decision, actor=actor, reason=reason, expected=alert.version
+    )
+
+
+def _close(
+    connection: Connection,
+    alert: Alert,
+    decision: Choice,
+    followed: Promotion | Request | None,
+    *,
+    actor: str,
+    reason: str,
+) -> Decision:
+    promotion = followed if isinstance(followed, Promotion) else None
+    request = followed if isinstance(followed, Request) else None
+    event = audit.append(
+        connection,
+        "alert.decided",
+        actor=actor,
+        use_case=alert.use_case,
+        payload={
+            "alert": alert.id,
+            "decision": decision,
+            "reason": reason,
+            "promotion": promotion.sequence if promotion else None,
+            "request": request.id if request else None,
+        },
+    )
+    t = tables.alerts
+    connection.execute(
+        update(t)
+        .where(t.c.id == alert.id)
+        .values(
+            status="closed",
+            decision=decision,
+            decided_by=actor,
+            decided_at=event.at,
+            reason=reason,
+        )
+    )
+    return Decision(alert.id, alert.use_case, decision, actor, reason, event.at, promotion, request)
+
+
+def _same(alert: Alert, new: Mapping[str, Any]) -> bool:
+    if alert.batch_hash == new["batch_hash"]:
+        return True
+    return alert.severity == new["severity"] and _codes(alert.findings) == _codes(new["findings"])
+
+
+def _codes(findings: Sequence[Mapping[str, Any]]) -> set[str]:
+    """What was found and where, without the figures; a finding without a code is its own."""
+    return {
+        canonical([f["code"], f.get("column")]) if "code" in f else canonical(f) for f in findings
+    }
+
+
+def _findings(connection: Connection, use_case: str, batch_hash: str | None) -> list[FindingSet]:
+    t = tables.findings
+    query = select(t).where(t.c.use_case == use_case).order_by(t.c.id)
+    if batch_hash is not None:
+        query = query.where(t.c.batch_hash == batch_hash)
+    return [FindingSet(**row) for row in connection.execute(query).mappings()]
+
+
+def _alert(connection: Connection, id: int) -> Alert:
+    t = tables.alerts
+    row = connection.execute(select(t).where(t.c.id == id)).mappings().one_or_none()
+    if row is None:
+        raise InputRefused(
+            f"there is no alert {id}", do="run 'riskwright alerts' for those that are open"
+        )
+    return Alert(**row)

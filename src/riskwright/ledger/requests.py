@@ -1,0 +1,167 @@
+"""Requests: work that a person asked for and a flow claims, each once."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, select, update
+
+from riskwright.errors import Conflict, InputRefused
+from riskwright.ledger import audit, tables
+from riskwright.ledger.leases import Leases, alive, assure
+from riskwright.ledger.records import Request
+from riskwright.ledger.tables import now, text
+
+
+class Requests(Leases):
+    """The part of the ledger about requests."""
+
+    def request(
+        self,
+        use_case: str,
+        kind: str = "retrain",
+        *,
+        actor: str,
+        reason: str,
+        alert_id: int | None = None,
+    ) -> Request:
+        """Ask for work; a flow claims it later."""
+        with self._write() as connection:
+            return request_in(
+                connection, use_case, kind, actor=actor, reason=reason, alert_id=alert_id
+            )
+
+    def requests(self, use_case: str | None = None, open_only: bool = True) -> list[Request]:
+        """Return requests, oldest first: those not finished, or all."""
+        t = tables.requests
+        query = select(t).order_by(t.c.id)
+        if use_case is not None:
+            query = query.where(t.c.use_case == use_case)
+        if open_only:
+            query = query.where(t.c.status != "finished")
+        with self._read() as connection:
+            return [Request(**row) for row in connection.execute(query).mappings()]
+
+    def claim_request(self, owner: str, use_case: str | None = None) -> Request | None:
+        """Claim the oldest request that waits, or whose claimer is dead; None if there is none.
+
+        A claimer is alive while it holds any lease. One that holds none is given two minutes to
+        take one (``held``).
+        """
+        owner = text("owner", owner)
+        t = tables.requests
+        query = select(t).where(t.c.status != "finished").order_by(t.c.id)
+        if use_case is not None:
+            query = query.where(t.c.use_case == use_case)
+        with self._write() as connection:
+            for row in connection.execute(query):
+                if row.status == "claimed" and alive(connection, row.owner, now()):
+                    continue
+                assure(connection, owner)
+                event = audit.append(
+                    connection,
+                    "request.claimed",
+                    actor=owner,
+                    use_case=row.use_case,
+                    payload={"request": row.id, "dead_owner": row.owner},
+                )
+                connection.execute(
+                    update(t)
+                    .where(t.c.id == row.id)
+                    .values(status="claimed", owner=owner, claimed_at=event.at)
+                )
+                return _request(connection, row.id)
+        return None
+
+    def return_request(self, id: int, owner: str, why: str) -> None:
+        """Give a claim back, so that the next claimer serves it: passing trouble loses nothing."""
+        t = tables.requests
+        with self._write() as connection:
+            held = _request(connection, id)
+            if held.status != "claimed" or held.owner != owner:
+                return
+            audit.append(
+                connection,
+                "request.returned",
+                actor=owner,
+                use_case=held.use_case,
+                payload={"request": id, "why": why},
+            )
+            connection.execute(
+                update(t).where(t.c.id == id).values(status="pending", owner=None, claimed_at=None)
+            )
+
+    def finish_request(
+        self, id: int, outcome: str, detail: str = "", *, owner: str | None = None
+    ) -> Request:
+        """Write down how a claimed request ended; the same again changes nothing.
+
+        Parameters
+        ----------
+        owner
+            Who finishes it; if given, the claim must still be theirs.
+
+        Raises
+        ------
+        Conflict
+            If it isn't claimed, ended otherwise, or was claimed by another since.
+        """
+        outcome = text("outcome", outcome)
+        t = tables.requests
+        with self._write() as connection:
+            held = _request(connection, id)
+            if held.status == "finished" and held.outcome == outcome:
+                return held
+            if held.status != "claimed" or owner not in (None, held.owner):
+                raise Conflict(
+                    f"request {id} is {held.status}" + (f" by {held.owner}" if held.owner else ""),
+                    where=held.outcome or "",
+                    expected=f"claimed by {owner}" if owner else "claimed",
+                )
+            event = audit.append(
+                connection,
+                "request.finished",
+                actor=str(held.owner),
+                use_case=held.use_case,
+                payload={"request": id, "outcome": outcome, "detail": detail},
+            )
+            connection.execute(
+                update(t)
+                .where(t.c.id == id)
+                .values(status="finished", outcome=outcome, detail=detail, finished_at=event.at)
+            )
+            return _request(connection, id)
+
+
+def request_in(
+    connection: Connection,
+    use_case: str,
+    kind: str,
+    *,
+    actor: str,
+    reason: str,
+    alert_id: int | None,
+) -> Request:
+    """Write a request inside the caller's write transaction."""
+    content = {
+        "kind": text("kind", kind),
+        "reason": text("reason", reason),
+        "alert_id": alert_id,
+    }
+    actor, use_case = text("actor", actor), text("use case", use_case)
+    event = audit.append(
+        connection, "request.made", actor=actor, use_case=use_case, payload=content
+    )
+    key = connection.execute(
+        insert(tables.requests).values(
+            **content, use_case=use_case, actor=actor, at=event.at, status="pending"
+        )
+    ).inserted_primary_key
+    assert key is not None  # noqa: S101 one row was inserted
+    return _request(connection, key.id)
+
+
+def _request(connection: Connection, id: int) -> Request:
+    t = tables.requests
+    row = connection.execute(select(t).where(t.c.id == id)).mappings().one_or_none()
+    if row is None:
+        raise InputRefused(f"there is no request {id}")
+    return Request(**row)

@@ -1,0 +1,257 @@
+"""Versions, their models and gates, and the readings of test snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from riskwright.errors import Conflict, InputRefused
+from riskwright.ledger import audit, tables
+from riskwright.ledger.records import Gate, ModelRef, Reading, Status, Version
+from riskwright.ledger.store import Store
+from riskwright.ledger.tables import canonical, plain, text
+
+MACHINE = "riskwright"  # the actor of what no person decides
+
+
+class Versions(Store):
+    """The part of the ledger about versions."""
+
+    def reserve_version(self, use_case: str, run_key: str) -> int:
+        """Return the version number of a run: the next one, or the one it has already."""
+        use_case, run_key = text("use case", use_case), text("run key", run_key)
+        t = tables.versions
+        with self._write() as connection:
+            mine = select(t.c.version).where(t.c.use_case == use_case, t.c.run_key == run_key)
+            if (known := connection.execute(mine).scalar_one_or_none()) is not None:
+                return int(known)
+            last = select(func.max(t.c.version)).where(t.c.use_case == use_case)
+            version = int(connection.execute(last).scalar_one() or 0) + 1
+            event = audit.append(
+                connection,
+                "version.reserved",
+                actor=MACHINE,
+                use_case=use_case,
+                payload={"version": version, "run_key": run_key},
+            )
+            connection.execute(
+                insert(t).values(
+                    use_case=use_case,
+                    version=version,
+                    status="reserved",
+                    run_key=run_key,
+                    models={},
+                    evidence={},
+                    at=event.at,
+                )
+            )
+            return version
+
+    def register(
+        self,
+        use_case: str,
+        version: int,
+        *,
+        models: Mapping[str, ModelRef],
+        actor: str,
+        run_id: str,
+        evidence: Mapping[str, Any],
+    ) -> None:
+        """Make a reserved version a challenger; the same content again changes nothing.
+
+        Parameters
+        ----------
+        models
+            Model name of the use case to where its bundle is.
+        actor
+            Who trained it, and so may not approve it.
+        evidence
+            What gates and approvals rest on; ``{"baseline": true}`` marks a fallback.
+
+        Raises
+        ------
+        InputRefused
+            If the version was never reserved, or there are no models.
+        Conflict
+            If it is registered with other content, or rejected.
+        """
+        actor = text("actor", actor)
+        if not models:
+            raise InputRefused(f"version {version} of {use_case} has no models")
+        content = {
+            "models": {name: asdict(ref) for name, ref in models.items()},
+            "run_id": text("run id", run_id),
+            "evidence": plain(evidence),
+        }
+        with self._write() as connection:
+            held = find_version(connection, use_case, version)
+            if held.status != "reserved":
+                same = {"models": held.models, "run_id": held.run_id, "evidence": held.evidence}
+                if held.trained_by is not None and canonical(same) == canonical(content):
+                    return
+                raise Conflict(
+                    f"version {version} of {use_case} is {held.status} with other content",
+                    expected="a version is registered once",
+                    do="reserve a new version",
+                )
+            event = audit.append(
+                connection,
+                "version.registered",
+                actor=actor,
+                use_case=use_case,
+                payload={"version": version, **content},
+            )
+            set_version(
+                connection,
+                use_case,
+                version,
+                status="challenger",
+                trained_by=actor,
+                at=event.at,
+                **content,
+            )
+
+    def version(self, use_case: str, version: int) -> Version:
+        """Return one version.
+
+        Raises
+        ------
+        InputRefused
+            If there is no such version.
+        """
+        with self._read() as connection:
+            return as_version(find_version(connection, use_case, version))
+
+    def versions(self, use_case: str, status: Status | None = None) -> list[Version]:
+        """Return the versions of a use case in their order, all or those of one status."""
+        t = tables.versions
+        query = select(t).where(t.c.use_case == use_case).order_by(t.c.version)
+        if status is not None:
+            query = query.where(t.c.status == status)
+        with self._read() as connection:
+            return [as_version(row) for row in connection.execute(query)]
+
+    def challengers(self, use_case: str) -> list[Version]:
+        """Return what waits for a decision, oldest first; a baseline on standby doesn't wait."""
+        waiting = self.versions(use_case, "challenger")
+        return [v for v in waiting if not v.evidence.get("standby")]
+
+    def record_gates(self, use_case: str, version: int, gates: Sequence[Gate]) -> None:
+        """Write the gates of a version, once; the same ones again change nothing.
+
+        Raises
+        ------
+        Conflict
+            If other gates are recorded already.
+        InputRefused
+            If there are none, two of a name, or no such version.
+        """
+        names = [g.name for g in gates]
+        if not gates or len(set(names)) < len(names):
+            raise InputRefused(
+                f"the gates of version {version} of {use_case} can't be recorded",
+                where=", ".join(names),
+                expected="at least one gate, each with its own name",
+            )
+        content = plain([asdict(g) for g in gates])
+        with self._write() as connection:
+            find_version(connection, use_case, version)
+            known = held_gates(connection, use_case, version)
+            if known:
+                if canonical([asdict(g) for g in known]) == canonical(content):
+                    return
+                raise Conflict(
+                    f"the gates of version {version} of {use_case} are recorded already",
+                    expected="gates are judged once",
+                    do="train a new version to be judged anew",
+                )
+            event = audit.append(
+                connection,
+                "gates.recorded",
+                actor=MACHINE,
+                use_case=use_case,
+                payload={"version": version, "gates": content},
+            )
+            connection.execute(
+                insert(tables.gates).values(
+                    use_case=use_case, version=version, gates=content, at=event.at
+                )
+            )
+
+    def gates(self, use_case: str, version: int) -> list[Gate]:
+        """Return the recorded gates of a version, empty if none are."""
+        with self._read() as connection:
+            return held_gates(connection, use_case, version)
+
+    def count_reading(self, snapshot_hash: str, use_case: str, purpose: str, run_key: str) -> int:
+        """Count a reading of a test snapshot; a resumed run counts once.
+
+        Returns
+        -------
+        int
+            How often this snapshot has been read, this time included.
+        """
+        t = tables.readings
+        key = {
+            "snapshot_hash": text("snapshot", snapshot_hash),
+            "use_case": text("use case", use_case),
+            "purpose": text("purpose", purpose),
+            "run_key": text("run key", run_key),
+        }
+        with self._write() as connection:
+            known = select(t).filter_by(**key)
+            if connection.execute(known).one_or_none() is None:
+                event = audit.append(
+                    connection, "test.read", actor=MACHINE, use_case=use_case, payload=key
+                )
+                connection.execute(insert(t).values(**key, at=event.at))
+            times = select(func.count()).where(t.c.snapshot_hash == key["snapshot_hash"])
+            return connection.execute(times).scalar_one()
+
+    def readings(self, snapshot_hash: str) -> list[Reading]:
+        """Return every reading of a test snapshot, oldest first."""
+        t = tables.readings
+        query = select(t).where(t.c.snapshot_hash == snapshot_hash).order_by(t.c.at)
+        with self._read() as connection:
+            return [Reading(**row) for row in connection.execute(query).mappings()]
+
+
+def as_version(row: Row[Any]) -> Version:
+    """Return a row of the table of versions as a record."""
+    models = {name: ModelRef(**ref) for name, ref in row.models.items()}
+    return Version(**{**row._mapping, "models": models})
+
+
+def set_version(connection: Connection, use_case: str, version: int, **values: Any) -> None:
+    """Change the row of a version; the caller writes the event."""
+    t = tables.versions
+    where = (t.c.use_case == use_case, t.c.version == version)
+    connection.execute(update(t).where(*where).values(**values))
+
+
+def held_gates(connection: Connection, use_case: str, version: int) -> list[Gate]:
+    """Return the gates of a version inside a transaction."""
+    t = tables.gates
+    query = select(t.c.gates).where(t.c.use_case == use_case, t.c.version == version)
+    return [Gate(**gate) for gate in connection.execute(query).scalar_one_or_none() or []]
+
+
+def find_version(connection: Connection, use_case: str, version: int) -> Row[Any]:
+    """Return the row of a version; an unknown one is refused with those that there are."""
+    t = tables.versions
+    query = select(t).where(t.c.use_case == use_case, t.c.version == version)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        numbers = connection.execute(
+            select(t.c.version).where(t.c.use_case == use_case).order_by(t.c.version)
+        ).scalars()
+        known = ", ".join(map(str, numbers))
+        raise InputRefused(
+            f"{use_case} has no version {version}",
+            expected=f"one of {known}" if known else "a use case that has versions",
+            do="run 'riskwright challengers' or 'riskwright history'",
+        )
+    return row

@@ -1,0 +1,79 @@
+"""Small pictures of what alarmed, as SVG text to put into the page."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from riskwright.monitoring.cells import plain_numbers
+from riskwright.usecase import Column
+
+BINS, MOST_CATEGORIES = 24, 12
+COLOURS = ("#9aa5b1", "#c2410c")  # reference, batch
+
+
+def column_chart(column: Column, before: pd.Series, now: pd.Series, title: str) -> str:
+    """Return an SVG of a column's shares in the reference and in the batch."""
+    if column.numeric:
+        return histogram(plain_numbers(column, before), plain_numbers(column, now), title)
+    shares = pd.DataFrame(
+        {
+            "before": before.astype("object").fillna("missing").value_counts(normalize=True),
+            "now": now.astype("object").fillna("missing").value_counts(normalize=True),
+        }
+    ).fillna(0.0)
+    shares = shares.sort_values("before", ascending=False).head(MOST_CATEGORIES)
+    return _bars([str(code) for code in shares.index], shares.to_numpy(), title)
+
+
+def histogram(before: NDArray[np.float64], now: NDArray[np.float64], title: str) -> str:
+    """Return an SVG of two samples' histograms over the middle of both, tails in the end bins."""
+    both = np.concatenate([before, now])
+    low, high = np.quantile(both, [0.005, 0.995])
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, BINS + 1)
+    shares = np.column_stack(
+        [np.histogram(np.clip(v, low, high), edges)[0] / max(len(v), 1) for v in (before, now)]
+    )
+    figure, axes = _figure(title)
+    for values, colour, label in zip(shares.T, COLOURS, ("reference", "batch"), strict=True):
+        axes.stairs(values, edges, color=colour, fill=label == "reference", label=label)
+    return _svg(figure, axes)
+
+
+def _bars(names: list[str], shares: NDArray[np.float64], title: str) -> str:
+    figure, axes = _figure(title)
+    at = np.arange(len(names))
+    for spot, label in enumerate(("reference", "batch")):
+        axes.bar(at + 0.4 * spot - 0.2, shares[:, spot], 0.4, color=COLOURS[spot], label=label)
+    axes.set_xticks(at, [name[:14] for name in names])
+    return _svg(figure, axes)
+
+
+def _figure(title: str) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure  # not pyplot: no global state, no display
+
+    figure = Figure(figsize=(5.2, 2.3), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=9, loc="left")
+    axes.set_ylabel("share", fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _svg(figure: Any, axes: Any) -> str:
+    from matplotlib import rc_context
+
+    axes.legend(fontsize=7, frameon=False)
+    text = StringIO()
+    # Words stay words (small, searchable); a fixed salt and no date make equal pictures equal.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "riskwright"}):
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    drawn = text.getvalue()
+    return drawn[drawn.index("<svg") :]

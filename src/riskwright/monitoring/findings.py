@@ -1,0 +1,153 @@
+"""What a monitor saw: findings, the verdict of each family, and how serious it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+FamilyName = Literal["quality", "columns", "score", "labels"]
+Verdict = Literal["ok", "alarm", "not enough data", "failed"]
+Severity = Literal["none", "low", "medium", "high", "critical"]
+
+FAMILIES: tuple[FamilyName, ...] = ("quality", "columns", "score", "labels")
+NOT_ENOUGH: Literal["not enough data"] = "not enough data"
+NO_LABELS = "no labels"
+
+# Without these columns or rows there is nothing to judge: the worst that a feed can do.
+CRITICAL = ("missing_column", "empty_batch", "nothing_accepted", "all_missing")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a monitor looked at, with its numbers.
+
+    Parameters
+    ----------
+    family
+        ``quality``, ``columns``, ``score`` or ``labels``.
+    code
+        Name of the check, such as ``missing_rate``.
+    column
+        The column it is about, or None for the whole batch.
+    verdict
+        ``failed`` means that the check itself broke: what it would have seen is unknown.
+    statistic, value, threshold
+        What was computed, its value, and the limit that it was held against.
+    p_value
+        How often chance alone shows as much, where the check is a test.
+    effect
+        The size of the change in words' plainest unit (a distance, a share, a ratio).
+    detail
+        One sentence for a person, with counts and the number of an example row.
+    alarm
+        Whether it asks for a person.
+    """
+
+    family: FamilyName
+    code: str
+    column: str | None
+    verdict: Verdict
+    statistic: str = ""
+    value: float | None = None
+    threshold: float | None = None
+    p_value: float | None = None
+    effect: float | None = None
+    detail: str = ""
+    alarm: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; a number that isn't finite becomes None."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+
+def failed(family: FamilyName, code: str, column: str | None, error: Exception) -> Finding:
+    """Return the finding for a check that broke: an alarm, since nobody looked there."""
+    what = str(error).strip().splitlines()
+    return Finding(
+        family,
+        code,
+        column,
+        "failed",
+        detail=f"the check itself failed: {type(error).__name__}: {what[0] if what else ''}",
+        alarm=True,
+    )
+
+
+@dataclass(frozen=True)
+class Result:
+    """All findings about one batch.
+
+    Parameters
+    ----------
+    findings
+        In the order of the families, alarms first.
+    verdicts
+        Family to ``ok``, ``alarm``, ``not enough data``, ``failed``; labels also ``no labels``.
+    rows_read, accepted, refused
+        Rows of the batch; the last two add up to the first.
+    alarm
+        Whether any finding asks for a person.
+    severity
+        By consequence: ``critical`` (nothing to judge by), ``high`` (the PDs are off, or fed with
+        faults), ``medium`` (inputs changed, effect on the PD not known), ``low`` (inputs changed,
+        the PD hardly moved), ``none``.
+    title
+        One line for the alert.
+    """
+
+    findings: list[Finding]
+    verdicts: dict[str, str]
+    rows_read: int
+    accepted: int
+    refused: int
+    alarm: bool
+    severity: Severity
+    title: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        plain = asdict(self)
+        plain["findings"] = [finding.as_dict() for finding in self.findings]
+        return plain
+
+    @property
+    def alarms(self) -> list[Finding]:
+        """The findings that ask for a person."""
+        return [finding for finding in self.findings if finding.alarm]
+
+
+def family_verdict(findings: list[Finding]) -> Verdict:
+    """Return the verdict of one family: an alarm first, then a failure, then a clean check."""
+    verdicts = {finding.verdict for finding in findings}
+    order: tuple[Verdict, ...] = ("alarm", "failed", "ok")
+    return next((v for v in order if v in verdicts), NOT_ENOUGH)
+
+
+def severity_of(findings: list[Finding], verdicts: dict[str, str]) -> Severity:
+    """Return how serious it is: by the consequence for the PD, not by the count of findings."""
+    alarms = [finding for finding in findings if finding.alarm]
+    if not alarms:
+        return "none"
+    if any(finding.code in CRITICAL for finding in alarms):
+        return "critical"
+    if any(finding.family in ("quality", "score", "labels") for finding in alarms):
+        return "high"
+    return "low" if verdicts["score"] == "ok" else "medium"
+
+
+def title_of(findings: list[Finding]) -> str:
+    """Return one line: the first alarm, and how many more there are."""
+    alarms = [finding for finding in findings if finding.alarm]
+    if not alarms:
+        return "no alarm"
+    first = alarms[0]
+    what = first.code.replace("_", " ")
+    text = f"{first.column}: {what}" if first.column else what
+    return text if len(alarms) == 1 else f"{text}, and {len(alarms) - 1} more"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value

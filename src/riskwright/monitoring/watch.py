@@ -1,0 +1,189 @@
+"""Watch one batch: score it, hold it against the champion's reference, report, open an alert."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from riskwright.data import snapshots
+from riskwright.data.sources import read_chunks
+from riskwright.errors import InputRefused
+from riskwright.home import Home
+from riskwright.ledger import Ledger
+from riskwright.monitoring import monitor
+from riskwright.monitoring.reference import Reference
+from riskwright.monitoring.report import write_report
+from riskwright.registry.promotion import load_version
+from riskwright.registry.tracking import Tracker
+from riskwright.usecase import UseCase, code
+
+
+def watch(
+    usecase: UseCase, home: Home, ledger: Ledger, *, input: str, labels: str | None
+) -> dict[str, Any]:
+    """Monitor a batch as it arrived.
+
+    Parameters
+    ----------
+    input
+        File or URL of the batch.
+    labels
+        File with the id and the target column, for the rows whose outcome is known by now;
+        the batch's own target column is used if it has one and this is left out.
+
+    Returns
+    -------
+    dict
+        Verdicts by family, findings, the report's path, and the alert's id or None.
+
+    Raises
+    ------
+    InputRefused
+        If the batch can't be read at all, or the use case has no champion.
+    """
+    bundle = load_version(home, ledger, usecase.name)
+    usecase = bundle.usecase  # its limits were registered with it; today's YAML may say otherwise
+    version = ledger.version(usecase.name, bundle.version)
+    reference = Reference.from_frame(snapshots.read(version.evidence["reference"], home))
+    raw = pd.concat(list(read_chunks(usecase.source, input, columns=list(usecase.columns))))
+    known = [n for n in bundle.schema.names if n in raw]
+    if len(known) < len(bundle.schema.names) / 2:
+        raise InputRefused(
+            f"only {len(known)} of the {len(bundle.schema.names)} features are in the batch: this "
+            "is another file, or it is written otherwise",
+            where=f"{input}: {', '.join(map(str, raw.columns[:8]))}",
+            expected=", ".join(bundle.schema.names[:8]) + ", …",
+            do="check the file, its delimiter and its header",
+        )
+    checked, header = monitor.examine(usecase, raw)
+    scores = None
+    if all(n in checked.accepted for n in bundle.schema.names) and len(checked.accepted):
+        scores = bundle.score(checked.accepted, reasons="none")["pd"].to_numpy()
+    known_labels = _labels(usecase, raw, checked.accepted, labels)
+    result = monitor.run(
+        usecase,
+        reference=reference,
+        raw=raw,
+        checked=checked,
+        header=header,
+        pd=scores,
+        labels=known_labels,
+    )
+    batch = _batch_hash(raw)
+    # A look with other labels has a page of its own: an alert may cite the first one.
+    seen = batch[:16] + (f"-{_labels_hash(known_labels)}" if known_labels is not None else "")
+    folder = home.folder("reports", usecase.name, f"monitor-{seen}")
+    report = write_report(usecase, reference, checked.accepted, scores, result, folder)
+    plain = result.as_dict()
+    ledger.record_findings(usecase.name, batch, plain["findings"], bundle.version)
+    alert = None
+    if result.alarm:
+        alert = ledger.open_alert(
+            usecase.name,
+            title=result.title,
+            findings=[f for f in plain["findings"] if f["alarm"]],
+            severity=result.severity,
+            batch_hash=batch,
+            version=bundle.version,
+            report=str(report),
+        )
+    told = {
+        "usecase": usecase.name,
+        "version": bundle.version,
+        "batch": batch,
+        **plain,
+        "report": str(report),
+        "alert": alert,
+        "alert_open": alert is not None and ledger.alert(alert).status == "open",
+    }
+    (folder / "findings.json").write_text(json.dumps(told, indent=1, default=str))
+    _to_mlflow(usecase, home, batch, folder, told)
+    return told
+
+
+def _labels(
+    usecase: UseCase, raw: pd.DataFrame, accepted: pd.DataFrame, path: str | None
+) -> np.ndarray | None:
+    """Outcome of each accepted row (1 = bad), NaN where unknown."""
+    target = usecase.target.column
+    if path is None:
+        if target not in raw:
+            return None
+        given = raw.loc[accepted.index, target]
+        return _coded(usecase, given)
+    if usecase.id is None:
+        raise InputRefused(
+            f"{usecase.name} has no id column to join labels on",
+            where=path,
+            expected=f"the outcome as the column {target!r} of the batch itself",
+        )
+    known = pd.concat(list(read_chunks(usecase.source, path, columns=[usecase.id, target])))
+    for name in (usecase.id, target):
+        if name not in known:
+            raise InputRefused(
+                f"the labels lack the column {name!r}",
+                where=path,
+                expected=f"columns {usecase.id!r} and {target!r}",
+            )
+    known = known[[usecase.id, target]].map(code, na_action="ignore").drop_duplicates()
+    repeated = known[known[usecase.id].duplicated()][usecase.id]
+    if len(repeated):
+        raise InputRefused(
+            f"{len(repeated):,} ids have contradicting labels",
+            where=f"{path}: {usecase.id} {repeated.iloc[0]}",
+            expected="one outcome for each id",
+        )
+    outcomes = known.set_index(usecase.id)[target]
+    labels = _coded(usecase, accepted[usecase.id].map(code, na_action="ignore").map(outcomes))
+    if len(accepted) and np.isnan(labels).all():
+        raise InputRefused(
+            "no label belongs to the batch",
+            where=f"{path}: {len(outcomes):,} labels, such as {usecase.id} {outcomes.index[0]}: "
+            f"{outcomes.iloc[0]}"
+            if len(outcomes)
+            else path,
+            expected=f"ids of the batch, and {usecase.target.bad!r} (bad) or "
+            f"{usecase.target.good!r} (good) as {target!r}",
+            do="check that the file belongs to this batch",
+        )
+    return labels
+
+
+def _coded(usecase: UseCase, given: pd.Series) -> np.ndarray:
+    codes = given.map(code, na_action="ignore")
+    return np.where(
+        codes == usecase.target.bad, 1.0, np.where(codes == usecase.target.good, 0.0, np.nan)
+    )
+
+
+def _labels_hash(labels: np.ndarray) -> str:
+    return hashlib.sha256(labels.tobytes()).hexdigest()[:8]
+
+
+def _batch_hash(raw: pd.DataFrame) -> str:
+    digest = hashlib.sha256("|".join(map(str, raw.columns)).encode())
+    digest.update(pd.util.hash_pandas_object(raw.astype("str"), index=False).to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _to_mlflow(
+    usecase: UseCase, home: Home, batch: str, folder: Path, told: dict[str, Any]
+) -> None:
+    """Keep the report in MLflow too; its absence is told, never the end of the run."""
+    try:
+        tracker = Tracker(home, usecase, folder.name)
+        run = tracker.run("monitor")
+        tracker.log(
+            run,
+            params={"version": told["version"], "batch": batch},
+            metrics={"alarms": sum(f["alarm"] for f in told["findings"])},
+            tags={"riskwright.alert": str(told["alert"])},
+            artifacts=[folder],
+        )
+    except Exception as error:  # noqa: BLE001  (the alert stands, whatever MLflow says)
+        told["mlflow"] = f"the report is not in MLflow: {type(error).__name__}: {error}"

@@ -1,0 +1,1 @@
+"""MLflow tracking, the evidence for a challenger, gates and promotion."""

@@ -1,0 +1,196 @@
+"""Gates: what a challenger must pass, each with the figures it was judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from riskwright.evaluation.calibration import ece, ece_when_calibrated
+from riskwright.evaluation.paired import compare_auc, compare_log_loss
+from riskwright.ledger import Gate
+from riskwright.usecase import UseCase
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which candidate becomes the challenger, and why."""
+
+    kind: str
+    why: str
+    figures: dict[str, Any]
+
+
+def choose_challenger(
+    usecase: UseCase, y: np.ndarray, ensemble: np.ndarray, baseline: np.ndarray, seed: int
+) -> Choice:
+    """The ensemble if it is calibrated and beats the baseline by a paired test, else the baseline.
+
+    Parameters
+    ----------
+    y, ensemble, baseline
+        Outcomes (1 = bad) and PDs of the same test rows, shape (n,).
+    """
+    loss = compare_log_loss(y, ensemble, baseline)
+    auc = compare_auc(y, ensemble, baseline)
+    figures = {
+        "log_loss_difference": loss.difference,
+        "log_loss_se": loss.se,
+        "p": loss.p_greater,
+        "auc_difference": auc.difference,
+        "auc_se": auc.se,
+    }
+    told = f"log loss {loss.difference:+.4f} (se {loss.se:.4f}), p {loss.p_greater:.3f}"
+    if loss.p_greater < usecase.gates.alpha:
+        found, limit = _ece(usecase, y, ensemble, seed)
+        if found <= limit:
+            return Choice("ensemble", f"the ensemble beats the {usecase.baseline}: {told}", figures)
+        why = (
+            f"the ensemble beats the {usecase.baseline} ({told}) but is not calibrated "
+            f"(ECE {found:.4f}, limit {limit:.4f}): the baseline is taken"
+        )
+        return Choice("baseline", why, figures)
+    why = f"the ensemble doesn't beat the {usecase.baseline} by test ({told}): simple is enough"
+    return Choice("baseline", why, figures)
+
+
+def gates(
+    usecase: UseCase,
+    *,
+    choice: Choice,
+    y: np.ndarray,
+    pd_challenger: np.ndarray,
+    against: int | None,
+    unseen_by_champion: np.ndarray | None,
+    pd_champion: np.ndarray | None,
+    fairness: pd.DataFrame,
+    readings: int,
+    seed: int,
+) -> list[Gate]:
+    """Judge a challenger on the test part.
+
+    Parameters
+    ----------
+    y, pd_challenger
+        Outcomes and PDs of the test rows, shape (n,).
+    against
+        The champion's version, None if there is none. Kept with the gate: promotion refuses a
+        challenger that was judged against another champion than the live one.
+    unseen_by_champion
+        Mask of the test rows that the champion wasn't trained on either; None: no champion.
+    pd_champion
+        The champion's PDs of those rows, in their order.
+    readings
+        How often this test part has been read, this time included.
+
+    Returns
+    -------
+    list of Gate
+        ``passed`` None means "not enough data", which blocks like a no.
+    """
+    return [
+        _data(usecase, choice, y, readings, first=against is None),
+        Gate("baseline", True, choice.why, choice.figures, blocking=False),
+        _champion(usecase, y, pd_challenger, against, unseen_by_champion, pd_champion),
+        _calibration(usecase, choice, y, pd_challenger, seed, first=against is None),
+        _leakage(usecase),
+        _fairness(fairness),
+    ]
+
+
+def _data(usecase: UseCase, choice: Choice, y: np.ndarray, readings: int, *, first: bool) -> Gate:
+    bads, needed = int(y.sum()), usecase.gates.min_test_bads
+    enough = min(bads, len(y) - bads) >= needed
+    detail = f"{len(y)} test rows with {bads} bads; read {readings} times"
+    if not enough:
+        detail += f": not enough data, {needed} of each class are needed"
+        if first and choice.kind == "baseline":
+            # A use case always ends with a champion: the first baseline goes live unproven.
+            enough, detail = True, detail + "; the first baseline goes live unproven"
+    figures = {"rows": len(y), "bads": bads, "readings": readings}
+    return Gate("test data", True if enough else None, detail, figures)
+
+
+def _champion(
+    usecase: UseCase,
+    y: np.ndarray,
+    challenger: np.ndarray,
+    against: int | None,
+    unseen: np.ndarray | None,
+    champion: np.ndarray | None,
+) -> Gate:
+    told: dict[str, Any] = {"against": against}
+    if against is None:
+        return Gate("champion", True, "there is no champion yet", told)
+    if unseen is None or champion is None:
+        return Gate("champion", None, f"version {against} can't score these rows", told)
+    bads = int(y[unseen].sum())
+    if min(bads, int(unseen.sum()) - bads) < usecase.gates.min_test_bads:
+        detail = f"not enough data: {int(unseen.sum())} rows that neither was trained on"
+        return Gate("champion", None, detail, {**told, "rows": int(unseen.sum()), "bads": bads})
+    loss = compare_log_loss(y[unseen], challenger[unseen], champion)
+    auc = compare_auc(y[unseen], challenger[unseen], champion)
+    better = bool(loss.p_greater < usecase.gates.alpha)
+    verdict = "better than the champion" if better else "not better by test: the champion stays"
+    detail = (
+        f"{verdict}; log loss {loss.difference:+.4f} (se {loss.se:.4f}), p {loss.p_greater:.3f}, "
+        f"AUC {auc.difference:+.4f} (se {auc.se:.4f}) on {int(unseen.sum())} rows"
+    )
+    figures = {
+        **told,
+        "rows": int(unseen.sum()),
+        "log_loss_difference": loss.difference,
+        "log_loss_se": loss.se,
+        "p": loss.p_greater,
+        "auc_difference": auc.difference,
+        "auc_se": auc.se,
+    }
+    return Gate("champion", better, detail, figures)
+
+
+def _calibration(
+    usecase: UseCase, choice: Choice, y: np.ndarray, p: np.ndarray, seed: int, *, first: bool
+) -> Gate:
+    found, limit = _ece(usecase, y, p, seed)
+    passed = found <= limit
+    detail = (
+        f"ECE {found:.4f}, a calibrated model stays below {limit:.4f} in "
+        f"{usecase.gates.calibration_quantile:.0%} of such samples"
+    )
+    if not passed and first and choice.kind == "baseline":
+        # A use case always ends with a champion: the baseline goes live with its error shown.
+        passed, detail = True, detail + "; the first baseline goes live with this error shown"
+    return Gate("calibration", passed, detail, {"ece": found, "limit": limit})
+
+
+def _ece(usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int) -> tuple[float, float]:
+    """ECE, and what a calibrated model stays below in the stated share of such samples."""
+    draws = ece_when_calibrated(p, seed=seed).draws
+    return float(ece(y, p)), float(np.quantile(draws, usecase.gates.calibration_quantile))
+
+
+def _leakage(usecase: UseCase) -> Gate:
+    leaked = [n for n in usecase.feature_names if usecase.columns[n].after_decision]
+    if leaked:
+        return Gate("leakage", False, f"known only after the decision: {', '.join(leaked)}", {})
+    detail = f"none of {len(usecase.feature_names)} features is known only after the decision"
+    return Gate("leakage", True, detail, {"features": len(usecase.feature_names)})
+
+
+def _fairness(table: pd.DataFrame) -> Gate:
+    """Reported, never blocking: which ratio is acceptable is a person's decision."""
+    if table.empty:
+        return Gate("approval ratios", True, "no protected column is declared", {}, blocking=False)
+    rows = table.dropna(subset=["ratio"])
+    if rows.empty:
+        return Gate("approval ratios", True, "groups too small", {}, blocking=False)
+    worst = rows.iloc[int(rows["ratio"].to_numpy().argmin())]
+    detail = (
+        f"lowest: {worst['column']} {worst['group']} is approved {worst['ratio']:.2f} times as "
+        f"often as the most approved group ({worst['ratio_low']:.2f} to {worst['ratio_high']:.2f})"
+    )
+    return Gate(
+        "approval ratios", True, detail, {"worst_ratio": float(worst["ratio"])}, blocking=False
+    )

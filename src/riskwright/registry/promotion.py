@@ -1,0 +1,335 @@
+"""Submit a challenger with its evidence, let it go live, and keep MLflow's aliases in step."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from riskwright.bundle.bundle import Bundle
+from riskwright.bundle.candidates import load_candidate
+from riskwright.bundle.manifest import verify
+from riskwright.data import snapshots
+from riskwright.data.splits import row_keys
+from riskwright.errors import GateRefused, InputRefused, IntegrityError, RiskwrightError
+from riskwright.home import Home
+from riskwright.ledger import Gate, Ledger, ModelRef
+from riskwright.registry.gates import Choice, gates
+from riskwright.registry.tracking import Tracker, connect, local_bundle, set_alias
+from riskwright.usecase import UseCase
+
+MODEL = "pd"
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A challenger as it stands after its gates."""
+
+    version: int
+    kind: str
+    why: str
+    gates: list[Gate]
+    live: bool
+    note: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether every blocking gate passed."""
+        return all(g.passed for g in self.gates if g.blocking)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """All that a finished training hands to the registry.
+
+    Parameters
+    ----------
+    run_id
+        MLflow's parent run.
+    train, test
+        Hashes of the training and test snapshots.
+    references
+        Hash of the monitor's reference for ``ensemble`` and for ``baseline``.
+    joined, evidence
+        What ``candidates.join`` and ``evidence.gather`` returned.
+    folder
+        The retrain's workplace.
+    data
+        Where the rows came from, if not from the use case's own source.
+    specification
+        How the use case was named: a name, or the path of its YAML.
+    """
+
+    usecase: UseCase
+    home: Home
+    ledger: Ledger
+    tracker: Tracker
+    run_id: str
+    train: str
+    test: str
+    references: dict[str, str]
+    joined: dict[str, Any]
+    evidence: dict[str, Any]
+    folder: Path
+    seed: int
+    actor: str
+    data: str | None = None
+    specification: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Which candidate is the challenger: ``ensemble`` or ``baseline``."""
+        return str(self.evidence["chosen"])
+
+
+def submit(of: Submission) -> Submitted:
+    """Register a challenger once, judge it, and promote it if the policy is automatic."""
+    usecase, ledger = of.usecase, of.ledger
+    if of.kind != "baseline":
+        # The interpretable model must be able to take over at any time: it is registered beside.
+        _register(of, "baseline", standby=True)
+    version = _register(of, of.kind, standby=False)
+    judged = ledger.gates(usecase.name, version)
+    if not judged:
+        judged = _judge(of, version)
+        ledger.record_gates(usecase.name, version, judged)
+    passed = all(g.passed for g in judged if g.blocking)
+    champion = ledger.champion(usecase.name)
+    live = champion is not None and champion.version == version
+    waits = ledger.version(usecase.name, version).status == "challenger"
+    note = ""
+    if usecase.approval.policy == "automatic" and passed and waits:
+        against = next(g.figures["against"] for g in judged if g.name == "champion")
+        if _rules_changed(of, version):
+            note = "the rules of the use case changed since the champion's: a person decides"
+        else:
+            ledger.promote(
+                usecase.name,
+                version,
+                expected=against,
+                actor=f"policy:automatic:{usecase.digest[:12]}",
+                reason=of.evidence["why"],
+                policy="automatic",
+            )
+            live = True
+    reconcile(usecase.name, of.home, ledger)
+    return Submitted(version, of.kind, of.evidence["why"], judged, live, note)
+
+
+def rules_digest(usecase: UseCase) -> str:
+    """SHA-256 of the rules that a use case's versions live by, whatever its data and families."""
+    rules = usecase.model_dump_json(
+        include={"approval", "gates", "monitor", "split", "baseline", "quarantine_limit"}
+    )
+    return hashlib.sha256(rules.encode()).hexdigest()
+
+
+def remembered_data(ledger: Ledger, usecase: str) -> str | None:
+    """Where the champion's rows came from, for a retrain that names no data; None: the source."""
+    champion = ledger.champion(usecase)
+    return champion.evidence.get("data") if champion else None
+
+
+def _rules_changed(of: Submission, version: int) -> bool:
+    """Whoever trains writes the YAML: rules that differ from the champion's need a person.
+
+    Where nothing is live, from those of any earlier version: else a second retrain under the new
+    rules would find them unchanged.
+    """
+    name, mine = of.usecase.name, rules_digest(of.usecase)
+    champion = of.ledger.champion(name)
+    earlier = (
+        [champion.evidence]
+        if champion
+        else [
+            v.evidence
+            for v in of.ledger.versions(name)
+            if v.version < version and v.run_id != of.run_id
+        ]
+    )
+    return any(evidence.get("rules", mine) != mine for evidence in earlier)
+
+
+def _register(of: Submission, kind: str, *, standby: bool) -> int:
+    """Bundle, log and register one candidate, once; return its version."""
+    name = of.usecase.name
+    version = of.ledger.reserve_version(name, f"{of.tracker.key}:{kind}")
+    ensemble, limits = load_candidate(of.joined, kind)
+    bundle, digest = _bundle(of.folder / kind / "bundle", of.usecase, ensemble, limits, version)
+    logged = of.tracker.log_model(of.run_id, MODEL, bundle, version)
+    ref = ModelRef(MODEL, logged["registered"], logged["version"], digest, logged["uri"])
+    of.ledger.register(
+        name,
+        version,
+        models={MODEL: ref},
+        actor=of.actor,
+        run_id=of.run_id,
+        evidence={
+            "kind": kind,
+            "baseline": kind == "baseline",
+            "standby": standby,
+            "why": of.evidence["why"],
+            "train": of.train,
+            "test": of.test,
+            "reference": of.references[kind],
+            "metrics": of.evidence["metrics"][kind],
+            "folder": of.evidence["folder"],
+            "sha256": of.evidence["sha256"],
+            "usecase": of.usecase.digest,
+            "rules": rules_digest(of.usecase),
+            "data": of.data,
+            "specification": of.specification,
+        },
+    )
+    return version
+
+
+def load_version(home: Home, ledger: Ledger, usecase: str, which: str = "champion") -> Bundle:
+    """Load the champion, the newest challenger, or a version by number; digests are checked.
+
+    Raises
+    ------
+    InputRefused
+        If there is no such version.
+    IntegrityError
+        If a file of the bundle is not what was registered.
+    """
+    if which == "champion":
+        champion = ledger.champion(usecase)
+        if champion is None:
+            raise InputRefused(
+                f"{usecase} has no champion",
+                expected="a version that was promoted",
+                do=f"run 'riskwright retrain {usecase}', then 'riskwright challengers {usecase}'",
+            )
+        number = champion.version
+    elif which == "challenger":
+        waiting = ledger.challengers(usecase)
+        if not waiting:
+            raise InputRefused(f"{usecase} has no challenger", do="score with --version champion")
+        number = waiting[-1].version
+    elif which.isdigit():
+        number = int(which)
+        if ledger.version(usecase, number).status == "rejected":
+            raise GateRefused(
+                f"version {number} of {usecase} was rejected", do="score with the champion"
+            )
+    else:
+        raise InputRefused(
+            f"unknown version {which!r}", expected="champion, challenger or a version's number"
+        )
+    ref = ledger.version(usecase, number).models[MODEL]
+    cache = home.root / "bundles" / ref.digest
+    bundle = Bundle.load(local_bundle(ref.uri, cache), ref.digest)
+    if bundle.version != number:
+        raise IntegrityError(f"the bundle of version {number} says it is {bundle.version}")
+    return bundle
+
+
+def reconcile(usecase: str, home: Home, ledger: Ledger) -> list[str]:
+    """Make MLflow's aliases follow the ledger; return what had to change."""
+    client = connect(home)
+    changed: list[str] = []
+    while True:
+        champion = ledger.champion(usecase)
+        waiting = ledger.challengers(usecase)
+        names = {r.registered for v in ledger.versions(usecase) for r in v.models.values()}
+        wanted = {
+            "champion": champion.models if champion else {},
+            "challenger": waiting[-1].models if waiting else {},
+        }
+        for name in sorted(names):
+            for alias, models in wanted.items():
+                found = [r.mlflow_version for r in models.values() if r.registered == name]
+                if set_alias(client, name, alias, found[0] if found else None):
+                    changed.append(f"{name}@{alias}")
+        # Another process may have promoted between the reading and the writing.
+        if ledger.champion(usecase) == champion and ledger.challengers(usecase) == waiting:
+            return changed
+
+
+def change_champion(
+    home: Home, ledger: Ledger, usecase: str, action: str, *, actor: str, reason: str, **more: Any
+) -> Any:
+    """Run one of the ledger's transactions (``promote``, ``rollback`` …), then the aliases."""
+    try:
+        return getattr(ledger, action)(usecase, actor=actor, reason=reason, **more)
+    finally:
+        reconcile(usecase, home, ledger)
+
+
+def _judge(of: Submission, version: int) -> list[Gate]:
+    usecase, ledger, evidence = of.usecase, of.ledger, of.evidence
+    predictions = pd.read_parquet(Path(evidence["folder"]) / "predictions.parquet")
+    y, p = predictions["y"].to_numpy(), predictions[of.kind].to_numpy()
+    frame = snapshots.read(of.test, of.home)
+    champion = ledger.champion(usecase.name)
+    unseen = theirs = None
+    trouble = ""
+    if champion is not None:
+        try:
+            unseen, theirs = _champion_pds(usecase, of.home, ledger, frame, champion.version)
+        except (RiskwrightError, KeyError) as error:
+            trouble = str(error)
+    judged = gates(
+        usecase,
+        choice=Choice(of.kind, evidence["why"], evidence["figures"]),
+        y=y,
+        pd_challenger=p,
+        against=champion.version if champion else None,
+        unseen_by_champion=unseen,
+        pd_champion=theirs,
+        fairness=pd.read_csv(Path(evidence["folder"]) / "approval_ratios.csv"),
+        readings=len(ledger.readings(of.test)),
+        seed=of.seed,
+    )
+    if trouble:
+        judged = [
+            replace(g, detail=f"{g.detail}: {trouble}") if g.name == "champion" else g
+            for g in judged
+        ]
+    return [*judged, _golden(of, frame, p, version)]
+
+
+def _champion_pds(
+    usecase: UseCase, home: Home, ledger: Ledger, frame: pd.DataFrame, version: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mask of the rows that the champion wasn't trained on, and its PDs of them."""
+    trained = snapshots.read(ledger.version(usecase.name, version).evidence["train"], home)
+    known = set(row_keys(usecase, trained))
+    unseen = np.array([k not in known for k in row_keys(usecase, frame)])
+    bundle = load_version(home, ledger, usecase.name, str(version))
+    scored = bundle.score(frame[unseen], reasons="none")
+    return unseen, scored["pd"].to_numpy()
+
+
+def _golden(of: Submission, frame: pd.DataFrame, p: np.ndarray, version: int) -> Gate:
+    """The registered files, loaded back, give the PDs that were evaluated."""
+    rows = min(200, len(frame))
+    bundle = load_version(of.home, of.ledger, of.usecase.name, str(version))
+    again = bundle.score(frame[:rows], "none")
+    gap = float(np.abs(again["pd"].to_numpy() - p[:rows]).max())
+    detail = f"loaded back, {rows} rows score within {gap:.1e} of what was evaluated"
+    return Gate("golden set", gap < 1e-6, detail, {"rows": rows, "largest_difference": gap})
+
+
+def _bundle(
+    folder: Path, usecase: UseCase, ensemble: Any, limits: Any, version: int
+) -> tuple[Path, str]:
+    """Write the bundle, or return the one that a killed retrain had finished."""
+    try:
+        return folder, verify(folder)
+    except IntegrityError:
+        shutil.rmtree(folder, ignore_errors=True)
+    part = folder.with_name("bundle.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(part, ignore_errors=True)
+    digest = Bundle.write(part, usecase, ensemble, limits, version)
+    os.replace(part, folder)
+    return folder, digest

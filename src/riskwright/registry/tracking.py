@@ -1,0 +1,271 @@
+"""What MLflow remembers of a retrain: a parent run, a child for each family, the model.
+
+Every write is idempotent by the retrain's key, so that a killed retrain goes on in the same
+runs and leaves no second parent and no orphan version.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
+
+from riskwright.data.snapshots import Snapshot
+from riskwright.errors import Unavailable
+from riskwright.home import Home
+from riskwright.usecase import UseCase
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
+
+KEY, ROLE, VERSION = "riskwright.key", "riskwright.role", "riskwright.version"
+PARENT = "retrain"
+
+
+class Tracker:
+    """Writes one retrain of one use case to MLflow.
+
+    Parameters
+    ----------
+    home
+        Says where MLflow is: a server's address, or a SQLite file in the home.
+    usecase
+        Its name is the experiment's name.
+    key
+        The retrain's key: what makes a second call find the first one's runs.
+    """
+
+    def __init__(self, home: Home, usecase: UseCase, key: str) -> None:
+        self.usecase, self.key = usecase, key
+        self.client = connect(home)
+        self.experiment = _experiment(self.client, home, usecase.name)
+
+    def run(self, role: str, parent: str | None = None) -> str:
+        """Return the id of the run with this role, made if it is missing."""
+        wanted = f"tags.`{KEY}` = '{self.key}' and tags.`{ROLE}` = '{role}'"
+        found = self.client.search_runs([self.experiment], wanted, max_results=1)
+        if found:
+            run_id: str = found[0].info.run_id
+            if found[0].info.status != "RUNNING":
+                self.client.update_run(run_id, status="RUNNING")
+            return run_id
+        tags = {KEY: self.key, ROLE: role}
+        if parent:
+            tags["mlflow.parentRunId"] = parent
+        name = self.usecase.name if parent is None else role
+        made = self.client.create_run(self.experiment, tags=tags, run_name=name)
+        return str(made.info.run_id)
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, object] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
+        artifacts: Iterable[Path] = (),
+        finish: bool = True,
+    ) -> None:
+        """Write parameters, metrics, tags and files (or folders) to a run in one batch each."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        started = self.client.get_run(run_id).info.start_time
+        self.client.log_batch(
+            run_id,
+            # The run's own start as time stamp: a second write repeats the same points.
+            metrics=[Metric(k, float(v), started, 0) for k, v in (metrics or {}).items()],
+            params=[Param(k, str(v)[:6000]) for k, v in (params or {}).items()],
+            tags=[RunTag(k, v) for k, v in (tags or {}).items()],
+        )
+        for path in artifacts:
+            if path.is_dir():
+                self.client.log_artifacts(run_id, str(path), path.name)
+            elif path.exists():
+                self.client.log_artifact(run_id, str(path))
+        if finish:
+            self.client.set_terminated(run_id)
+
+    def log_snapshots(self, run_id: str, snapshots: Mapping[str, Snapshot]) -> None:
+        """Write snapshots as the inputs of a run: name, hash and where they lie."""
+        from mlflow.data.dataset_source_registry import resolve_dataset_source
+        from mlflow.data.meta_dataset import MetaDataset
+        from mlflow.entities import DatasetInput, InputTag
+
+        inputs = []
+        for context, snapshot in snapshots.items():
+            with warnings.catch_warnings():
+                # MLflow registers its local source twice and says so at each call.
+                warnings.simplefilter("ignore", UserWarning)
+                source = resolve_dataset_source(str(snapshot.path))
+            dataset = MetaDataset(source, name=context, digest=snapshot.hash[:32])
+            tag = InputTag("mlflow.data.context", context)
+            inputs.append(DatasetInput(dataset._to_mlflow_entity(), [tag]))
+        self.client.log_inputs(run_id, inputs)
+
+    def log_model(self, run_id: str, model: str, bundle: Path, version: int) -> dict[str, Any]:
+        """Log a sealed bundle as a pyfunc (models from code) and register it, once.
+
+        Returns
+        -------
+        dict
+            ``registered`` name, MLflow ``version`` and ``uri`` of the files.
+        """
+        import mlflow
+
+        name = f"{self.usecase.name}.{model}"
+        registered = self.client.search_model_versions(f"name='{name}'")
+        found = [v for v in registered if v.tags.get(VERSION) == str(version)]
+        if found:
+            logged = mlflow.get_logged_model(found[0].source.removeprefix("models:/"))
+            return {
+                "registered": name,
+                "version": int(found[0].version),
+                "uri": logged.artifact_location,
+            }
+        kept = {v.source.removeprefix("models:/") for v in registered}
+        for logged in self._logged_models(run_id):
+            if logged not in kept:  # of a retrain that was killed before it registered it
+                self.client.delete_logged_model(logged)
+        with warnings.catch_warnings():
+            # Our contract, not type hints or an example row, says what the input is.
+            warnings.simplefilter("ignore", UserWarning)
+            with mlflow.start_run(run_id=run_id):
+                info = mlflow.pyfunc.log_model(
+                    name=f"{model}_v{version}",
+                    python_model=str(resources.files("riskwright.bundle") / "served.py"),
+                    artifacts={"bundle": str(bundle)},
+                    pip_requirements=["riskwright"],
+                    signature=_signature(self.usecase),
+                )
+        if not registered and not self.client.search_registered_models(f"name='{name}'"):
+            self.client.create_registered_model(name, description=self.usecase.question)
+        made = self.client.create_model_version(
+            name,
+            source=info.model_uri,
+            run_id=run_id,
+            tags={KEY: self.key, VERSION: str(version)},
+            model_id=info.model_id,
+        )
+        location = mlflow.get_logged_model(info.model_id).artifact_location
+        return {"registered": name, "version": int(made.version), "uri": location}
+
+    def _logged_models(self, run_id: str) -> list[str]:
+        found = self.client.search_logged_models(
+            [self.experiment], filter_string=f"source_run_id='{run_id}'"
+        )
+        return [model.model_id for model in found]
+
+
+def connect(home: Home) -> MlflowClient:
+    """Return a client of the home's MLflow.
+
+    Raises
+    ------
+    Unavailable
+        If a server is set and doesn't answer.
+    """
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # MLflow's own 7 would wait four minutes for a server that is down; our flows retry as well.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    import logging
+
+    import mlflow
+    from mlflow import MlflowClient
+
+    for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    mlflow.set_tracking_uri(home.mlflow_uri)
+    mlflow.set_registry_uri(home.mlflow_uri)
+    client = MlflowClient()
+    try:
+        client.search_experiments(max_results=1)
+    except Exception as error:
+        raise Unavailable(
+            "MLflow doesn't answer",
+            where=urlparse(home.mlflow_uri)._replace(netloc="").geturl()
+            if "@" in home.mlflow_uri
+            else home.mlflow_uri,
+            expected=f"a tracking server or database ({type(error).__name__})",
+            do="start it, or unset RISKWRIGHT_MLFLOW_URI to use the home's own",
+        ) from error
+    return client
+
+
+def set_alias(client: MlflowClient, name: str, alias: str, version: int | None) -> bool:
+    """Point an alias at a version (or remove it); return whether anything had to change."""
+    found = client.search_registered_models(f"name='{name}'")
+    if not found:
+        return False
+    now = client.get_registered_model(name).aliases.get(alias)
+    if (int(now) if now is not None else None) == version:
+        return False
+    if version is None:
+        client.delete_registered_model_alias(name, alias)
+    else:
+        client.set_registered_model_alias(name, alias, str(version))
+    return True
+
+
+def local_bundle(uri: str, cache: Path) -> Path:
+    """Return the bundle's folder behind an artifact URI; a remote one is fetched into ``cache``.
+
+    MLflow is imported for a remote one only: scoring from the home starts fast.
+    """
+    parsed = urlparse(uri)
+    if parsed.scheme in ("", "file"):
+        return Path(unquote(parsed.path)) / "artifacts" / "bundle"
+    if not cache.is_dir():
+        import mlflow
+
+        temporary = cache.with_name(cache.name + f".{os.getpid()}.part")
+        fetched = mlflow.artifacts.download_artifacts(
+            artifact_uri=f"{uri}/artifacts/bundle", dst_path=str(temporary)
+        )
+        os.replace(fetched, cache)
+    return cache
+
+
+def _experiment(client: MlflowClient, home: Home, name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    if found:
+        return str(found.experiment_id)
+    local = home.settings.mlflow_uri is None
+    location = (home.root / "mlartifacts" / name).as_uri() if local else None
+    return str(client.create_experiment(name, artifact_location=location))
+
+
+def _signature(usecase: UseCase) -> ModelSignature:
+    """Any cell type in (the contract checks and says more), the score's columns out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import AnyType
+
+    from riskwright.bundle.bundle import COLUMNS
+
+    inputs = [
+        ColSpec(AnyType(), name, required=False)
+        for name, column in usecase.columns.items()
+        if name != usecase.target.column and not column.after_decision
+    ]
+    numbers = {"pd", "member_min", "member_max", "disagreement"}
+    outputs = [
+        ColSpec(
+            DataType.double
+            if name in numbers
+            else DataType.long
+            if name == "model_version"
+            else DataType.string,
+            name,
+        )
+        for name in COLUMNS
+    ]
+    return ModelSignature(
+        inputs=Schema(inputs),
+        outputs=Schema(outputs),
+        params=ParamSchema([ParamSpec("reasons", DataType.string, "adverse")]),
+    )

@@ -1,0 +1,307 @@
+"""The typed specification of a use case: one YAML file, strict and frozen.
+
+``load_usecase`` finds it by shipped name, by name in the home, or by path, and refuses unknown
+keys with the closest known one. Everything that has a sensible default may be left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+
+from riskwright.errors import InputRefused, closest
+from riskwright.home import Home
+from riskwright.usecase_parts import (
+    FAMILIES,
+    Approval,
+    Column,
+    Costs,
+    Cutoffs,
+    Ensemble,
+    Family,
+    Feature,
+    FeatureSchema,
+    Gates,
+    Monitor,
+    Source,
+    Split,
+    Strict,
+    Target,
+    Tuning,
+    code,
+    family_settings,
+)
+
+__all__ = [
+    "FAMILIES",
+    "Column",
+    "Costs",
+    "Cutoffs",
+    "Family",
+    "Feature",
+    "FeatureSchema",
+    "Monitor",
+    "Source",
+    "Split",
+    "UseCase",
+    "code",
+    "json_schema",
+    "known_usecases",
+    "load_usecase",
+    "parse_usecase",
+    "shipped",
+]
+
+
+class UseCase(Strict):
+    """A use case: its data, its models, and the rules they live by."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: str
+    question: str
+    source: Source
+    id: str | None = Field(None, description="column that names a row; its content if left out")
+    time: str | None = Field(None, description="column of the decision's date")
+    target: Target
+    columns: dict[str, Column]
+    sequences: dict[str, tuple[str, ...]] = Field({}, description="name: columns, oldest first")
+    models: tuple[Literal["pd"], ...] = ("pd",)
+    quarantine_limit: float = Field(0.05, ge=0, le=1, description="share of refused rows")
+    duplicate_rows: Literal["keep", "drop"] = "keep"
+    split: Split = Split()
+    families: Annotated[
+        dict[str, Family],
+        BeforeValidator(
+            family_settings, json_schema_input_type=dict[str, Family | None] | list[str]
+        ),
+    ] = Field(family_settings(list(FAMILIES)), validate_default=True)
+    baseline: Literal["logistic", "scorecard"] = "scorecard"
+    tuning: Tuning = Tuning()
+    ensemble: Ensemble = Ensemble()
+    costs: Costs = Costs()
+    cutoffs: Cutoffs = Cutoffs()
+    gates: Gates = Gates()
+    monitor: Monitor = Monitor()
+    approval: Approval = Approval()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        def known(name: str, what: str) -> Column:
+            if name not in self.columns:
+                raise ValueError(
+                    f"{what} names {name!r}, which is not in 'columns'; "
+                    f"{closest(name, self.columns)}"
+                )
+            return self.columns[name]
+
+        known(self.target.column, "target")
+        if self.id is not None:
+            known(self.id, "id")
+        if self.time is not None and known(self.time, "time").type != "date":
+            raise ValueError(f"time {self.time!r} must have type 'date'")
+        if self.split.kind in ("out_of_time", "walk_forward") and self.time is None:
+            raise ValueError(f"split kind {self.split.kind!r} needs a 'time' column")
+        for name, column in self.columns.items():
+            if column.feature and column.after_decision:
+                raise ValueError(
+                    f"column {name!r} is known only after the decision (leakage): it can't be a "
+                    "feature; remove 'feature: true'"
+                )
+            if column.feature and name in (self.target.column, self.id, self.time):
+                raise ValueError(f"column {name!r} is the target, id or time: not a feature")
+        lengths = {len(steps) for steps in self.sequences.values()}
+        if len(lengths) > 1:
+            raise ValueError("all sequences have the same number of steps")
+        for sequence, steps in self.sequences.items():
+            for step in steps:
+                if not known(step, f"sequence {sequence!r}").numeric:
+                    raise ValueError(f"sequence {sequence!r}: {step!r} is not a number")
+        if not self.feature_names:
+            raise ValueError("no column is a feature")
+        if self.baseline not in self.families:
+            raise ValueError(f"the baseline {self.baseline!r} is not among the families")
+        return self
+
+    def is_feature(self, name: str) -> bool:
+        """Whether a column is a model input."""
+        column = self.columns[name]
+        if column.feature is not None:
+            return column.feature
+        return not (
+            column.protected
+            or column.after_decision
+            or column.type in ("date", "text")
+            or name in (self.target.column, self.id, self.time)
+        )
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the model inputs, in the order of the YAML."""
+        return [name for name in self.columns if self.is_feature(name)]
+
+    @property
+    def protected_names(self) -> list[str]:
+        """Columns whose groups are watched for fairness."""
+        return [name for name, column in self.columns.items() if column.protected]
+
+    @property
+    def schema_(self) -> FeatureSchema:
+        """The model inputs as the families see them."""
+        signs = {"increasing": 1, "decreasing": -1, None: 0}
+        features = tuple(
+            Feature(
+                name=name,
+                kind="number" if column.numeric else "category",
+                label=column.label or name,
+                unit=column.unit,
+                values=tuple(column.values.items()),
+                sentinels=tuple(column.sentinels.items()),
+                direction=signs[column.direction],
+            )
+            for name, column in self.columns.items()
+            if self.is_feature(name)
+        )
+        chosen = set(self.feature_names)
+        sequences = tuple(
+            (name, steps) for name, steps in self.sequences.items() if chosen.issuperset(steps)
+        )
+        return FeatureSchema(features, sequences)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the specification."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def shipped() -> list[str]:
+    """Names of the use cases that come with the package."""
+    folder = resources.files("riskwright") / "usecases"
+    return sorted(
+        f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
+    )
+
+
+def known_usecases(home: Home) -> dict[str, Path]:
+    """Return name to YAML file: the shipped ones, and those in the home's ``usecases`` folder."""
+    folder = Path(str(resources.files("riskwright") / "usecases"))
+    found = {name: folder / f"{name}.yaml" for name in shipped()}
+    found.update({p.stem: p for p in sorted((home.root / "usecases").glob("*.yaml"))})
+    return found
+
+
+def load_usecase(name: str | Path, home: Home | None = None) -> UseCase:
+    """Load a use case by shipped name, name in the home, or path to a YAML file.
+
+    Raises
+    ------
+    InputRefused
+        If it isn't found, isn't YAML, or breaks the specification.
+    """
+    text = str(name)
+    known = known_usecases(home or Home())
+    path = Path(text) if text.endswith((".yaml", ".yml")) or "/" in text else known.get(text)
+    if path is None:
+        raise InputRefused(
+            f"no use case is called {text!r}",
+            expected=f"one of {', '.join(known)}, or a path to a YAML file",
+            do=closest(text, known) or "run 'riskwright usecases'",
+        )
+    if not path.is_file():
+        raise InputRefused(
+            "the use case file doesn't exist",
+            where=str(path),
+            expected="a YAML file",
+            do="check the path, or run 'riskwright usecases'",
+        )
+    found = parse_usecase(path.read_text(encoding="utf-8"), where=str(path), folder=path.parent)
+    if text in known and found.name != text:
+        raise InputRefused(
+            f"the file of the use case {text!r} says its name is {found.name!r}",
+            where=str(path),
+            expected=f"name: {text}",
+            do="make the file's name and 'name:' the same",
+        )
+    return found
+
+
+def parse_usecase(text: str, *, where: str, folder: Path | None = None) -> UseCase:
+    """Read the YAML text of a use case; relative paths in it are seen from ``folder``.
+
+    Raises
+    ------
+    InputRefused
+        With the key, what was expected there, and the closest known key.
+    """
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        plain = yaml.load(text, Loader=loader)  # noqa: S506  (either one is the safe loader)
+    except yaml.YAMLError as error:
+        raise InputRefused(
+            "the use case is not valid YAML", where=f"{where}: {error}", do="mend the syntax"
+        ) from error
+    if not isinstance(plain, dict):
+        raise InputRefused(
+            "the use case is not a YAML mapping", where=where, expected="keys such as 'name:'"
+        )
+    try:
+        usecase = UseCase.model_validate(plain)
+    except ValidationError as error:
+        raise _refusal(error, where) from None
+    file = usecase.split.file
+    if file is not None and folder is not None and not file.is_absolute():
+        split = usecase.split.model_copy(update={"file": folder / file})
+        usecase = usecase.model_copy(update={"split": split})
+    return usecase
+
+
+def _refusal(error: ValidationError, where: str) -> InputRefused:
+    """Turn pydantic's first complaint into ours, with the closest key for an unknown one."""
+    # An unknown key explains the missing one that it was meant to be.
+    unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
+    first = (unknown or error.errors())[0]
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(path) or "the use case"
+    rest = len(error.errors()) - 1
+    more = f" (and {rest} more)" if rest else ""
+    if first["type"] == "extra_forbidden":
+        fields = _fields_at(path[:-1])
+        return InputRefused(
+            f"unknown key {path[-1]!r} in the use case{more}",
+            where=f"{where}: {key}",
+            expected=", ".join(fields),
+            do=closest(path[-1], fields) or "remove it",
+        )
+    message = first["msg"].removeprefix("Value error, ")
+    return InputRefused(
+        f"the use case breaks its specification at {key}: {message}{more}",
+        where=f"{where}: {key}",
+        expected="see 'riskwright usecases --schema'",
+        do="mend that key",
+    )
+
+
+def _fields_at(path: list[str]) -> list[str]:
+    """Names of the fields of the model that a key path leads to."""
+    model: type[BaseModel] = UseCase
+    for part in path:
+        if part not in model.model_fields:
+            continue  # a name inside a mapping, such as a column's
+        for candidate in (
+            annotation := model.model_fields[part].annotation,
+            *get_args(annotation),
+        ):
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                model = candidate
+    return list(model.model_fields)
+
+
+def json_schema() -> str:
+    """Return the JSON schema of the YAML, as text."""
+    return json.dumps(UseCase.model_json_schema(), indent=2)

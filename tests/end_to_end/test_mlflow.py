@@ -1,0 +1,109 @@
+"""The champion through MLflow alone: ``load_model`` and ``mlflow models serve``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny import Live, applications
+
+from riskwright.bundle.bundle import COLUMNS
+from riskwright.registry.promotion import load_version
+
+
+def test_pyfunc_answers_like_the_bundle(live: Live) -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri(live.home.mlflow_uri)
+    model = mlflow.pyfunc.load_model("models:/tiny.pd@champion")
+    cases = applications(80).drop(columns=["default.payment.next.month"])
+    cases.loc[3, "EDUCATION"] = "9"
+    got = model.predict(cases)
+    assert list(got.columns) == COLUMNS
+    assert got.loc[3, "decision"] == "refused"
+    assert "EDUCATION" in got.loc[3, "reason_1"]
+    assert np.isnan(got.loc[3, "pd"])
+    wanted = load_version(live.home, live.ledger, "tiny").predict(cases)
+    pd.testing.assert_frame_equal(got, wanted)
+
+
+def test_an_altered_bundle_is_refused_by_load_model_too(live: Live, tmp_path: Path) -> None:
+    import mlflow
+
+    from riskwright.errors import IntegrityError
+    from riskwright.registry.tracking import local_bundle
+
+    mlflow.set_tracking_uri(live.home.mlflow_uri)
+    ref = live.ledger.version("tiny", live.version).models["pd"]
+    path = local_bundle(ref.uri, tmp_path) / "bundle.json"
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b"0.", b"1.", 1))
+    try:
+        with pytest.raises(IntegrityError, match="was altered"):
+            mlflow.pyfunc.load_model("models:/tiny.pd@champion")
+    finally:
+        path.write_bytes(before)
+
+
+@pytest.mark.server
+def test_models_serve_answers_with_the_same_columns(
+    live: Live, free_port: int, tmp_path: Path
+) -> None:
+    cases = applications(5).drop(columns=["default.payment.next.month", "cohort"])
+    bin_folder, log = Path(sys.executable).parent, tmp_path / "serve.log"
+    out = log.open("wb")
+    process = subprocess.Popen(
+        [
+            str(bin_folder / "mlflow"),
+            *("models", "serve", "-m", "models:/tiny.pd@champion"),
+            *("--env-manager", "local", "-h", "127.0.0.1", "-p", str(free_port)),
+        ],
+        env={**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"},
+        stdout=out,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{free_port}/ping", process, log)
+        body = json.dumps(
+            {"dataframe_split": json.loads(cases.to_json(orient="split", index=False))}
+        )
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{free_port}/invocations",
+            body.encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            rows = json.load(response)["predictions"]
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(30)
+        out.close()
+    assert len(rows) == 5
+    assert list(rows[0]) == COLUMNS
+    wanted = load_version(live.home, live.ledger, "tiny").predict(cases)
+    assert [r["pd"] for r in rows] == pytest.approx(wanted["pd"].tolist(), abs=1e-9)
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:
+    """Wait until a server answers."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except (URLError, ConnectionError, TimeoutError):
+            if process.poll() is not None:
+                told = log.read_text(encoding="utf-8", errors="replace")[-1500:]
+                pytest.fail(f"the server ended with {process.returncode}: {told}")
+            time.sleep(0.5)
+    pytest.fail(f"no answer from {url} within {seconds} s")

@@ -1,0 +1,219 @@
+"""An alert from the monitor's finding to a person's decision and what follows from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from tiny import applications
+from world import World
+
+from flows.cli import app
+from riskwright.home import os_user
+from riskwright.registry.promotion import load_version, submit
+from riskwright.registry.tracking import connect
+
+NAME = "watched"
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command line: exit code and all that it said."""
+
+    def command(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            app(list(arguments))
+        told = capsys.readouterr()
+        return int(ended.value.code or 0), told.out + told.err
+
+    return command
+
+
+@pytest.fixture
+def watched(world: World) -> tuple[int, int]:
+    """A baseline that was live, and the ensemble that is."""
+    history = world.ledger.history(NAME)
+    if not history:
+        spec = world.usecase(NAME, "automatic")
+        submit(world.submission(spec, "one", "baseline"))
+        submit(world.submission(spec, "two", "ensemble"))
+        history = world.ledger.history(NAME)
+    return history[0].version, history[1].version
+
+
+def batch(folder: Path, seed: int, scenario: str = "broken_feed") -> Path:
+    path = folder / f"{scenario}-{seed}.csv"
+    frame = applications(400, seed=seed, scenario=scenario, months=1, onset=0)
+    frame.drop(columns="default.payment.next.month").to_csv(path, index=False)
+    return path
+
+
+def raise_alert(run: Any, folder: Path, seed: int) -> dict[str, Any]:
+    code, told = run("monitor", NAME, "--input", str(batch(folder, seed)), "--json")
+    assert code == 0, told
+    found: dict[str, Any] = json.loads(told)
+    assert found["alert"] is not None
+    assert found["alert_open"] is True
+    return found
+
+
+def champion(world: World) -> int:
+    live = world.ledger.champion(NAME)
+    assert live is not None
+    return live.version
+
+
+def test_a_quiet_batch_opens_no_alert(
+    world: World, watched: tuple[int, int], run: Any, tmp_path: Path
+) -> None:
+    path = batch(tmp_path, 71, "none")
+    code, told = run("monitor", NAME, "--input", str(path), "--json")
+    assert code == 0, told
+    found = json.loads(told)
+    assert found["alert"] is None
+    assert found["version"] == watched[1]
+    assert run("alerts", NAME) == (0, "Alerts: none is open\n")
+    # The findings are kept all the same.
+    assert world.ledger.findings(NAME, found["batch"])
+
+
+def test_from_the_alert_to_a_request_for_a_retrain(
+    world: World, watched: tuple[int, int], run: Any, tmp_path: Path
+) -> None:
+    found = raise_alert(run, tmp_path, 1)
+    alert = str(found["alert"])
+    again = raise_alert(run, tmp_path, 1)
+    assert again["alert"] == found["alert"], "the same batch opened a second alert"
+
+    code, told = run("alerts", NAME, "--json")
+    assert code == 0
+    rows = json.loads(told)
+    assert [r["id"] for r in rows] == [found["alert"]]
+    assert (rows[0]["status"], rows[0]["seen"], rows[0]["version"]) == ("open", 2, watched[1])
+    code, told = run("alerts", NAME)
+    assert rows[0]["opened_at"][:16] in told
+    assert rows[0]["title"][:20] in told
+
+    code, told = run("alerts", "show", alert, "--json")
+    shown = json.loads(told)
+    assert shown["findings"]
+    assert all(f["alarm"] for f in shown["findings"])
+    assert Path(shown["report"]).exists()
+    code, told = run("alerts", "show", alert)
+    assert code == 0
+    assert f"alerts decide {alert}" in told
+    assert rows[0]["opened_at"][:16] in told
+    for finding in shown["findings"]:
+        assert finding["detail"] in told
+
+    for arguments, word in (
+        (("decide", alert, "retrain"), "a reason"),
+        (("decide", alert, "retrain", "--reason", " "), "a reason"),
+        (("decide", alert, "ignore", "--reason", "x"), "what to do"),
+        (("decide", alert), "what to do"),
+        (("decide", "99999", "accept", "--reason", "x"), "no alert 99999"),
+    ):
+        code, told = run("alerts", *arguments)
+        assert code == 2, told
+        assert word in told
+    assert world.ledger.alert(found["alert"]).status == "open"
+    assert world.ledger.requests(NAME) == []
+
+    arguments = ("decide", alert, "retrain", "--reason", "the channel is here to stay")
+    code, told = run("alerts", *arguments, "--json")
+    assert code == 0, told
+    decision = json.loads(told)
+    assert (decision["decision"], decision["actor"]) == ("retrain", os_user())
+    waiting = world.ledger.requests(NAME)
+    assert [(r.kind, r.alert_id, r.status) for r in waiting] == [
+        ("retrain", found["alert"], "pending")
+    ]
+    assert decision["request"]["id"] == waiting[0].id
+    assert waiting[0].reason == "the channel is here to stay"
+
+    code, told = run("alerts", "decide", alert, "accept", "--reason", "second thoughts")
+    assert code == 1
+    assert f"decided already: retrain, by {os_user()}" in told
+    assert "the channel is here to stay" in told
+    assert len(world.ledger.requests(NAME)) == 1
+    assert run("alerts", NAME) == (0, "Alerts: none is open\n")
+    code, told = run("alerts", NAME, "--all", "--json")
+    assert [(r["id"], r["decision"]) for r in json.loads(told)] == [(found["alert"], "retrain")]
+    assert champion(world) == watched[1], "a request is no change"
+
+    # The batch looked at once more: what was decided about it stands.
+    code, told = run("monitor", NAME, "--input", str(batch(tmp_path, 1)), "--json")
+    assert json.loads(told)["alert_open"] is False
+    assert run("alerts", NAME) == (0, "Alerts: none is open\n")
+
+
+def test_accept_changes_nothing_but_the_alert(
+    world: World, watched: tuple[int, int], run: Any, tmp_path: Path
+) -> None:
+    alert = raise_alert(run, tmp_path, 2)["alert"]
+    before = world.ledger.history(NAME), world.ledger.requests(NAME)
+    code, told = run("alerts", "decide", str(alert), "accept", "--reason", "a holiday")
+    assert code == 0
+    assert "the champion stays" in told
+    held = world.ledger.alert(alert)
+    assert (held.status, held.decision, held.reason) == ("closed", "accept", "a holiday")
+    assert (world.ledger.history(NAME), world.ledger.requests(NAME)) == before
+
+
+def test_rollback_then_fallback_by_decision(
+    world: World, watched: tuple[int, int], run: Any, tmp_path: Path
+) -> None:
+    """Last in the file: it changes the champion."""
+    first, second = watched
+    assert champion(world) == second
+    alert = raise_alert(run, tmp_path, 3)["alert"]
+    code, told = run("alerts", "decide", str(alert), "rollback", "--reason", "the feed broke")
+    assert code == 0, told
+    assert "the former champion is live" in told
+    assert champion(world) == first
+
+    def alias() -> int:
+        found = connect(world.home).get_model_version_by_alias(f"{NAME}.pd", "champion")
+        return int(found.tags["riskwright.version"])
+
+    assert alias() == first
+    code, told = run("history", NAME, "--json")
+    assert json.loads(told)[-1]["reason"] == "the feed broke"
+
+    # An alert about a version that is no longer live can't move the champion.
+    old = world.ledger.open_alert(
+        NAME,
+        title="an old one",
+        findings=[{"code": "drift", "column": "x"}],
+        severity="high",
+        batch_hash="of yesterday",
+        version=second,
+        report="",
+    )
+    code, told = run("alerts", "decide", str(old), "fallback", "--reason", "late")
+    assert code == 1
+    assert "no longer what this decision was made against" in told
+    assert world.ledger.alert(old).status == "open"
+    assert (champion(world), alias()) == (first, first)
+
+    newer = raise_alert(run, tmp_path, 4)
+    assert newer["version"] == first
+    code, told = run(
+        *("alerts", "decide", str(newer["alert"]), "fallback", "--reason", "simple now", "--json")
+    )
+    assert code == 0, told
+    done = json.loads(told)["promotion"]
+    assert done["kind"] == "fallback"
+    live = champion(world)
+    assert live == done["version"] == alias()
+    bundle = load_version(world.home, world.ledger, NAME)
+    assert list(bundle.ensemble.bags) == ["scorecard"]
+    scores = tmp_path / "scores.csv"
+    path = batch(tmp_path, 72, "none")
+    code, told = run("score", NAME, "--input", str(path), "--output", str(scores))
+    assert code == 0, told
+    assert set(pd.read_csv(scores)["model_version"]) == {live}
+    assert world.ledger.verify().ok

@@ -1,0 +1,257 @@
+"""Gates say yes, no, or "not enough data", with the figures that they judged by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit, logit
+from tiny import tiny_text
+
+from riskwright.evaluation.paired import compare_log_loss
+from riskwright.ledger import Gate
+from riskwright.registry.gates import Choice, choose_challenger, gates
+from riskwright.usecase import UseCase, parse_usecase
+
+ROWS = 4000
+RNG = np.random.default_rng(11)
+TRUE = expit(RNG.normal(-1.5, 1.0, ROWS))
+Y = (RNG.uniform(size=ROWS) < TRUE).astype(np.int8)
+NOISY = expit(logit(TRUE) + RNG.normal(0, 0.7, ROWS))
+CONSTANT = np.full(ROWS, Y.mean())
+ENSEMBLE = Choice("ensemble", "better", {"p": 0.01})
+BASELINE = Choice("baseline", "simple is enough", {"p": 0.4})
+EVERYWHERE = np.ones(ROWS, dtype=bool)
+NO_GROUPS = pd.DataFrame(columns=["column", "group", "ratio", "ratio_low", "ratio_high"])
+
+
+def usecase(**changes: Any) -> UseCase:
+    return parse_usecase(tiny_text(**changes), where="test")
+
+
+def judge(**changes: Any) -> dict[str, Gate]:
+    """Judge the true PDs, without a champion; ``changes`` replace what is judged."""
+    given: dict[str, Any] = {
+        "choice": ENSEMBLE,
+        "y": Y,
+        "pd_challenger": TRUE,
+        "against": None,
+        "unseen_by_champion": None,
+        "pd_champion": None,
+        "fairness": NO_GROUPS,
+        "readings": 1,
+        "seed": 0,
+    }
+    spec = changes.pop("usecase", None) or usecase()
+    found = gates(spec, **(given | changes))
+    assert len({g.name for g in found}) == len(found)
+    assert all(g.detail for g in found), "a gate without its reason"
+    return {g.name: g for g in found}
+
+
+def against(champion: np.ndarray, unseen: np.ndarray = EVERYWHERE, **changes: Any) -> Gate:
+    """The champion gate, where the champion says this of the rows that it hasn't seen."""
+    given = {"against": 7, "unseen_by_champion": unseen, "pd_champion": champion[unseen]}
+    return judge(**given, **changes)["champion"]
+
+
+def test_all_gates_pass_for_the_truth_and_are_named() -> None:
+    found = judge()
+    assert list(found) == [
+        *("test data", "baseline", "champion", "calibration", "leakage", "approval ratios")
+    ]
+    assert all(g.passed is True for g in found.values())
+    assert [n for n, g in found.items() if not g.blocking] == ["baseline", "approval ratios"]
+    assert found["champion"].figures == {"against": None}
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "baseline", "kind"),
+    [
+        pytest.param(TRUE, NOISY, "ensemble", id="the ensemble is better"),
+        pytest.param(TRUE, CONSTANT, "ensemble", id="the baseline knows nothing"),
+        pytest.param(NOISY, TRUE, "baseline", id="the baseline is better"),
+        pytest.param(TRUE, TRUE, "baseline", id="a tie"),
+        pytest.param(TRUE, TRUE + 1e-9, "baseline", id="a hair"),
+        pytest.param(np.minimum(2 * TRUE, 0.99), TRUE, "baseline", id="same ranking, doubled"),
+    ],
+)
+def test_the_baseline_is_the_challenger_unless_it_is_beaten(
+    ensemble: np.ndarray, baseline: np.ndarray, kind: str
+) -> None:
+    choice = choose_challenger(usecase(), Y, ensemble, baseline, seed=0)
+    assert choice.kind == kind
+    assert "scorecard" in choice.why
+    paired = compare_log_loss(Y, ensemble, baseline)
+    assert choice.figures["log_loss_difference"] == paired.difference
+    assert choice.figures["p"] == paired.p_greater
+    # The reason is told with the figures, whichever way it went.
+    assert f"{paired.difference:+.4f}" in choice.why
+    gate = judge(choice=choice)["baseline"]
+    assert (gate.passed, gate.detail, gate.figures) == (True, choice.why, choice.figures)
+
+
+def test_a_better_ensemble_that_is_not_calibrated_gives_way_to_the_baseline() -> None:
+    """Its ranking beats a constant by far, its PDs are wrong: a use case ends with a champion."""
+    extreme = expit(1.3 * logit(TRUE))
+    assert compare_log_loss(Y, extreme, CONSTANT).p_greater < 1e-6
+    choice = choose_challenger(usecase(), Y, extreme, CONSTANT, seed=0)
+    assert choice.kind == "baseline"
+    assert "not calibrated" in choice.why
+
+
+def test_the_level_of_the_test_is_the_use_cases() -> None:
+    rows = slice(0, 300)
+    p = compare_log_loss(Y[rows], TRUE[rows], NOISY[rows]).p_greater
+    assert 1e-6 < p < 0.5
+    for alpha, kind in ((p * 1.01, "ensemble"), (p * 0.99, "baseline")):
+        spec = usecase(gates={"alpha": alpha})
+        assert choose_challenger(spec, Y[rows], TRUE[rows], NOISY[rows], seed=0).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("champion", "passed"),
+    [
+        pytest.param(NOISY, True, id="better than the champion"),
+        pytest.param(TRUE, False, id="a tie keeps the champion"),
+        pytest.param(TRUE + 1e-9, False, id="a hair keeps the champion"),
+    ],
+)
+def test_champion(champion: np.ndarray, passed: bool) -> None:
+    gate = against(champion)
+    assert gate.passed is passed
+    assert gate.blocking
+    assert ("the champion stays" in gate.detail) is not passed
+    assert (gate.figures["rows"], gate.figures["against"]) == (ROWS, 7)
+
+
+def test_a_worse_challenger_keeps_the_champion() -> None:
+    assert against(TRUE, pd_challenger=NOISY).passed is False
+
+
+def test_champion_is_compared_on_rows_that_neither_was_trained_on() -> None:
+    """Better on the seen half, worse on the other: only the other counts."""
+    seen = np.arange(ROWS) < ROWS // 2
+    challenger = np.where(seen, TRUE, NOISY)
+    champion = np.where(seen, NOISY, TRUE)
+    assert against(champion, ~seen, pd_challenger=challenger).passed is False
+    assert against(champion, seen, pd_challenger=challenger).passed is True
+    figures = against(champion, ~seen, pd_challenger=challenger).figures
+    paired = compare_log_loss(Y[~seen], challenger[~seen], champion[~seen])
+    assert figures["rows"] == ROWS - ROWS // 2
+    assert figures["log_loss_difference"] == paired.difference
+
+
+@pytest.mark.parametrize("rows", [0, 1, 30])
+def test_too_few_unseen_rows_are_no_verdict_on_the_champion(rows: int) -> None:
+    unseen = np.arange(ROWS) < rows
+    assert Y[unseen].sum() < 10
+    gate = against(NOISY, unseen)
+    assert gate.passed is None
+    assert gate.blocking, "no verdict must not let a challenger go live"
+    assert "not enough data" in gate.detail
+    assert gate.figures["against"] == 7
+
+
+def test_a_champion_that_cannot_score_is_no_verdict() -> None:
+    gate = judge(against=7)["champion"]
+    assert (gate.passed, gate.blocking) == (None, True)
+    assert gate.figures == {"against": 7}
+
+
+@pytest.mark.parametrize(
+    ("bads", "goods", "passed"), [(10, 500, True), (9, 500, None), (500, 9, None), (0, 500, None)]
+)
+def test_too_few_of_a_class_are_no_verdict(bads: int, goods: int, passed: bool | None) -> None:
+    y = np.array([1] * bads + [0] * goods, dtype=np.int8)
+    gate = judge(y=y, pd_challenger=np.full(len(y), 0.1), readings=3)["test data"]
+    assert gate.passed is passed
+    assert gate.blocking
+    assert "read 3 times" in gate.detail
+    assert ("not enough data" in gate.detail) == (passed is None)
+
+
+@pytest.mark.parametrize(
+    ("pds", "passed"),
+    [
+        pytest.param(TRUE, True, id="calibrated"),
+        pytest.param(np.minimum(2 * TRUE, 0.999), False, id="doubled"),
+        pytest.param(TRUE / 2, False, id="halved"),
+        pytest.param(expit(1.6 * logit(TRUE)), False, id="too extreme"),
+    ],
+)
+def test_calibration(pds: np.ndarray, passed: bool) -> None:
+    gate = judge(pd_challenger=pds)["calibration"]
+    assert (gate.passed, gate.blocking) == (passed, True)
+    assert (gate.figures["ece"] <= gate.figures["limit"]) is passed
+
+
+def test_calibration_fails_by_chance_as_rarely_as_the_use_case_says() -> None:
+    rng = np.random.default_rng(3)
+    p = TRUE[:600]
+    failed = 0
+    for seed in range(120):
+        y = (rng.uniform(size=len(p)) < p).astype(np.int8)
+        failed += not judge(
+            y=y, pd_challenger=p, seed=seed, usecase=usecase(gates={"calibration_quantile": 0.95})
+        )["calibration"].passed
+    assert 1 <= failed <= 15, "5 % of 120, four standard errors around"
+
+
+def test_a_first_baseline_goes_live_with_its_error_shown() -> None:
+    """A use case always ends with a champion; with one there already, the gate holds."""
+    doubled = np.minimum(2 * TRUE, 0.999)
+    first = judge(pd_challenger=doubled, choice=BASELINE)["calibration"]
+    assert first.passed is True
+    assert "error shown" in first.detail
+    assert first.figures["ece"] > first.figures["limit"]
+    later = judge(
+        pd_challenger=doubled,
+        choice=BASELINE,
+        against=7,
+        unseen_by_champion=EVERYWHERE,
+        pd_champion=NOISY,
+    )["calibration"]
+    assert later.passed is False
+
+
+def test_a_first_baseline_goes_live_unproven_where_there_is_too_little_data() -> None:
+    y = np.array([1] * 3 + [0] * 100, dtype=np.int8)
+    given: dict[str, Any] = {"y": y, "pd_challenger": np.full(103, 0.03)}
+    first = judge(**given, choice=BASELINE)["test data"]
+    assert first.passed is True
+    assert "unproven" in first.detail
+    assert judge(**given, choice=ENSEMBLE)["test data"].passed is None
+    assert judge(**given, choice=BASELINE, against=7)["test data"].passed is None
+
+
+def test_a_leakage_column_blocks_even_if_the_specification_was_bypassed() -> None:
+    spec = usecase()
+    columns = dict(spec.columns)
+    columns["PAY_AMT1"] = columns["PAY_AMT1"].model_copy(
+        update={"after_decision": True, "feature": True}
+    )
+    gate = judge(usecase=spec.model_copy(update={"columns": columns}))["leakage"]
+    assert (gate.passed, gate.blocking) == (False, True)
+    assert "PAY_AMT1" in gate.detail
+
+
+def test_approval_ratios_are_told_and_never_block() -> None:
+    table = pd.DataFrame(
+        {
+            "column": ["SEX", "SEX", "MARRIAGE"],
+            "group": ["male", "female", "other"],
+            "ratio": [1.0, 0.42, np.nan],
+            "ratio_low": [1.0, 0.35, np.nan],
+            "ratio_high": [1.0, 0.5, np.nan],
+        }
+    )
+    gate = judge(fairness=table)["approval ratios"]
+    assert (gate.passed, gate.blocking) == (True, False)
+    assert "SEX female" in gate.detail
+    assert "0.42" in gate.detail
+    assert gate.figures == {"worst_ratio": 0.42}
+    small = judge(fairness=table[2:])["approval ratios"]
+    assert "too small" in small.detail
