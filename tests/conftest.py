@@ -47,6 +47,10 @@ def _prepare_environment() -> None:
 
 _prepare_environment()
 
+# Prefect closes all logging handlers when it is imported, and absl's (which TensorFlow brings)
+# closes its stream with it: pytest's own stderr, if that happens while a test redirects it.
+import prefect.main  # noqa: E402, F401
+
 from riskwright.home import Home  # noqa: E402
 
 

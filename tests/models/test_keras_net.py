@@ -117,7 +117,7 @@ def test_a_row_has_the_same_bits_in_every_batch():
     matrix = np.random.default_rng(0).normal(size=(16_385, 13)).astype(np.float32)
     everything = forward(matrix)
     assert everything.dtype == np.float64
-    for start, count in [(0, 1), (5, 2), (16_384, 1), (100, 17), (7, 1000)]:
+    for start, count in [(0, 1), (5, 2), (16_384, 1), (100, 17), (7, 1000), (3, 95), (0, 127)]:
         np.testing.assert_array_equal(
             forward(matrix[start : start + count]), everything[start : start + count]
         )
