@@ -2,11 +2,11 @@
 
     python benchmarks/scoring.py [--rows 1000000] [--small] [--place FOLDER]
 
-Makes a bundle of credit_assessment with six families in bags of four, fitted on 3,000 simulated
-rows, and a CSV of simulated cases. Every member gets the same weight (whatever the fit would give
-it), so that all of them are called. Then, each in a fresh process:
+Makes a bundle of credit_assessment (six families in its bags of eight, fitted on 3,000 simulated
+rows) and a CSV of simulated cases. Every member gets the same weight, whatever the fit would give
+it, so that all of them are called. Then, each in a fresh process:
 
-* ``score``: ``score_file`` from CSV to Parquet without reasons: reading, contract, encoding, 24
+* ``score``: ``score_file`` from CSV to Parquet without reasons: reading, contract, encoding, 48
   members, decisions, writing.
 * ``bare``: the members' predict calls alone, on matrices that are encoded and in memory: the
   logistic's dot product, the scorecard's table look-up (on raw values: it has no matrix), XGBoost's
@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any
 
 ROWS, SMALL_ROWS = 1_000_000, 20_000
-TRAINING_ROWS, FOLDS = 3_000, 4
+TRAINING_ROWS = 3_000
 FAMILIES = ("logistic", "scorecard", "xgboost", "mlp", "gru", "cnn")
 CHUNK = 100_000
 GIB = 2**30
@@ -121,8 +121,7 @@ def write_bundle(place: Path) -> None:
     home = Home().create()
     usecase = load_usecase("credit_assessment")
     source = usecase.source.model_copy(update={"rows": TRAINING_ROWS})
-    split = usecase.split.model_copy(update={"folds": FOLDS})
-    usecase = usecase.model_copy(update={"source": source, "split": split})
+    usecase = usecase.model_copy(update={"source": source})
     train = ingest(usecase, None, home).clean.hash
     frame = snapshots.read(train, home)
     y = target_of(usecase, frame)

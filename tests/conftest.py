@@ -50,6 +50,7 @@ _prepare_environment()
 # Prefect closes all logging handlers when it is imported, and absl's (which TensorFlow brings)
 # closes its stream with it: pytest's own stderr, if that happens while a test redirects it.
 import prefect.main  # noqa: E402, F401
+from place import enter  # noqa: E402
 
 from riskwright.home import Home  # noqa: E402
 
@@ -92,13 +93,7 @@ def shared_data() -> Path:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """Give a fresh home; the processes that the test starts use it too."""
     fresh = Home(tmp_path / "home").create()
-    for name, value in {
-        "RISKWRIGHT_HOME": str(fresh.root),
-        "MLFLOW_TRACKING_URI": fresh.mlflow_uri,
-        "PREFECT_HOME": str(fresh.root / "prefect"),
-        "PREFECT_LOCAL_STORAGE_PATH": str(fresh.root / "prefect" / "results"),
-    }.items():
-        monkeypatch.setenv(name, value)
+    enter(fresh, monkeypatch)
     return fresh
 
 
@@ -132,14 +127,7 @@ def shared_live(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture
 def live(shared_live, monkeypatch: pytest.MonkeyPatch):
     """Give the home with a champion of the tiny use case, set as this test's home."""
-    root = shared_live.home.root
-    for name, value in {
-        "RISKWRIGHT_HOME": str(root),
-        "MLFLOW_TRACKING_URI": shared_live.home.mlflow_uri,
-        "PREFECT_HOME": str(root / "prefect"),
-        "PREFECT_LOCAL_STORAGE_PATH": str(root / "prefect" / "results"),
-    }.items():
-        monkeypatch.setenv(name, value)
+    enter(shared_live.home, monkeypatch)
     return shared_live
 
 
@@ -154,7 +142,5 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture
 def world(shared_world, monkeypatch: pytest.MonkeyPatch):
     """Give the shared world, set as this test's home; each test names its own use cases."""
-    from world import enter
-
     enter(shared_world.home, monkeypatch)
     return shared_world

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from world import enter
+from place import enter
 
 from flows.cli import app
 from riskwright.bundle.bundle import COLUMNS

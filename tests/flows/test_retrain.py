@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from place import enter
 from tiny import applications, tiny_text
-from world import enter
 
 from flows.cli import app
 from riskwright.home import Home

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tiny import Live, tiny_text, train
 
 from riskwright.home import Home
@@ -80,14 +79,3 @@ def make_world(folder: Path) -> World:
     usecase = parse_usecase(path.read_text(encoding="utf-8"), where=str(path))
     done = train(home, usecase)
     return World(Live(home, usecase, path, done["version"]), done)
-
-
-def enter(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set a home for a test and the processes that it starts."""
-    for name, value in {
-        "RISKWRIGHT_HOME": str(home.root),
-        "MLFLOW_TRACKING_URI": home.mlflow_uri,
-        "PREFECT_HOME": str(home.root / "prefect"),
-        "PREFECT_LOCAL_STORAGE_PATH": str(home.root / "prefect" / "results"),
-    }.items():
-        monkeypatch.setenv(name, value)
