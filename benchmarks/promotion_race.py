@@ -1,7 +1,10 @@
 """Many processes promote at once: each round must have one winner, and all others be told.
 
 Run ``python benchmarks/promotion_race.py --rounds 200``; it prints one JSON object. The processes
-live through all rounds and meet at a barrier, so that what is measured is the race.
+live through all rounds and meet at a barrier, so that what is measured is the race. Each promotes
+as ``riskwright approve`` does: the ledger's transaction, then MLflow's aliases; after each round
+the ``champion`` alias must be the ledger's champion. All is in a temporary home, the ledger too
+unless ``RISKWRIGHT_LEDGER_URL`` names an empty one.
 """
 
 from __future__ import annotations
@@ -18,27 +21,47 @@ from pathlib import Path
 from typing import Any
 
 from riskwright.errors import Conflict
+from riskwright.home import Home, quiet_environment
 from riskwright.ledger import Gate, Ledger, ModelRef
 
-USE_CASE = "race"
-PATIENCE = 120.0  # seconds until a barrier gives up on a process that died
+USE_CASE, MODEL = "race", "race.pd"
+PATIENCE = 300.0  # seconds until a barrier gives up on a process that died
 
 
-def prepare(ledger: Ledger, versions: int) -> None:
-    """Register versions that may all be promoted."""
+def prepare(home: Home, ledger: Ledger, versions: int) -> None:
+    """Register versions that may all be promoted, in MLflow and in the ledger."""
+    from riskwright.registry.tracking import connect
+
+    client = connect(home)
+    client.create_registered_model(MODEL)
     for i in range(versions):
         version = ledger.reserve_version(USE_CASE, f"run {i}")
-        ref = ModelRef("pd", f"{USE_CASE}-pd", version, f"{version:064x}", f"models:/m-{version}")
+        source = (home.folder("models") / str(version)).as_uri()
+        assert client.create_model_version(MODEL, source).version == version
+        ref = ModelRef("pd", MODEL, version, f"{version:064x}", source)
         ledger.register(
             USE_CASE, version, models={"pd": ref}, actor="trainer", run_id=f"r{i}", evidence={}
         )
         ledger.record_gates(USE_CASE, version, [Gate("calibration", True, "", {})])
 
 
-def promoter(url: str, number: int, rounds: int, barrier: Any, results: Any) -> None:
+def alias(home: Home) -> int | None:
+    """The version that MLflow calls champion."""
+    from riskwright.registry.tracking import connect
+
+    found = connect(home).get_registered_model(MODEL).aliases.get("champion")
+    return None if found is None else int(found)
+
+
+def promoter(root: Path, number: int, rounds: int, barrier: Any, results: Any) -> None:
     """Promote in each round one of two versions of one's own: the one that isn't live."""
-    ledger = Ledger(url, create=False)
+    from riskwright.registry.promotion import change_champion
+
+    home = Home(root)
+    quiet_environment(home)
+    ledger = Ledger(home.ledger_url, create=False)
     told = []
+    aliases = []
     for _ in range(rounds):
         live = ledger.champion(USE_CASE)
         expected = live.version if live else None
@@ -46,8 +69,15 @@ def promoter(url: str, number: int, rounds: int, barrier: Any, results: Any) -> 
         barrier.wait(PATIENCE)  # all have read the same champion
         start = time.perf_counter()
         try:
-            ledger.promote(
-                USE_CASE, mine, expected=expected, actor=f"officer {number}", reason="the race"
+            change_champion(
+                home,
+                ledger,
+                USE_CASE,
+                "promote",
+                version=mine,
+                expected=expected,
+                actor=f"officer {number}",
+                reason="the race",
             )
             outcome = "won"
         except Conflict:
@@ -56,26 +86,32 @@ def promoter(url: str, number: int, rounds: int, barrier: Any, results: Any) -> 
             outcome = f"{type(error).__name__}: {error}"
         told.append((outcome, mine, time.perf_counter() - start))
         barrier.wait(PATIENCE)  # all are done before anybody reads the next champion
+        if number == 0:
+            now = ledger.champion(USE_CASE)
+            aliases.append(now is not None and alias(home) == now.version)
     ledger.close()
-    results.put((number, told))
+    results.put((number, told, aliases))
 
 
-def race(url: str, *, promoters: int, rounds: int) -> dict[str, Any]:
-    """Run the race on an empty ledger and judge it by what the processes and the ledger say."""
-    with Ledger(url) as ledger:
-        prepare(ledger, 2 * promoters)
+def race(home: Home, *, promoters: int, rounds: int) -> dict[str, Any]:
+    """Run the race in an empty home and judge it by what processes, ledger and MLflow say."""
+    quiet_environment(home.create())
+    with Ledger(home.ledger_url) as ledger:
+        prepare(home, ledger, 2 * promoters)
     # A fork server imports once; plain spawn would import SQLAlchemy in every process.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["riskwright.ledger"])
+    context.set_forkserver_preload(["riskwright.registry.promotion", "mlflow"])
     barrier, results = context.Barrier(promoters), context.Queue()
     processes = [
-        context.Process(target=promoter, args=(url, n, rounds, barrier, results))
+        context.Process(target=promoter, args=(home.root, n, rounds, barrier, results))
         for n in range(promoters)
     ]
     start = time.perf_counter()
     for process in processes:
         process.start()
-    told = dict(results.get(timeout=PATIENCE + rounds) for _ in processes)
+    answers = [results.get(timeout=PATIENCE + 20 * rounds) for _ in processes]
+    told = {number: outcomes for number, outcomes, _ in answers}
+    followed = next(aliases for number, _, aliases in answers if number == 0)
     for process in processes:
         process.join()
     seconds = time.perf_counter() - start
@@ -83,7 +119,7 @@ def race(url: str, *, promoters: int, rounds: int) -> dict[str, Any]:
     winners = [[mine for outcome, mine, _ in row if outcome == "won"] for row in outcomes]
     errors = Counter(o for row in outcomes for o, _, _ in row if o not in ("won", "told"))
     waits = sorted(t for row in outcomes for _, _, t in row)
-    with Ledger(url, create=False) as ledger:
+    with Ledger(home.ledger_url, create=False) as ledger:
         history = ledger.history(USE_CASE)
         champion = ledger.champion(USE_CASE)
         live = [v.version for v in ledger.versions(USE_CASE, status="champion")]
@@ -100,6 +136,7 @@ def race(url: str, *, promoters: int, rounds: int) -> dict[str, Any]:
         "champion_is_last_promotion": champion is not None
         and champion.version == history[-1].version
         and live == [champion.version],
+        "rounds_with_alias_as_ledger": sum(followed),
         "audit_ok": verdict.ok,
         "events": verdict.checked,
         "seconds": round(seconds, 2),
@@ -116,17 +153,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--promoters", type=int, default=20)
-    parser.add_argument("--url", help="an empty ledger; a temporary SQLite file if left out")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        url = options.url or f"sqlite:///{Path(folder) / 'ledger.db'}"
-        result = race(url, promoters=options.promoters, rounds=options.rounds)
+        result = race(Home(Path(folder)), promoters=options.promoters, rounds=options.rounds)
     print(json.dumps(result, indent=2))
     kept = (
         result["winners_per_round"] == {1: options.rounds}
         and not result["errors"]
         and result["history_is_the_winners_in_order"]
         and result["champion_is_last_promotion"]
+        and result["rounds_with_alias_as_ledger"] == options.rounds
         and result["audit_ok"]
     )
     return 0 if kept else 1

@@ -20,13 +20,15 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
 @pytest.mark.parametrize("rounds", [5, pytest.param(200, marks=pytest.mark.slow)])
 def test_of_twenty_promoters_one_wins_each_round(url: str, rounds: int) -> None:
     script = REPOSITORY / "benchmarks" / "promotion_race.py"
-    command = [sys.executable, str(script), "--rounds", str(rounds), "--url", url]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=ENVIRONMENT)
+    command = [sys.executable, str(script), "--rounds", str(rounds)]
+    environment = {**ENVIRONMENT, "RISKWRIGHT_LEDGER_URL": url}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     assert result["promoters"] == 20
     assert result["winners_per_round"] == {"1": rounds}
     assert result["errors"] == {}
+    assert result["rounds_with_alias_as_ledger"] == rounds
     with Ledger(url, create=False) as ledger:  # not taking the benchmark's word for it
         history, champion = ledger.history("race"), ledger.champion("race")
         assert [p.sequence for p in history] == list(range(1, rounds + 1))

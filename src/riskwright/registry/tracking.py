@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 KEY, ROLE, VERSION = "riskwright.key", "riskwright.role", "riskwright.version"
 PARENT = "retrain"
+ALIAS_TRIES = 10
 
 
 class Tracker:
@@ -198,17 +199,27 @@ def connect(home: Home) -> MlflowClient:
 
 def set_alias(client: MlflowClient, name: str, alias: str, version: int | None) -> bool:
     """Point an alias at a version (or remove it); return whether anything had to change."""
+    from mlflow.exceptions import MlflowException
+
     found = client.search_registered_models(f"name='{name}'")
     if not found:
         return False
-    now = client.get_registered_model(name).aliases.get(alias)
-    if (int(now) if now is not None else None) == version:
-        return False
-    if version is None:
-        client.delete_registered_model_alias(name, alias)
-    else:
-        client.set_registered_model_alias(name, alias, str(version))
-    return True
+    tries = ALIAS_TRIES
+    while True:
+        now = client.get_registered_model(name).aliases.get(alias)
+        if (int(now) if now is not None else None) == version:
+            return False
+        try:
+            if version is None:
+                client.delete_registered_model_alias(name, alias)
+            else:
+                client.set_registered_model_alias(name, alias, str(version))
+            return True
+        except MlflowException:
+            # MLflow reads, then inserts: of two processes that do so at once one fails.
+            tries -= 1
+            if not tries:
+                raise
 
 
 def local_bundle(uri: str, cache: Path) -> Path:
