@@ -1,7 +1,8 @@
-"""Mark what died as crashed: ledger runs without a live lease, their MLflow and Prefect runs."""
+"""Close what ended badly: runs that failed, and those whose process died without a word."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from prefect.client.orchestration import get_client
@@ -16,6 +17,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Crashed
 
 from flows.runtime import dead, owner
+from riskwright.errors import Unavailable
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 
@@ -34,6 +36,19 @@ def mark_crashed(home: Home, ledger: Ledger) -> list[str]:
             if client.get_run(run.mlflow_run_id).info.status == "RUNNING":
                 client.set_terminated(run.mlflow_run_id, status="KILLED")
     return _mark_prefect_runs()
+
+
+def mark_failed(home: Home, ledger: Ledger, usecase: str, key: str, error: BaseException) -> None:
+    """Close the run of this key as failed, in the ledger and in MLflow."""
+    from riskwright.registry.tracking import connect
+
+    detail = str(error) or type(error).__name__
+    for run in ledger.runs(usecase, status="running"):
+        if run.run_key == key:
+            ledger.finish_run(run.id, "failed", detail)
+            if run.mlflow_run_id:
+                with suppress(Unavailable):  # MLflow itself may be what failed
+                    connect(home).set_terminated(run.mlflow_run_id, status="FAILED")
 
 
 def _mark_prefect_runs() -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from prefect import flow, task
 
 from flows import progress
+from flows.crashed import mark_failed
 from flows.runtime import owner, prepare, with_budget, workplace, world_failed
 from riskwright.home import os_user
 from riskwright.ledger import Ledger
@@ -93,9 +94,14 @@ def promote_flow(
     usecase: str, trained: dict[str, Any], budget: str | None = None, seed: int = 0
 ) -> dict[str, Any]:
     """Take what was trained to the registry and, by policy, live."""
+    home, ledger = prepare()
     key = trained["key"]
-    run_id = log_task(key, usecase, budget, trained)
-    submitted: dict[str, Any] = submit_task(key, usecase, budget, trained, run_id, seed)
+    try:
+        run_id = log_task(key, usecase, budget, trained)
+        submitted: dict[str, Any] = submit_task(key, usecase, budget, trained, run_id, seed)
+    except BaseException as error:
+        mark_failed(home, ledger, with_budget(usecase, home, budget).name, key, error)
+        raise
     evidence = trained["evidence"]
     return {
         **submitted,

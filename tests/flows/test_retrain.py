@@ -23,6 +23,7 @@ from place import enter
 from tiny import applications, tiny_text
 
 from flows.cli import app
+from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.registry.tracking import KEY, PARENT, ROLE, connect
@@ -252,6 +253,28 @@ def test_what_a_killed_process_left_is_closed_before_the_next_begins(
         assert status == {retrained.answer["key"]: "finished", "killed": "crashed"}
     finally:
         client.delete_run(left)
+
+
+def test_a_retrain_that_fails_is_closed_at_once(retrained: Retrained) -> None:
+    from flows.promote import promote_flow
+
+    step = json.loads((retrained.place / "joined.json").read_text(encoding="utf-8"))
+    trained = {
+        "key": "a" * 64,
+        "data": {"raw": "no such snapshot"},
+        "families": [],
+        "joined": step,
+        "evidence": json.loads((retrained.place / "evidence.json").read_text(encoding="utf-8")),
+        "from": None,
+    }
+    for attempt in (1, 2):  # the second one finds the first one's run
+        with pytest.raises(InputRefused, match="no such snap"):
+            promote_flow("tiny", trained)
+        run = next(r for r in retrained.ledger.runs("tiny") if r.run_key == trained["key"])
+        assert (run.status, run.attempt) == ("failed", attempt)
+        assert "no such snap" in run.detail
+        assert connect(retrained.home).get_run(run.mlflow_run_id).info.status == "FAILED"
+    connect(retrained.home).delete_run(run.mlflow_run_id)  # other tests count the runs
 
 
 def test_score_and_monitor_as_flows(retrained: Retrained, tmp_path: Path) -> None:
