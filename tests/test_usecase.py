@@ -353,8 +353,33 @@ def test_found_by_shipped_name_home_and_path(tmp_path: Path) -> None:
     assert load_usecase("german_credit", home).name == "german_credit"
     mine = home.folder("usecases") / "small.yaml"
     mine.write_text(yaml.safe_dump(plain()), encoding="utf-8")
-    assert load_usecase("small", home) == load_usecase(mine, home) == load()
+    wanted = load(source={"location": str(mine.with_name("rows.csv"))})
+    assert load_usecase("small", home) == load_usecase(mine, home) == wanted
     assert set(known_usecases(home)) == {*shipped(), "small"}
+
+
+def test_a_name_that_is_shipped_and_in_the_home_is_refused(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").create()
+    mine = home.folder("usecases") / "german_credit.yaml"
+    mine.write_text(yaml.safe_dump(plain(name="german_credit")), encoding="utf-8")
+    with pytest.raises(InputRefused, match="two use cases are called 'german_credit'") as caught:
+        load_usecase("german_credit", home)
+    assert str(mine) in caught.value.where
+    assert load_usecase(mine, home).name == "german_credit"
+
+
+@pytest.mark.parametrize(
+    ("location", "seen"),
+    [
+        ("rows.csv", "{folder}/rows.csv"),
+        ("/data/rows.csv", "/data/rows.csv"),
+        ("sqlite:///rows.db", "sqlite:///rows.db"),
+    ],
+)
+def test_location_is_seen_from_the_yaml(location: str, seen: str, tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(plain(source={"location": location})), encoding="utf-8")
+    assert load_usecase(path).source.location == seen.format(folder=tmp_path)
 
 
 def test_split_file_is_seen_from_the_yaml(tmp_path: Path) -> None:

@@ -178,18 +178,19 @@ class UseCase(Strict):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
+def shipped_folder() -> Path:
+    """Folder of the use cases that come with the package."""
+    return Path(str(resources.files("riskwright") / "usecases"))
+
+
 def shipped() -> list[str]:
     """Names of the use cases that come with the package."""
-    folder = resources.files("riskwright") / "usecases"
-    return sorted(
-        f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
-    )
+    return sorted(path.stem for path in shipped_folder().glob("*.yaml"))
 
 
 def known_usecases(home: Home) -> dict[str, Path]:
     """Return name to YAML file: the shipped ones, and those in the home's ``usecases`` folder."""
-    folder = Path(str(resources.files("riskwright") / "usecases"))
-    found = {name: folder / f"{name}.yaml" for name in shipped()}
+    found = {name: shipped_folder() / f"{name}.yaml" for name in shipped()}
     found.update({p.stem: p for p in sorted((home.root / "usecases").glob("*.yaml"))})
     return found
 
@@ -203,7 +204,14 @@ def load_usecase(name: str | Path, home: Home | None = None) -> UseCase:
         If it isn't found, isn't YAML, or breaks the specification.
     """
     text = str(name)
-    known = known_usecases(home or Home())
+    home = home or Home()
+    known = known_usecases(home)
+    if text in shipped() and known[text].parent != shipped_folder():
+        raise InputRefused(
+            f"two use cases are called {text!r}: a shipped one, and one in the home",
+            where=str(known[text]),
+            do="give the one in the home another name (of the file, and its 'name:')",
+        )
     path = Path(text) if text.endswith((".yaml", ".yml")) or "/" in text else known.get(text)
     if path is None:
         raise InputRefused(
@@ -254,10 +262,16 @@ def parse_usecase(text: str, *, where: str, folder: Path | None = None) -> UseCa
         usecase = UseCase.model_validate(plain)
     except ValidationError as error:
         raise _refusal(error, where) from None
-    file = usecase.split.file
-    if file is not None and folder is not None and not file.is_absolute():
-        split = usecase.split.model_copy(update={"file": folder / file})
+    if folder is None:
+        return usecase
+    file, location = usecase.split.file, usecase.source.location
+    if file is not None:
+        split = usecase.split.model_copy(update={"file": folder / file.expanduser()})
         usecase = usecase.model_copy(update={"split": split})
+    if location is not None and "://" not in location:
+        path = str(folder / Path(location).expanduser())
+        source = usecase.source.model_copy(update={"location": path})
+        usecase = usecase.model_copy(update={"source": source})
     return usecase
 
 

@@ -44,7 +44,9 @@ class Source(Strict):
     rows: int = Field(6000, gt=0, description="rows to simulate")
     seed: int = Field(1, description="seed of the simulator")
     dataset: str | None = Field(None, description="public data set, see 'riskwright data list'")
-    location: str | None = Field(None, description="path, or SQLAlchemy URL of a database")
+    location: str | None = Field(
+        None, description="path (seen from the YAML's folder), or SQLAlchemy URL of a database"
+    )
     format: Literal["csv", "parquet", "arff", "sql"] | None = Field(
         None, description="by the file's extension if left out"
     )

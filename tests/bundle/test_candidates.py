@@ -259,7 +259,7 @@ def test_the_key_changes_with_data_specification_and_seed() -> None:
 
 
 def test_the_key_changes_with_the_code_and_with_what_is_installed(tmp_path: Path) -> None:
-    """A copy of the library, then one byte more, then one distribution more."""
+    """A copy of the library; one byte more; another SciPy. A tool beside it changes nothing."""
     library = tmp_path / "lib" / "riskwright"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(REPOSITORY / "src" / "riskwright", library, ignore=ignored)
@@ -279,11 +279,13 @@ def test_the_key_changes_with_the_code_and_with_what_is_installed(tmp_path: Path
     with (library / "models" / "bag.py").open("a") as file:
         file.write("#\n")
     found.append(digest())
-    info = library.parent / "extra-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1.0\n")
-    found.append(digest())
+    for name in ("scipy", "a-tool"):
+        info = library.parent / f"{name}-99.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 99.0\n")
+        found.append(digest())
     assert len(set(found)) == 3
+    assert found[2] == found[3]
 
 
 @pytest.mark.parametrize("fault", ["byte", "missing", "extra", "renamed", "gone"])

@@ -224,6 +224,40 @@ def test_accepted_and_refused_are_what_was_read(
         pd.testing.assert_frame_equal(refused[list(cases.columns)], kept)
 
 
+def test_a_feature_that_is_missing_in_every_row_is_told(
+    champion: Bundle, cases: pd.DataFrame, tmp_path: Path
+) -> None:
+    whole = score_file(champion, str(write(cases, tmp_path / "a.csv")), tmp_path / "scores.csv")
+    assert not any("missing in every row" in told for told in whole.warnings)
+    source = write(cases.assign(BILL_AMT1=""), tmp_path / "b.csv")
+    done = score_file(champion, str(source), tmp_path / "scores.csv")
+    assert done.accepted == len(cases)
+    assert any("missing in every row: BILL_AMT1;" in told for told in done.warnings)
+
+
+def test_a_headerless_file_may_lack_the_outcome_and_nothing_else(
+    champion: Bundle, cases: pd.DataFrame, tmp_path: Path
+) -> None:
+    usecase = champion.usecase
+    source = usecase.source.model_copy(update={"header": False})
+    headless = Bundle(
+        usecase.model_copy(update={"source": source}),
+        champion.ensemble,
+        champion.limits,
+        champion.version,
+        champion.digest,
+    )
+    score_file(champion, str(write(cases, tmp_path / "cases.csv")), tmp_path / "named.csv")
+    columns = [name for name in usecase.columns if name != usecase.target.column]
+    rows = cases.reindex(columns=columns, fill_value="")
+    rows.to_csv(tmp_path / "rows.csv", index=False, header=False)
+    score_file(headless, str(tmp_path / "rows.csv"), tmp_path / "scores.csv")
+    pd.testing.assert_frame_equal(read(tmp_path / "scores.csv"), read(tmp_path / "named.csv"))
+    rows.iloc[:, :-1].to_csv(tmp_path / "short.csv", index=False, header=False)
+    with pytest.raises(InputRefused, match=f"the first row has {len(columns) - 1} cells"):
+        score_file(headless, str(tmp_path / "short.csv"), tmp_path / "scores.csv")
+
+
 @pytest.mark.parametrize("output", ["scores.csv", "scores.parquet"])
 def test_ids_stay_as_written(
     output: str, champion: Bundle, cases: pd.DataFrame, tmp_path: Path

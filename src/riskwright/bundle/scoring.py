@@ -138,8 +138,8 @@ def score_file(
     decisions: dict[str, int] = {}
     warnings: list[str] = []
     with TableWriter(output) as scores, TableWriter(refusals) as quarantine:
-        columns = list(usecase.columns)
-        raw = read_chunks(usecase.source, source, columns=columns, rows=CHUNK)
+        columns, target = list(usecase.columns), usecase.target.column
+        raw = read_chunks(usecase.source, source, columns=columns, rows=CHUNK, target=target)
         for checked, out in _scored(bundle, map(contract.apply, raw), reasons):
             key = usecase.id if usecase.id in checked.accepted else None
             names = checked.accepted[key] if key else checked.accepted.index
@@ -154,6 +154,9 @@ def score_file(
             warnings += [w for w in checked.warnings if w not in warnings]
             if progress:
                 progress(read)
+    blank = [n for n in bundle.schema.names if accepted and contract.missing[n] == accepted]
+    if blank:
+        warnings.append(f"missing in every row: {', '.join(blank)}; compare with the trained data")
     if accepted == read:
         refusals.unlink(missing_ok=True)  # of an earlier run: it would belie this one
     return Scored(

@@ -25,8 +25,13 @@ class ServedBundle(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Score raw rows; ``params['reasons']`` is adverse, all or none."""
-        return self.bundle.predict(model_input, reasons=(params or {}).get("reasons", "adverse"))
+        """Score raw rows; ``params['reasons']`` is adverse, all or none.
+
+        Where a row was refused its figures are None: MLflow's server writes NaN as it is, and
+        that is no JSON.
+        """
+        out = self.bundle.predict(model_input, reasons=(params or {}).get("reasons", "adverse"))
+        return out.astype(object).where(out.notna(), None) if out.isna().any(axis=None) else out
 
 
 set_model(ServedBundle())

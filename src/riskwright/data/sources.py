@@ -76,7 +76,12 @@ def local_file(location: str) -> Iterator[Path]:
 
 
 def read_chunks(
-    source: Source, location: str, *, columns: Sequence[str], rows: int = 100_000
+    source: Source,
+    location: str,
+    *,
+    columns: Sequence[str],
+    rows: int = 100_000,
+    target: str | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Read raw rows in chunks.
 
@@ -90,6 +95,8 @@ def read_chunks(
         Names of the use case, in order: a headerless file takes its names from them.
     rows
         Rows a chunk.
+    target
+        A column that a headerless file may lack: cases to score have no outcome yet.
 
     Yields
     ------
@@ -113,7 +120,7 @@ def read_chunks(
         elif kind == "arff":
             yield from read_arff(path, source, columns, rows)
         else:
-            yield from read_csv(path, source, columns, rows)
+            yield from read_csv(path, source, columns, rows, target)
 
 
 def _read_parquet(

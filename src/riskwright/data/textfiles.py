@@ -25,8 +25,7 @@ import pyarrow as pa
 from riskwright.errors import InputRefused
 from riskwright.usecase import Source
 
-FAULT = "__fault__"
-"""Extra column of a chunk that has ragged rows: what is wrong with the row, else missing."""
+FAULT = "__fault__"  # extra column of a chunk with ragged rows: what is wrong, else missing
 
 _HEAD = 1 << 20  # bytes looked at before reading: must hold the header line
 _BLOCK = 8 << 20  # Arrow's block; a longer row goes to the slow path
@@ -100,7 +99,7 @@ def _only_member(archive: zipfile.ZipFile, path: Path) -> str:
 
 
 def read_csv(
-    path: Path, source: Source, columns: Sequence[str], rows: int
+    path: Path, source: Source, columns: Sequence[str], rows: int, target: str | None = None
 ) -> Iterator[pd.DataFrame]:
     """Yield chunks of a CSV file as text cells; ragged rows are marked in ``FAULT``."""
     if len(source.delimiter) != 1:
@@ -110,11 +109,12 @@ def read_csv(
             expected="one character, such as ',' or ';'",
         )
     with opened(path) as stream:
-        head = stream.read(_HEAD)
-    text = _head_text(head, source, path)
+        text = _head_text(stream.read(_HEAD), source, path)
     first = _records(text, source.delimiter)
     if source.header and len(first) < 2:
         raise no_rows(path)
+    if not source.header and len(first[0]) == len(columns) - 1:
+        columns = [name for name in columns if name != target]
     _check_delimiter(first[0], text, source, columns, path)
     names = _names(first[0], source, columns, path) if source.header else list(columns)
 

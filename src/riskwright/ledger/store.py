@@ -49,11 +49,14 @@ class Store:
     def __init__(self, url: str, *, create: bool = True) -> None:
         parsed = _parse(url)
         self.name = parsed.database if _is_sqlite(parsed) else parsed.render_as_string()
-        if _is_sqlite(parsed) and not Path(str(parsed.database)).exists():
-            if not create:
-                raise self._missing()
+        if _is_sqlite(parsed):
+            file = Path(str(parsed.database))
             with self._told():
-                Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+                there = file.exists()
+                if create:
+                    file.parent.mkdir(parents=True, exist_ok=True)
+            if not there and not create:
+                raise self._missing()
         self.engine = _engine(parsed)
         with self._read() as connection:
             found = self._schema(connection)

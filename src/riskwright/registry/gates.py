@@ -42,7 +42,7 @@ def choose_challenger(
         "auc_difference": auc.difference,
         "auc_se": auc.se,
     }
-    told = f"log loss {loss.difference:+.4f} (se {loss.se:.4f}), p {loss.p_greater:.3f}"
+    told = f"log loss {loss.difference:+.4f} (se {loss.se:.4f}), {_p(loss.p_greater)}"
     if loss.p_greater < usecase.gates.alpha:
         found, limit = _ece(usecase, y, ensemble, seed)
         if found <= limit:
@@ -100,10 +100,15 @@ def gates(
     ]
 
 
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
+
+
 def _data(usecase: UseCase, choice: Choice, y: np.ndarray, readings: int, *, first: bool) -> Gate:
     bads, needed = int(y.sum()), usecase.gates.min_test_bads
     enough = min(bads, len(y) - bads) >= needed
-    detail = f"{len(y)} test rows with {bads} bads; read {readings} times"
+    read = "once" if readings == 1 else f"{readings} times"
+    detail = f"{len(y)} test rows with {bads} bads; read {read}"
     if not enough:
         detail += f": not enough data, {needed} of each class are needed"
         if first and choice.kind == "baseline":
@@ -135,7 +140,7 @@ def _champion(
     better = bool(loss.p_greater < usecase.gates.alpha)
     verdict = "better than the champion" if better else "not better by test: the champion stays"
     detail = (
-        f"{verdict}; log loss {loss.difference:+.4f} (se {loss.se:.4f}), p {loss.p_greater:.3f}, "
+        f"{verdict}; log loss {loss.difference:+.4f} (se {loss.se:.4f}), {_p(loss.p_greater)}, "
         f"AUC {auc.difference:+.4f} (se {auc.se:.4f}) on {int(unseen.sum())} rows"
     )
     figures = {
