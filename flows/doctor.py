@@ -73,9 +73,11 @@ def _answer(url: str | None, path: str, without: str) -> str:
 
 def _ledger(home: Home) -> str:
     try:
-        verdict = Ledger.open(home).verify()
+        ledger = Ledger.open(home)
+        verdict, (_, head) = ledger.verify(), ledger.head()
     except Exception as error:  # noqa: BLE001  (a doctor reports whatever is wrong)
         return f"broken: {error}"
     if not verdict.ok:
-        return f"broken: event {verdict.first_bad} was altered"
-    return f"audit chain of {verdict.checked} events is whole"
+        return f"broken: {verdict.reason}"
+    # Kept elsewhere, it shows later whether the chain was cut or written anew.
+    return f"audit chain of {verdict.checked} events is whole, its head is {head}"

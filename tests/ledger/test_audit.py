@@ -32,7 +32,13 @@ def busy(lite: Ledger, live: Callable[..., int], train: Callable[..., int]) -> L
         version=second,
         report="",
     )
+    lite.record_findings("credit", "b", [{"code": "score"}], second)
     lite.decide_alert(alert, "retrain", actor="oscar", reason="new channel")
+    request = lite.claim_request("host:1:1")
+    assert request is not None
+    lite.return_request(request.id, "host:1:1", "the network")
+    lite.claim_request("host:1:1")
+    lite.finish_request(request.id, "done", "version 5")
     assert lite.verify().ok
     return lite
 
@@ -165,8 +171,9 @@ def test_a_cut_tail_is_found_by_an_anchor(lite: Ledger) -> None:
         lite.count_reading("snapshot", "credit", "evaluate", f"run {i}")
     anchor = lite.head()
     assert anchor[0] == 6
-    _do(lite, "DELETE FROM ledger_events WHERE id > 4")
-    assert lite.verify().ok
+    readings = "DELETE FROM ledger_readings WHERE run_key IN ('run 4', 'run 5')"
+    _do(lite, "DELETE FROM ledger_events WHERE id > 4", readings)
+    assert lite.verify().ok  # alone, a shorter chain with its tables can't be told from a true one
     verdict = lite.verify(anchor=anchor)
     assert (verdict.ok, verdict.first_bad) == (False, 5)
     assert "cut off" in verdict.reason
@@ -191,7 +198,13 @@ def test_an_older_anchor_holds_for_a_chain_that_grew(busy: Ledger) -> None:
         ("UPDATE ledger_versions SET status = 'challenger' WHERE version = 4", "status"),
         ("UPDATE ledger_gates SET gates = replace(gates, 'true', 'false') WHERE version = 1",
          "gates"),
-        ("UPDATE ledger_alerts SET decided_by = 'mallory'", "decision"),
+        ("UPDATE ledger_alerts SET decided_by = 'mallory' WHERE status = 'closed'", "alert"),
+        ("UPDATE ledger_alerts SET severity = 'low'", "alert"),
+        ("DELETE FROM ledger_alerts", "alert"),
+        ("UPDATE ledger_findings SET findings = '[]'", "finding"),
+        ("DELETE FROM ledger_findings", "finding"),
+        ("UPDATE ledger_requests SET outcome = 'failed'", "request"),
+        ("DELETE FROM ledger_requests", "request"),
         ("INSERT INTO ledger_promotions SELECT use_case, 9, 3, previous, actor, at, reason, kind, "
          "policy FROM ledger_promotions WHERE sequence = 1", "promotion"),
     ],
@@ -210,7 +223,9 @@ def test_a_table_that_says_otherwise_than_the_events_is_found(
             "version": "version.registered",
             "status": "version.rejected",
             "gates": "gates.recorded",
-            "decision": "alert.decided",
+            "alert": "alert.decided",
+            "finding": "findings.recorded",
+            "request": "request.finished",
         }
         assert told.kind == kinds[table]
 

@@ -103,20 +103,17 @@ def test_a_newer_schema_is_refused(sqlite_url: str, found: str) -> None:
 
 def test_opening_and_reading_is_light(sqlite_url: str) -> None:
     script = f"""
-import sys, time
+import sys
 from riskwright.ledger import Ledger
 with Ledger({sqlite_url!r}, create=False) as ledger:
     assert ledger.history("credit") == []
-print(time.process_time())
 heavy = {{"alembic", "mlflow", "prefect", "pandas", "numpy", "psycopg2", "pydantic"}}
 print(sorted(heavy & set(sys.modules)))
 """
     run = [sys.executable, "-c", script]
     env = {**os.environ, "PYTHONPATH": SRC}
     done = subprocess.run(run, check=True, capture_output=True, text=True, env=env)
-    seconds, heavy = done.stdout.splitlines()
-    assert heavy == "[]"
-    assert float(seconds) < 0.5  # of CPU, the interpreter's start included: others may be busy
+    assert done.stdout == "[]\n"
 
 
 def test_a_full_disk_is_named_and_changes_nothing(lite: Ledger) -> None:

@@ -37,15 +37,22 @@ class Alerts(Champions, Requests):
             known = _findings(connection, use_case, batch_hash)
             if known and known[-1].version == version and known[-1].findings == content:
                 return known[-1]
+            key = tables.next_id(connection, t)
             event = audit.append(
                 connection,
                 "findings.recorded",
                 actor=MACHINE,
                 use_case=use_case,
-                payload={"version": version, "batch_hash": batch_hash, "findings": content},
+                payload={
+                    "set": key,
+                    "version": version,
+                    "batch_hash": batch_hash,
+                    "findings": content,
+                },
             )
             connection.execute(
                 insert(t).values(
+                    id=key,
                     use_case=use_case,
                     version=version,
                     batch_hash=batch_hash,
@@ -108,12 +115,13 @@ class Alerts(Champions, Requests):
             known = connection.execute(decided.order_by(t.c.id.desc())).scalars().first()
             if same is None and known is not None:
                 return int(known)  # the same batch looked at again: what was decided stands
+            key = same.id if same else tables.next_id(connection, t)
             event = audit.append(
                 connection,
                 "alert.seen" if same else "alert.opened",
                 actor=MACHINE,
                 use_case=use_case,
-                payload={"alert": same.id, **new} if same else new,
+                payload={"alert": key, **new},
             )
             if same:
                 connection.execute(
@@ -121,19 +129,19 @@ class Alerts(Champions, Requests):
                     .where(t.c.id == same.id)
                     .values(**new, seen=same.seen + 1, last_seen=event.at)
                 )
-                return same.id
-            key = connection.execute(
+                return key
+            connection.execute(
                 insert(t).values(
                     **new,
+                    id=key,
                     use_case=use_case,
                     status="open",
                     seen=1,
                     opened_at=event.at,
                     last_seen=event.at,
                 )
-            ).inserted_primary_key
-            assert key is not None  # noqa: S101 one row was inserted
-            return int(key.id)
+            )
+            return key
 
     def alerts(self, use_case: str | None = None, open_only: bool = True) -> list[Alert]:
         """Return alerts, oldest first."""

@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from riskwright.ledger import tables
 from riskwright.ledger.records import Event, Verdict
-from riskwright.ledger.tables import alerts, canonical, events, gates, now, promotions, versions
+from riskwright.ledger.tables import canonical, events, now
 
 START = "0" * 64  # what stands in the place of a hash before the first event
 
@@ -105,6 +106,7 @@ class _Told:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[Any, ...], tuple[int, str]] = {}
+        self.state: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def read(self, event: Event) -> None:
         """Take in one event."""
@@ -126,9 +128,42 @@ class _Told:
                 if says["previous"] is not None:
                     self._status(event, says["previous"], "retired")
                 self._status(event, says["version"], "champion")
+            case "test.read":
+                key = (says["snapshot_hash"], where, says["purpose"], says["run_key"])
+                self._put(event, ("reading", *key), event.at)
+            case "findings.recorded":
+                content = [where, says["version"], says["batch_hash"], says["findings"], event.at]
+                self._put(event, ("finding", says["set"]), content)
+            case "alert.opened" | "alert.seen":
+                number = says.pop("alert")
+                row = self.state.setdefault(
+                    ("alert", number), {"use_case": where, "seen": 0, "opened_at": event.at}
+                )
+                more = {"status": "open", "seen": row["seen"] + 1, "last_seen": event.at}
+                self._update(event, ("alert", number), {**says, **more})
             case "alert.decided":
-                content = [says["decision"], event.actor, says["reason"], event.at]
-                self._put(event, ("decision", says["alert"]), content)
+                more = {"decision": says["decision"], "reason": says["reason"], "status": "closed"}
+                more |= {"decided_by": event.actor, "decided_at": event.at}
+                self._update(event, ("alert", says["alert"]), more)
+            case "request.made":
+                made = {"use_case": where, "actor": event.actor, "at": event.at}
+                number = says.pop("request")
+                self._update(event, ("request", number), {**says, **made, "status": "pending"})
+            case "request.claimed":
+                more = {"status": "claimed", "owner": event.actor, "claimed_at": event.at}
+                self._update(event, ("request", says["request"]), more)
+            case "request.returned":
+                more = {"status": "pending", "owner": None, "claimed_at": None}
+                self._update(event, ("request", says["request"]), more)
+            case "request.finished":
+                more = {k: says[k] for k in ("outcome", "detail")}
+                more |= {"status": "finished", "finished_at": event.at}
+                self._update(event, ("request", says["request"]), more)
+
+    def _update(self, event: Event, key: tuple[Any, ...], changed: Mapping[str, Any]) -> None:
+        """A row that more than one event writes."""
+        self.state.setdefault(key, {}).update(changed)
+        self._put(event, key, _filled(self.state[key]))
 
     def _put(self, event: Event, key: tuple[Any, ...], content: Any) -> None:
         self.rows[key] = (event.id, canonical(content))
@@ -149,18 +184,30 @@ class _Told:
 
 def _held(connection: Connection) -> Iterator[tuple[tuple[Any, ...], str]]:
     """The same keys and contents as the events give, from the tables."""
-    for v in connection.execute(select(versions)):
+    for v in connection.execute(select(tables.versions)):
         yield ("status", v.use_case, v.version), canonical(v.status)
         if v.trained_by is not None:
             content = [v.trained_by, v.run_id, v.models, v.evidence]
             yield ("version", v.use_case, v.version), canonical(content)
-    for g in connection.execute(select(gates)):
+    for g in connection.execute(select(tables.gates)):
         yield ("gates", g.use_case, g.version), canonical(g.gates)
-    for p in connection.execute(select(promotions)).mappings():
+    for p in connection.execute(select(tables.promotions)).mappings():
         entry = {k: v for k, v in p.items() if k != "use_case"}
         yield ("promotion", p["use_case"], p["sequence"]), canonical(entry)
-    for a in connection.execute(select(alerts).where(alerts.c.decision.is_not(None))):
-        yield ("decision", a.id), canonical([a.decision, a.decided_by, a.reason, a.decided_at])
+    for r in connection.execute(select(tables.readings)):
+        yield ("reading", r.snapshot_hash, r.use_case, r.purpose, r.run_key), canonical(r.at)
+    for f in connection.execute(select(tables.findings)):
+        content = [f.use_case, f.version, f.batch_hash, f.findings, f.at]
+        yield ("finding", f.id), canonical(content)
+    for kind, table in (("alert", tables.alerts), ("request", tables.requests)):
+        for row in connection.execute(select(table)).mappings():
+            entry = {k: v for k, v in row.items() if k != "id"}
+            yield (kind, row["id"]), canonical(_filled(entry))
+
+
+def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without what isn't known of it yet."""
+    return {k: v for k, v in row.items() if v is not None}
 
 
 def _event(fields: Mapping[Any, Any]) -> Event:

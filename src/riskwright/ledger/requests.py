@@ -147,16 +147,20 @@ def request_in(
         "alert_id": alert_id,
     }
     actor, use_case = text("actor", actor), text("use case", use_case)
+    key = tables.next_id(connection, tables.requests)
     event = audit.append(
-        connection, "request.made", actor=actor, use_case=use_case, payload=content
+        connection,
+        "request.made",
+        actor=actor,
+        use_case=use_case,
+        payload={"request": key, **content},
     )
-    key = connection.execute(
+    connection.execute(
         insert(tables.requests).values(
-            **content, use_case=use_case, actor=actor, at=event.at, status="pending"
+            **content, id=key, use_case=use_case, actor=actor, at=event.at, status="pending"
         )
-    ).inserted_primary_key
-    assert key is not None  # noqa: S101 one row was inserted
-    return _request(connection, key.id)
+    )
+    return _request(connection, key)
 
 
 def _request(connection: Connection, id: int) -> Request:

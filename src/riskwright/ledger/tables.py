@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
+    Connection,
     Dialect,
     Index,
     Integer,
@@ -24,6 +25,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
+    select,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -276,3 +279,8 @@ runs = Table(
     _column("detail"),
     UniqueConstraint("use_case", "kind", "run_key", name="ledger_runs_run_key"),
 )
+
+
+def next_id(connection: Connection, table: Table) -> int:
+    """Return the next row's id, so that its event can name it; in a write transaction only."""
+    return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()) + 1
