@@ -21,6 +21,7 @@ from riskwright.ledger import Gate
 from riskwright.registry.promotion import (
     Submission,
     Submitted,
+    _champion_pds,
     change_champion,
     load_version,
     reconcile,
@@ -186,6 +187,15 @@ def test_a_champion_that_cannot_be_read_is_no_verdict(world: World, tmp_path: Pa
     judged = gate(done, "champion")
     assert (judged.passed, done.live) == (None, False)
     assert "can't score these rows" in judged.detail
+
+
+def test_a_champion_whose_column_is_no_longer_declared_says_what_to_do(world: World) -> None:
+    spec = world.usecase("narrower", "automatic")
+    first = submit(world.submission(spec, "one", "baseline"))
+    rows = snapshots.read(world.trained["data"]["test"], world.home).drop(columns="LIMIT_BAL")
+    with pytest.raises(InputRefused, match="reads LIMIT_BAL, which") as caught:
+        _champion_pds(spec, world.home, world.ledger, rows, first.version)
+    assert "feature: false" in caught.value.do
 
 
 def test_files_that_score_otherwise_than_evaluated_do_not_go_live(

@@ -305,6 +305,12 @@ def _champion_pds(
     known = set(row_keys(usecase, trained))
     unseen = np.array([k not in known for k in row_keys(usecase, frame)])
     bundle = load_version(home, ledger, usecase.name, str(version))
+    lost = [name for name in bundle.schema.names if name not in frame]
+    if lost:
+        raise InputRefused(
+            f"the champion reads {', '.join(lost)}, which the use case no longer declares",
+            do="declare them with 'feature: false' until it is replaced, and retrain",
+        )
     scored = bundle.score(frame[unseen], reasons="none")
     return unseen, scored["pd"].to_numpy()
 
