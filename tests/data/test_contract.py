@@ -266,8 +266,8 @@ def test_scoring_needs_no_target_and_drops_what_is_known_later(
     pd.testing.assert_frame_equal(checked.accepted, without.accepted)
 
 
-def close(usecase: UseCase, raw: pd.DataFrame, purpose: Any = "train") -> list[str]:
-    contract = Contract(usecase, purpose)
+def close(usecase: UseCase, raw: pd.DataFrame) -> list[str]:
+    contract = Contract(usecase, "train")
     contract.apply(raw)
     return contract.close()
 
@@ -285,7 +285,6 @@ def test_too_many_refused_rows_refuse_the_whole(usecase: UseCase, make_rows: Mak
     assert where[0].startswith("AGE: not a number (4 rows, such as ")
     assert where[1].strip().startswith("LIMIT: below the minimum 0 (2 rows")
     assert len(where) == 3
-    assert close(usecase, raw, "score") == []
 
 
 @pytest.mark.parametrize(
@@ -311,7 +310,7 @@ def test_what_training_refuses_whole(
 @pytest.mark.parametrize(
     ("column", "value", "warning"),
     [
-        ("NOTE", None, "NOTE: missing in every row, so of no use"),
+        ("NOTE", None, "NOTE: missing in every row, so dropped"),
         ("AGE", "40", "AGE: the same value 40.0 in every row"),
         ("EDU", "2", "EDU: the same value '2' in every row"),
     ],
@@ -324,18 +323,14 @@ def test_what_training_warns_of(
     assert close(usecase, raw) == [warning]
 
 
-def test_a_dead_required_column_in_a_batch(usecase: UseCase, make_rows: Make) -> None:
-    """One row may miss its limit; two hundred in a row tell of a broken feed."""
-    one, many = make_rows(1).assign(LIMIT=None), make_rows(200).assign(LIMIT=None)
-    assert close(usecase, one, "score") == ["LIMIT: missing in every row, so of no use"]
-    assert close(usecase, many, "monitor") == ["LIMIT: missing in every row, so of no use"]
+def test_a_dead_required_column_refuses_training(usecase: UseCase, make_rows: Make) -> None:
     with pytest.raises(InputRefused, match="'LIMIT' is missing in all 200 rows"):
-        close(usecase, many, "score")
+        close(usecase, make_rows(200).assign(LIMIT=None))
 
 
 def test_no_rows(usecase: UseCase) -> None:
     with pytest.raises(InputRefused, match="no rows"):
-        Contract(usecase, "score").close()
+        Contract(usecase, "train").close()
 
 
 def test_a_missing_time_is_refused_where_the_split_needs_it(

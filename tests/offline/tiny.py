@@ -51,6 +51,7 @@ def tiny_text(**changes: Any) -> str:
         "approval": {"policy": "automatic"},
     }
     plain["source"] = {"simulator": "credit_applications", "rows": ROWS, "seed": 3}
+    plain["columns"]["EDUCATION"]["required"] = False
     plain |= changes
     return yaml.safe_dump(plain, sort_keys=False)
 

@@ -302,6 +302,17 @@ def test_submitting_the_same_key_again_changes_nothing(kind: str, world: World) 
     assert everything(world, of) == before
 
 
+def test_the_same_rows_from_another_file_are_the_same_version(world: World) -> None:
+    """The key is of content: columns in another order, another path, another name for the YAML."""
+    spec = world.usecase("same_rows", "automatic")
+    first = replace(world.submission(spec, "one"), data="a.csv", specification="same_rows")
+    done = submit(first)
+    again = submit(replace(first, data="b.csv", specification="elsewhere/same_rows.yaml"))
+    assert again.version == done.version
+    kept = world.ledger.version("same_rows", done.version).evidence
+    assert (kept["data"], kept["specification"]) == ("a.csv", "same_rows")
+
+
 def test_an_old_key_does_not_push_out_what_was_promoted_since(world: World) -> None:
     spec = world.usecase("old", "automatic")
     first = submit(world.submission(spec, "one", "baseline"))

@@ -291,7 +291,7 @@ class Contract:
             self.bads += int(target_of(self.usecase, frame).sum())
 
     def close(self) -> list[str]:
-        """Say what can be said only after the last chunk.
+        """Say of rows to train on what can be said only after the last chunk.
 
         Returns
         -------
@@ -300,20 +300,15 @@ class Contract:
         Raises
         ------
         InputRefused
-            For ``train``: if too many rows were refused, a required column holds nothing, every row
-            has the same id, or only one class is there. For ``score``: if a required feature holds
-            nothing in a batch large enough to judge (``monitor.min_rows``).
+            If there are no rows, too many rows were refused, a required feature holds nothing,
+            every row has the same id, or only one class is there.
         """
         if self.read == 0:
             raise InputRefused("there are no rows", expected="at least one data row")
         empty = [n for n in self.columns if self.accepted and self.missing[n] == self.accepted]
         dead = [n for n in empty if self.columns[n].required and self.usecase.is_feature(n)]
-        if self.purpose == "train":
-            self._close_training()
-        judged = self.purpose == "train" or (
-            self.purpose == "score" and self.accepted >= self.usecase.monitor.min_rows
-        )
-        if dead and judged:
+        self._check_whole()
+        if dead:
             raise InputRefused(
                 f"required column {dead[0]!r} is missing in all {self.accepted:,} rows",
                 where=", ".join(dead),
@@ -321,7 +316,7 @@ class Contract:
                 do="check the feed, or set 'required: false' in the use case",
             )
         warnings = [
-            f"{name}: missing in every row, so of no use"
+            f"{name}: missing in every row, so dropped"
             for name in empty
             if name not in self._verdict.missing
         ]
@@ -334,7 +329,7 @@ class Contract:
             ]
         return warnings
 
-    def _close_training(self) -> None:
+    def _check_whole(self) -> None:
         if self.usecase.id and len(self._ids) == 1 and self.read > 1:
             raise InputRefused(
                 f"all {self.read:,} rows have the same id",

@@ -160,6 +160,8 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
     """Bundle, log and register one candidate, once; return its version."""
     name = of.usecase.name
     version = of.ledger.reserve_version(name, f"{of.tracker.key}:{kind}")
+    # The same rows from another file, or the use case by another path: what was said first stays.
+    held = of.ledger.version(name, version).evidence
     ensemble, limits = load_candidate(of.joined, kind)
     bundle, digest = _bundle(of.folder / kind / "bundle", of.usecase, ensemble, limits, version)
     logged = of.tracker.log_model(of.run_id, MODEL, bundle, version)
@@ -183,8 +185,8 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
             "sha256": of.evidence["sha256"],
             "usecase": of.usecase.digest,
             "rules": rules_digest(of.usecase),
-            "data": of.data,
-            "specification": of.specification,
+            "data": held.get("data", of.data),
+            "specification": held.get("specification", of.specification),
         },
     )
     return version
