@@ -70,7 +70,9 @@ def alerts(
     if what == "show":
         if id is None:
             raise InputRefused("which alert?", expected="alerts show ID", do="riskwright alerts")
-        found = asdict(ledger.alert(id))
+        shown = ledger.alert(id)
+        asked = [asdict(r) for r in ledger.requests(shown.use_case, open_only=False) if r.alert_id == id]
+        found = asdict(shown) | {"request": asked[0] if asked else None}
         answer(found, as_json, lambda: say.alert(found))
         return
     if what is not None:

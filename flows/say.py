@@ -189,6 +189,9 @@ def alert(found: Mapping[str, Any]) -> None:
             f"  decided: {found['decision']} by {found['decided_by']}, {found['decided_at']}: "
             f"{escape(found['reason'])}"
         )
+    if request := found["request"]:
+        told = f": {request['outcome']}, {request['detail']}" if request["outcome"] else ""
+        out.print(f"  request {request['id']} is {request['status']}{escape(told)}")
     if found["status"] == "open":
         out.print(
             f"  then: riskwright alerts decide {found['id']} accept|retrain|fallback|rollback "
