@@ -71,7 +71,9 @@ def alerts(
         if id is None:
             raise InputRefused("which alert?", expected="alerts show ID", do="riskwright alerts")
         shown = ledger.alert(id)
-        asked = [asdict(r) for r in ledger.requests(shown.use_case, open_only=False) if r.alert_id == id]
+        asked = [
+            asdict(r) for r in ledger.requests(shown.use_case, open_only=False) if r.alert_id == id
+        ]
         found = asdict(shown) | {"request": asked[0] if asked else None}
         answer(found, as_json, lambda: say.alert(found))
         return
