@@ -1,0 +1,99 @@
+"""The one-factor model, Basel's capital and concentration against closed forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+from riskwright.errors import InputRefused
+from riskwright.portfolio import basel, concentration, vasicek
+
+PROBABILITY = st.floats(1e-4, 0.6)
+CORRELATION = st.floats(0.01, 0.9)
+
+
+@given(pd=PROBABILITY, rho=CORRELATION)
+def test_the_mean_over_the_factor_is_the_pd(pd: float, rho: float) -> None:
+    z = np.linspace(-9, 9, 4001)
+    density = stats.norm.pdf(z)
+    mean = integrate.trapezoid(vasicek.conditional_pd(pd, rho, z) * density, z)
+    assert mean == pytest.approx(pd, rel=1e-3)
+
+
+@given(pd=PROBABILITY, rho=CORRELATION, level=st.floats(0.5, 0.9999))
+def test_quantile_and_distribution_are_inverse(pd: float, rho: float, level: float) -> None:
+    found = vasicek.quantile(pd, rho, level)
+    if 1e-12 < found < 1 - 1e-9:
+        assert float(vasicek.distribution(found, pd, rho)) == pytest.approx(level, abs=1e-6)
+    assert vasicek.quantile(pd, rho, 0.99995) >= found
+
+
+@pytest.mark.parametrize(("pd", "rho", "level"), [(0.02, 0.15, 0.99), (0.1, 0.3, 0.95)])
+def test_shortfall_is_the_mean_of_the_quantiles_beyond(pd: float, rho: float, level: float) -> None:
+    mean, _ = integrate.quad(lambda u: vasicek.quantile(pd, rho, u), level, 1 - 1e-12, limit=400)
+    assert vasicek.expected_shortfall(pd, rho, level) == pytest.approx(mean / (1 - level), rel=1e-3)
+
+
+def test_the_limits_of_correlation() -> None:
+    assert vasicek.quantile(0.03, 0.0, 0.999) == pytest.approx(0.03)
+    assert vasicek.quantile(0.03, 1.0, 0.98) == 1.0
+    assert vasicek.quantile(0.03, 1.0, 0.96) == 0.0
+
+
+@pytest.mark.parametrize(
+    # Basel II (June 2006), annex 5: illustrative risk weights, LGD 45 %, maturity 2.5 years.
+    ("pd", "corporate", "mortgage", "retail", "revolving"),
+    [
+        (0.0010, 29.65, 10.69, 11.16, 2.71),
+        (0.0100, 92.32, 56.40, 45.77, 17.22),
+        (0.0500, 149.86, 148.22, 66.42, 54.75),
+        (0.1000, 193.09, 204.41, 75.54, 83.89),
+    ],
+)
+def test_capital_against_the_published_risk_weights(
+    pd: float, corporate: float, mortgage: float, retail: float, revolving: float
+) -> None:
+    wanted = {
+        "corporate": corporate,
+        "mortgage": mortgage,
+        "retail": retail,
+        "revolving": revolving,
+    }
+    found = {k: 1250 * basel.capital_requirement(pd, 0.45, k)[0] for k in wanted}  # type: ignore[arg-type]
+    assert found == pytest.approx(wanted, abs=0.006)
+
+
+@given(pd=st.floats(0, 1), lgd=st.floats(0, 1), kind=st.sampled_from(["mortgage", "retail"]))
+def test_capital_is_between_nothing_and_the_loss(pd: float, lgd: float, kind: Any) -> None:
+    k = basel.capital_requirement(pd, lgd, kind)[0]
+    assert 0 <= k <= lgd
+    rwa = basel.risk_weighted_assets([1000.0], pd, lgd, kind)[0]
+    assert rwa == pytest.approx(12_500 * k)
+
+
+def test_what_capital_refuses() -> None:
+    with pytest.raises(InputRefused, match="exposure class"):
+        basel.capital_requirement(0.1, 0.4, "retial")  # type: ignore[arg-type]
+    with pytest.raises(InputRefused, match="no probability"):
+        basel.capital_requirement(5.0, 0.4)
+
+
+@given(n=st.integers(1, 50))
+def test_equal_names_have_one_over_n(n: int) -> None:
+    assert concentration.herfindahl(np.full(n, 3.0)) == pytest.approx(1 / n)
+
+
+def test_names_and_segments() -> None:
+    top = concentration.top_names(["a", "b", "a", "c"], [1.0, 3.0, 4.0, 2.0], count=2)
+    assert top.index.tolist() == ["a", "b"]
+    assert top["share"].tolist() == [0.5, 0.3]
+    assert top["cumulative"].tolist() == [0.5, 0.8]
+    table = concentration.by_segment(["x", "y", "x"], [1.0, 6.0, 1.0])
+    assert table.index.tolist() == ["y", "x"]
+    assert table.loc["x", "share"] == 0.25
+    assert table.loc["x", "herfindahl"] == 0.5
