@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
@@ -27,6 +28,7 @@ from riskwright.usecase_parts import (
     Feature,
     FeatureSchema,
     Gates,
+    Loan,
     Monitor,
     Source,
     Split,
@@ -45,6 +47,7 @@ __all__ = [
     "Family",
     "Feature",
     "FeatureSchema",
+    "Loan",
     "Monitor",
     "Source",
     "Split",
@@ -70,7 +73,8 @@ class UseCase(Strict):
     target: Target
     columns: dict[str, Column]
     sequences: dict[str, tuple[str, ...]] = Field({}, description="name: columns, oldest first")
-    models: tuple[Literal["pd"], ...] = ("pd",)
+    models: tuple[Literal["pd", "lgd", "ead"], ...] = ("pd",)
+    loan: Loan | None = Field(None, description="for a loan book: its money")
     quarantine_limit: float = Field(0.05, ge=0, le=1, description="share of refused rows")
     duplicate_rows: Literal["keep", "drop"] = "keep"
     split: Split = Split()
@@ -114,6 +118,7 @@ class UseCase(Strict):
                 )
             if column.feature and name in (self.target.column, self.id, self.time):
                 raise ValueError(f"column {name!r} is the target, id or time: not a feature")
+        self._check_models(known)
         lengths = {len(steps) for steps in self.sequences.values()}
         if len(lengths) > 1:
             raise ValueError("all sequences have the same number of steps")
@@ -126,6 +131,24 @@ class UseCase(Strict):
         if self.baseline not in self.families:
             raise ValueError(f"the baseline {self.baseline!r} is not among the families")
         return self
+
+    def _check_models(self, known: Callable[[str, str], Column]) -> None:
+        if self.models not in (("pd",), ("pd", "lgd", "ead")):
+            raise ValueError("models are [pd], or [pd, lgd, ead]")
+        if (self.loan is None) != (self.models == ("pd",)):
+            raise ValueError("a use case with the models lgd and ead, and only it, has a 'loan'")
+        if self.loan is None:
+            return
+        if self.split.kind not in ("out_of_time", "walk_forward"):
+            raise ValueError("a loan book needs a split in time: 'out_of_time' or 'walk_forward'")
+        for name in (self.loan.amount, self.loan.rate, self.loan.term):
+            if not known(name, "loan").numeric:
+                raise ValueError(f"loan names {name!r}, which is not a number")
+        for name in self.loan.outcomes:
+            if not known(name, "loan").after_decision:
+                raise ValueError(f"loan column {name!r} is an outcome: mark it 'after_decision'")
+        for name in (*self.loan.segments, *([self.loan.grade] if self.loan.grade else [])):
+            known(name, "loan")
 
     def is_feature(self, name: str) -> bool:
         """Whether a column is a model input."""
@@ -143,6 +166,11 @@ class UseCase(Strict):
     def feature_names(self) -> list[str]:
         """Names of the model inputs, in the order of the YAML."""
         return [name for name in self.columns if self.is_feature(name)]
+
+    @property
+    def outcome_names(self) -> tuple[str, ...]:
+        """Columns, known only after the decision, that training keeps as outcomes."""
+        return self.loan.outcomes if self.loan else ()
 
     @property
     def protected_names(self) -> list[str]:

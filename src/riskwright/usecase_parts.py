@@ -56,6 +56,9 @@ class Source(Strict):
     missing: tuple[str, ...] = Field(("", "NA", "NaN", "nan", "null", "?"), description="cells")
     rename: dict[str, str] = Field({}, description="header in the file: name here")
     table: str | None = Field(None, description="SQL table, or a SELECT")
+    dialect: Literal["lending_club"] | None = Field(
+        None, description="a publisher's own way of writing, brought to one form when it is read"
+    )
 
 
 class Column(Strict):
@@ -101,6 +104,38 @@ class Target(Strict):
     column: str
     bad: Annotated[str, BeforeValidator(code, json_schema_input_type=Code)]
     good: Annotated[str, BeforeValidator(code, json_schema_input_type=Code)]
+    open: tuple[str, ...] = Field(
+        (), description="outcome not known yet: never trained on, never counted as good"
+    )
+
+
+class Loan(Strict):
+    """Which columns say what a loan is and, afterwards, what became of its money."""
+
+    amount: str = Field(description="money lent")
+    rate: str = Field(description="nominal rate a year, a fraction")
+    term: str = Field(description="months")
+    closed: str = Field(description="date of the last payment")
+    repaid: str = Field(description="principal repaid by the borrower")
+    recovered: str = Field(description="recovered after default")
+    recovery_costs: str
+    grade: str | None = Field(None, description="the lender's own verdict: for backtests by grade")
+    segments: tuple[str, ...] = Field((), description="columns that the reports divide the book by")
+    grace_months: int = Field(
+        4, ge=0, description="after the last payment: then the loan is in default"
+    )
+    currency: str = "USD"
+    exposure: Literal["corporate", "mortgage", "revolving", "retail"] = Field(
+        "retail", description="class of the capital formula"
+    )
+    rho: float | None = Field(
+        None, ge=0, lt=1, description="asset correlation; the capital formula's if left out"
+    )
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """Columns that are known only after the loan was made."""
+        return (self.closed, self.repaid, self.recovered, self.recovery_costs)
 
 
 class Split(Strict):

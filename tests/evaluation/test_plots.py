@@ -27,13 +27,13 @@ def drawn(n: int = 400, slope: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
 def titles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the pictures say."""
     said: list[str] = []
-    real = plots._title
+    real = plots.headline
 
     def spy(axes: object, sentence: str, note: str) -> None:
         said.append(f"{sentence} | {note}")
         real(axes, sentence, note)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(plots, "_title", spy)
+    monkeypatch.setattr(plots, "headline", spy)
     return said
 
 

@@ -60,8 +60,8 @@ class Contract:
     usecase
         The specification.
     purpose
-        ``train`` needs the target; ``score`` and ``monitor`` ignore it. Columns that are known
-        only after the decision are always left out.
+        ``train`` needs the target (and a loan's outcomes); ``score`` and ``monitor`` ignore
+        them. Other columns that are known only after the decision are always left out.
     """
 
     def __init__(self, usecase: UseCase, purpose: Purpose) -> None:
@@ -70,7 +70,11 @@ class Contract:
         self.columns: dict[str, Column] = {
             name: column
             for name, column in usecase.columns.items()
-            if (purpose == "train" if name == target else not column.after_decision)
+            if (
+                purpose == "train"
+                if name == target or name in usecase.outcome_names
+                else not column.after_decision
+            )
         }
         self.read = self.accepted = self.bads = 0
         self.reasons: Counter[str] = Counter()
@@ -214,9 +218,10 @@ class Contract:
 
     def _check_target(self, cells: pd.Series, faults: Faults) -> None:
         target = self.usecase.target
-        text = parsing.codes(cells, {target.bad, target.good}, self.usecase.source.missing)
+        known = {target.bad, target.good, *target.open}
+        text = parsing.codes(cells, known, self.usecase.source.missing)
         start = f"target {target.column}"
-        for spot in np.flatnonzero(~text.isin([target.bad, target.good]).to_numpy()).tolist():
+        for spot in np.flatnonzero(~text.isin(known).to_numpy()).tolist():
             value = text.iloc[spot]
             if pd.isna(value):
                 faults.add(spot, f"{start}: missing", f"{start}: missing")

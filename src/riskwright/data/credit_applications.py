@@ -27,7 +27,7 @@ _LIMIT_Q = np.array([10, 20, 30, 50, 140, 240, 360, 430, 500, 800]) * 1000.0
 _LIMIT_BY_EDUCATION = np.array([0.3, 0.45, -0.16, -0.55, 0.4, 0.0, -0.3])
 
 
-class _Draws:
+class Draws:
     """Independent random columns, each from its own stream, so that row i never depends on rows."""
 
     def __init__(self, seed: int, rows: int) -> None:
@@ -38,15 +38,19 @@ class _Draws:
         return np.random.default_rng([self.seed, self._stream])
 
     def uniform(self) -> np.ndarray:
+        """Return numbers in [0, 1)."""
         return self._next().random(self.rows)
 
     def normal(self) -> np.ndarray:
+        """Return standard normal numbers."""
         return self._next().standard_normal(self.rows)
 
     def exponential(self) -> np.ndarray:
+        """Return standard exponential numbers."""
         return self._next().standard_exponential(self.rows)
 
     def gamma(self, shape: float) -> np.ndarray:
+        """Return gamma numbers of scale 1."""
         return self._next().standard_gamma(shape, self.rows)
 
 
@@ -67,7 +71,7 @@ def simulate(
     rows: int, seed: int, *, scenario: str, months: int, onset: int, strength: float
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the canonical frame and the true PDs; see ``simulators.simulate``."""
-    draws = _Draws(seed, rows)
+    draws = Draws(seed, rows)
     cohort = np.arange(rows) % months
     force = np.where(cohort >= onset, strength, 0.0)  # of the change, by row
 
@@ -115,7 +119,7 @@ def _codes(values: np.ndarray) -> pd.Series:
     return known.take(values.astype(int)).reset_index(drop=True)
 
 
-def _people(draws: _Draws, *, new_channel: np.ndarray) -> _People:
+def _people(draws: Draws, *, new_channel: np.ndarray) -> _People:
     """Draw the applicants; a new channel brings younger ones with a lower standing."""
     channel = draws.uniform() < 0.5 * new_channel
     sex = 1 + (draws.uniform() < 0.604)
@@ -141,7 +145,7 @@ def _people(draws: _Draws, *, new_channel: np.ndarray) -> _People:
     return _People(sex, education, age, marriage, limit, standing, quality)
 
 
-def _statuses(draws: _Draws, people: _People, *, recession: np.ndarray) -> np.ndarray:
+def _statuses(draws: Draws, people: _People, *, recession: np.ndarray) -> np.ndarray:
     """Draw the repayment status of six months, shape (6, rows), oldest first.
 
     -2 card not used, -1 paid in full, 0 minimum paid, 1 to 8 months late. As in the real file, the
@@ -181,7 +185,7 @@ def _statuses(draws: _Draws, people: _People, *, recession: np.ndarray) -> np.nd
     return np.stack(path)
 
 
-def _accounts(draws: _Draws, people: _People, status: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _accounts(draws: Draws, people: _People, status: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return bills and payments, each (6, rows), oldest first, in whole NT$.
 
     A month's payment settles the bill of the month before as its status says; bill = bill before -

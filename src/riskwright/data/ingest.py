@@ -15,6 +15,7 @@ import pandas as pd
 from riskwright import __version__
 from riskwright.data import public, snapshots, sources, splits
 from riskwright.data.contract import Contract, target_of
+from riskwright.data.parts import usable
 from riskwright.data.snapshots import Snapshot
 from riskwright.errors import InputRefused, RiskwrightError
 from riskwright.home import Home
@@ -127,11 +128,14 @@ def _run(
         clean = pd.concat(accepted)
         clean, repeats = _duplicates(usecase, clean)
         y = target_of(usecase, clean)
-        mask = splits.test_mask(usecase, clean)
-        splits.check_enough(usecase, y, mask)
+        ready = usable(usecase, clean)
+        outcome = target_of(usecase, ready)
+        splits.check_enough(usecase, outcome, splits.test_mask(usecase, ready))
         if splits.time_ordered(usecase):
-            train = splits.train_mask(usecase, clean)
-            splits.folds(usecase, clean[train], y[train])
+            train = splits.train_mask(usecase, ready)
+            splits.folds(usecase, ready[train], outcome[train])
+    if waiting := len(clean) - len(ready):
+        warnings.append(f"{waiting:,} loans are not mature yet: in no training and no test part")
     if repeats:
         warnings.append(
             f"{repeats:,} rows repeat another one in all but the id: "

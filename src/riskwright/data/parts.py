@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from riskwright.data import snapshots, splits
+import pandas as pd
+
+from riskwright.data import maturity, snapshots, splits
 from riskwright.data.contract import target_of
 from riskwright.data.snapshots import Snapshot
 from riskwright.home import Home
@@ -17,7 +19,7 @@ def split(usecase: UseCase, clean: Snapshot, home: Home) -> tuple[Snapshot, Snap
     InputRefused
         If either part holds too few rows or too few of a class.
     """
-    frame = snapshots.read(clean, home)
+    frame = usable(usecase, snapshots.read(clean, home))
     test = splits.test_mask(usecase, frame)
     splits.check_enough(usecase, target_of(usecase, frame), test)
     rule = {"split": usecase.split.model_dump(mode="json")}
@@ -28,3 +30,10 @@ def split(usecase: UseCase, clean: Snapshot, home: Home) -> tuple[Snapshot, Snap
         snapshots.write(frame[train], home, kind="train", parents=parents, meta=rule),
         snapshots.write(frame[test], home, kind="test", parents=parents, meta=rule),
     )
+
+
+def usable(usecase: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows whose outcome may be used: of a loan book, the mature ones."""
+    if usecase.loan is None:
+        return frame
+    return frame[maturity.mature(usecase, frame, maturity.observed_until(usecase, frame))]

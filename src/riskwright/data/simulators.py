@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from riskwright.data import credit_applications
+from riskwright.data import credit_applications, loan_book
 from riskwright.errors import InputRefused, closest
 
 SCENARIOS = ("none", "recession", "new_channel", "broken_feed", "concept_change")
@@ -24,7 +24,11 @@ class _Simulator(Protocol):
     ) -> tuple[pd.DataFrame, np.ndarray]: ...
 
 
-SIMULATORS: dict[str, _Simulator] = {"credit_applications": credit_applications.simulate}
+SIMULATORS: dict[str, _Simulator] = {
+    "credit_applications": credit_applications.simulate,
+    "loan_book": loan_book.simulate,
+}
+MONTHS = {"credit_applications": 6, "loan_book": loan_book.MONTHS}  # cohorts, if not said
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def simulate(
     seed: int,
     *,
     scenario: str = "none",
-    months: int = 6,
+    months: int | None = None,
     onset: int | None = None,
     strength: float = 1.0,
 ) -> Simulated:
@@ -77,9 +81,10 @@ def simulate(
         ``new_channel`` (a mix shift to younger applicants with lower limits); ``broken_feed``
         (a unit fault in PAY_AMT1, missing limits, an unknown education code; PDs unchanged);
         ``concept_change`` (the signs of all effects turn round in the top quartile of limits;
-        the inputs are unchanged).
+        the inputs are unchanged). Of loans, see ``loan_book``.
     months
-        Number of monthly cohorts; row i belongs to cohort ``i % months``.
+        Number of monthly cohorts (6 for applications, 48 for loans if left out); row i belongs to
+        cohort ``i % months``.
     onset
         Number of the first changed cohort; ``months // 2`` if left out.
     strength
@@ -92,6 +97,7 @@ def simulate(
     """
     _known("simulator", name, tuple(SIMULATORS))
     _known("scenario", scenario, SCENARIOS)
+    months = MONTHS[name] if months is None else months
     first = months // 2 if onset is None else onset
     for what, bad, expected in (
         (f"{rows} rows", rows < 1, "1 or more"),

@@ -110,6 +110,17 @@ def read_chunks(
     InputRefused
         If the file or database is missing, empty, unreadable, or not what it claims to be.
     """
+    chunks = _read(source, location, columns, rows, target)
+    if source.dialect == "lending_club":
+        from riskwright.data import lending_club
+
+        chunks = map(lending_club.canonical, chunks)
+    yield from chunks
+
+
+def _read(
+    source: Source, location: str, columns: Sequence[str], rows: int, target: str | None
+) -> Iterator[pd.DataFrame]:
     kind = format_of(source, location)
     if kind == "sql":
         yield from _read_sql(source, location, rows)

@@ -48,7 +48,7 @@ def plot_calibration(y: ArrayLike, p: ArrayLike, path: Path, bins: int = 10) -> 
     """
     y_, p_ = checked(y, p)
     table = calibration_table(y_, p_, bins)
-    figure = _figure((SIZE[0], 6.2))
+    figure = new_figure((SIZE[0], 6.2))
     top, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     rate = table["bad_rate"]
     limit = min(1.0, 1.08 * float(max(table["high"].max(), table["mean_pd"].max())))
@@ -69,8 +69,8 @@ def plot_calibration(y: ArrayLike, p: ArrayLike, path: Path, bins: int = 10) -> 
     below.set(xlabel="predicted PD", ylabel="rows")
     chance = ece_when_calibrated(p_, seed=0, n=500, bins=bins)
     note = f"ECE {ece(y_, p_, bins):.4f}; calibrated models stay under {chance.p95:.4f} (95%)"
-    _title(top, _calibration_sentence(table), f"{len(y_):,} rows, {bins} equal bins. {note}")
-    return _save(figure, path)
+    headline(top, _calibration_sentence(table), f"{len(y_):,} rows, {bins} equal bins. {note}")
+    return save_figure(figure, path)
 
 
 def _calibration_sentence(table: pd.DataFrame) -> str:
@@ -97,7 +97,7 @@ def plot_roc(y: ArrayLike, p: ArrayLike, path: Path) -> Path:
     y_, p_ = checked(y, p, both_classes=True)
     auc, se = auc_with_se(y_, p_)
     _, bads, goods = _cumulative(y_, p_)
-    figure = _figure((5.8, 5.8))
+    figure = new_figure((5.8, 5.8))
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, lw=1.2, ls="--", label="chance")
     axes.plot(*_thin(goods, bads), color=BLUE, lw=2, label="model")
@@ -112,8 +112,8 @@ def plot_roc(y: ArrayLike, p: ArrayLike, path: Path) -> Path:
     axes.legend(loc="lower right", frameon=False)
     span = f"{max(0.0, auc - Z * se):.3f} to {min(1.0, auc + Z * se):.3f}"
     counts = f"{int(y_.sum()):,} bads, {int(len(y_) - y_.sum()):,} goods"
-    _title(axes, f"ROC AUC {auc:.3f} ({span})", f"{counts}. Gini {2 * auc - 1:.3f}")
-    return _save(figure, path)
+    headline(axes, f"ROC AUC {auc:.3f} ({span})", f"{counts}. Gini {2 * auc - 1:.3f}")
+    return save_figure(figure, path)
 
 
 def plot_ks(y: ArrayLike, p: ArrayLike, path: Path) -> Path:
@@ -127,7 +127,7 @@ def plot_ks(y: ArrayLike, p: ArrayLike, path: Path) -> Path:
     y_, p_ = checked(y, p, both_classes=True)
     levels, bads, goods = _cumulative(y_, p_)
     at = int(np.argmax(np.abs(bads - goods)))
-    figure = _figure()
+    figure = new_figure()
     axes = figure.subplots()
     for share, colour, label in ((goods, GOOD, "goods"), (bads, BAD, "bads")):
         x, below = _thin(levels, 1 - share)
@@ -148,8 +148,8 @@ def plot_ks(y: ArrayLike, p: ArrayLike, path: Path) -> Path:
     )
     axes.legend(loc="lower right", frameon=False)
     stops = f"declining from there on stops {bads[at]:.0%} of bads and {goods[at]:.0%} of goods"
-    _title(axes, f"KS {ks:.3f} at PD {levels[at]:.3f}", f"{stops}; {len(y_):,} rows")
-    return _save(figure, path)
+    headline(axes, f"KS {ks:.3f} at PD {levels[at]:.3f}", f"{stops}; {len(y_):,} rows")
+    return save_figure(figure, path)
 
 
 def plot_lift(y: ArrayLike, p: ArrayLike, path: Path) -> Path:
@@ -166,7 +166,7 @@ def plot_lift(y: ArrayLike, p: ArrayLike, path: Path) -> Path:
     rows = bads * rate + goods * (1 - rate)
     share = np.linspace(0.01, 1, 100)
     gains = np.interp(share, rows, bads)
-    figure = _figure((9.6, 4.8))
+    figure = new_figure((9.6, 4.8))
     left, right = figure.subplots(1, 2)
     left.plot([0, rate, 1], [0, 1, 1], color=GREY, lw=1.2, ls=":", label="perfect model")
     left.plot([0, 1], [0, 1], color=GREY, lw=1.2, ls="--", label="chance")
@@ -181,9 +181,9 @@ def plot_lift(y: ArrayLike, p: ArrayLike, path: Path) -> Path:
         axes.xaxis.set_major_formatter(_percent())
     left.yaxis.set_major_formatter(_percent())
     at = float(np.interp(0.1, rows, bads))
-    _title(left, f"The worst 10% of rows hold {at:.0%} of the bads", f"{len(y_):,} rows")
-    _title(right, f"Lift {at / 0.1:.2f} in the worst 10%", f"mean bad rate {rate:.1%}")
-    return _save(figure, path)
+    headline(left, f"The worst 10% of rows hold {at:.0%} of the bads", f"{len(y_):,} rows")
+    headline(right, f"Lift {at / 0.1:.2f} in the worst 10%", f"mean bad rate {rate:.1%}")
+    return save_figure(figure, path)
 
 
 def plot_scores(y: ArrayLike, p: ArrayLike, path: Path, cutoff: float | None = None) -> Path:
@@ -197,7 +197,7 @@ def plot_scores(y: ArrayLike, p: ArrayLike, path: Path, cutoff: float | None = N
     y_, p_ = checked(y, p, both_classes=True)
     limit = _pd_limit(p_)
     edges = np.linspace(0, limit, 41).tolist()
-    figure = _figure()
+    figure = new_figure()
     axes = figure.subplots()
     for value, colour, label in ((0, GOOD, "goods"), (1, BAD, "bads")):
         chosen = np.minimum(p_[y_ == value], limit)
@@ -215,8 +215,8 @@ def plot_scores(y: ArrayLike, p: ArrayLike, path: Path, cutoff: float | None = N
     axes.legend(frameon=False)
     medians = [float(np.median(p_[y_ == v])) for v in (1, 0)]
     sentence = f"Median PD {medians[0]:.3f} for bads, {medians[1]:.3f} for goods"
-    _title(axes, above or sentence, sentence if above else "")
-    return _save(figure, path)
+    headline(axes, above or sentence, sentence if above else "")
+    return save_figure(figure, path)
 
 
 def plot_candidates(
@@ -239,7 +239,7 @@ def plot_candidates(
         for name, metrics in candidates.items()
     }
     names = sorted(found, key=lambda name: found[name]["log_loss"].value, reverse=True)
-    figure = _figure((9.6, 1.7 + 0.42 * len(names)))
+    figure = new_figure((9.6, 1.7 + 0.42 * len(names)))
     panels = figure.subplots(1, 2, sharey=True)
     rows = np.arange(len(names))
     for axes, metric, label, better in (
@@ -273,9 +273,9 @@ def plot_candidates(
     )
     best, top = names[-1], max(names, key=lambda name: found[name]["roc_auc"].value)
     dashed = "the baseline" if baseline == "baseline" else f"{baseline}, the baseline"
-    _title(panels[0], f"Lowest log loss: {best}", f"dashed: {dashed}")
-    _title(panels[1], f"Highest ROC AUC: {top}", "intervals overlap more than paired tests do")
-    return _save(figure, path)
+    headline(panels[0], f"Lowest log loss: {best}", f"dashed: {dashed}")
+    headline(panels[1], f"Highest ROC AUC: {top}", "intervals overlap more than paired tests do")
+    return save_figure(figure, path)
 
 
 def plot_disagreement(table: pd.DataFrame, path: Path) -> Path:
@@ -286,7 +286,7 @@ def plot_disagreement(table: pd.DataFrame, path: Path) -> Path:
     table
         What ``disagreement.error_by_band`` returned.
     """
-    figure = _figure()
+    figure = new_figure()
     axes = figure.subplots()
     band, loss = table["band"], table["log_loss"]
     axes.errorbar(
@@ -323,12 +323,12 @@ def plot_disagreement(table: pd.DataFrame, path: Path) -> Path:
     side = "above" if excess > 0 else "below"
     how = f"{abs(excess):.3f} {side} what right PDs would lose" if sure else "right within chance"
     ratio = float(last["log_loss"] / max(float(table["log_loss"].iloc[0]), 1e-12))
-    _title(
+    headline(
         axes,
         f"Where members disagree most, log loss is {last['log_loss']:.3f}",
         f"{how}; {ratio:.1f} times that where they disagree least",
     )
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _estimate(stored: Estimate | Mapping[str, float]) -> Estimate:
@@ -358,7 +358,8 @@ def _pd_limit(p: Floats) -> float:
     return float(min(1.0, max(1.25 * np.quantile(p, 0.99), 0.01)))
 
 
-def _figure(size: tuple[float, float] = SIZE) -> Figure:
+def new_figure(size: tuple[float, float] = SIZE) -> Figure:
+    """Return an empty figure of a size in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=size, dpi=DPI, layout="constrained")
@@ -370,7 +371,8 @@ def _percent() -> Any:
     return PercentFormatter(1.0, decimals=0)
 
 
-def _title(axes: Axes, sentence: str, note: str) -> None:
+def headline(axes: Axes, sentence: str, note: str) -> None:
+    """Write what to see above the axes, and a small note under it."""
     axes.set_title(f"{sentence}\n", fontsize=11, fontweight="bold", color=INK, loc="left")
     small = axes.annotate(
         note, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points",
@@ -379,7 +381,8 @@ def _title(axes: Axes, sentence: str, note: str) -> None:
     small.set_in_layout(False)  # a long note must not squeeze the axes
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a PNG, replaced only once it is complete, and return its path."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25, lw=0.6)

@@ -1,0 +1,163 @@
+"""When a loan's outcome is known: label maturity, vintages, and the book as it was at a date.
+
+A loan is in default once it is ``grace_months`` past its last payment without having been repaid.
+Its label is *mature* once its whole life and that grace are over, whatever became of it: a loan
+that failed early is known early, and taking it in before the others of its month would count the
+bads of a vintage without its goods.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from riskwright.errors import InputRefused
+from riskwright.usecase import Loan, UseCase
+
+Mask = npt.NDArray[np.bool_]
+
+
+def months_between(start: pd.Series, end: pd.Series | pd.Timestamp) -> npt.NDArray[np.float64]:
+    """Return calendar months from ``start`` to ``end``, shape (n,); NaN where one is missing."""
+    last = end if isinstance(end, pd.Series) else pd.Series(end, index=start.index)
+    years = last.dt.year - start.dt.year
+    return np.asarray(12.0 * years + (last.dt.month - start.dt.month), dtype=float)
+
+
+def default_month(loan: Loan, frame: pd.DataFrame, time: str) -> npt.NDArray[np.float64]:
+    """Return the month on book in which a loan that failed is in default, shape (n,).
+
+    ``grace_months`` after the last payment; after the issue for a loan that never paid.
+    """
+    paid = months_between(frame[time], frame[loan.closed])
+    return np.where(np.isnan(paid), 0.0, paid) + loan.grace_months
+
+
+def observed_until(usecase: UseCase, frame: pd.DataFrame) -> pd.Timestamp:
+    """Return the date up to which a data set saw its loans: its latest payment or issue."""
+    held = _loan(usecase)
+    return pd.Timestamp(frame[[str(usecase.time), held.closed]].max().max())
+
+
+def mature(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -> Mask:
+    """Return which labels may be used on a date: the loan's life and the grace after it are over.
+
+    Parameters
+    ----------
+    frame
+        (n,) canonical loans.
+    as_of
+        The day on which somebody would have used them.
+    """
+    held = _loan(usecase)
+    age = months_between(frame[usecase.time], pd.Timestamp(as_of))
+    over = age >= frame[held.term].to_numpy() + held.grace_months
+    known = frame[usecase.target.column].isin([usecase.target.bad, usecase.target.good])
+    return np.asarray(over & known.to_numpy())
+
+
+def calendar(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -> pd.DataFrame:
+    """Return the vintage table: what each issue month's loans are known to have become by a date.
+
+    Returns
+    -------
+    DataFrame
+        Index ``vintage`` (month); ``loans``, ``mature``, ``immature``, ``bads`` (of the mature),
+        ``rate`` with a 95 % Jeffreys interval ``low`` to ``high``, NaN where nothing is mature.
+    """
+    done = mature(usecase, frame, as_of)
+    bad = (frame[usecase.target.column] == usecase.target.bad).to_numpy() & done
+    month = frame[usecase.time].dt.to_period("M").rename("vintage")
+    table = pd.DataFrame({"loans": 1, "mature": done.astype(int), "bads": bad.astype(int)})
+    table = table.groupby(month.to_numpy()).sum().rename_axis("vintage")
+    n, k = table["mature"].to_numpy(), table["bads"].to_numpy()
+    some = n > 0
+    table.insert(2, "immature", table["loans"] - table["mature"])
+    table["rate"] = np.divide(k, n, out=np.full(len(n), np.nan), where=some)
+    for name, q in (("low", 0.025), ("high", 0.975)):
+        table[name] = np.where(some, stats.beta.ppf(q, k + 0.5, n - k + 0.5), np.nan)
+    return table
+
+
+def live(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -> Mask:
+    """Return the loans that were on the book at a date: issued by then, and paid on after it.
+
+    Loans that failed but were not yet in default by the stated rule are still on the book.
+    """
+    held = _loan(usecase)
+    day = pd.Timestamp(as_of)
+    issued = (frame[usecase.time] <= day).to_numpy()
+    bad = (frame[usecase.target.column] == usecase.target.bad).to_numpy()
+    age = months_between(frame[usecase.time], day)
+    later = (frame[held.closed] > day).to_numpy()
+    # An open loan has no last payment yet; one that never paid stays until it is in default.
+    status = frame[usecase.target.column]
+    unknown = ~status.isin([usecase.target.bad, usecase.target.good]).to_numpy()
+    waiting = bad & (default_month(held, frame, str(usecase.time)) > age)
+    return np.asarray(issued & (later | waiting | unknown) & (age < frame[held.term].to_numpy()))
+
+
+def schedule_balance(
+    amount: npt.ArrayLike, rate: npt.ArrayLike, term: npt.ArrayLike, month: npt.ArrayLike
+) -> npt.NDArray[np.float64]:
+    """Return what is left of an annuity after so many payments, in money.
+
+    Parameters
+    ----------
+    amount, rate, term, month
+        Money lent, nominal rate a year, months of its life, payments made; shapes broadcast.
+    """
+    a, r, t, k = (np.asarray(v, dtype=float) for v in (amount, rate, term, month))
+    k = np.clip(k, 0, t)
+    force = np.log1p(r / 12)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = np.expm1(-(t - k) * force) / np.expm1(-t * force)
+    return np.asarray(a * np.where(force > 0, left, 1 - k / t))
+
+
+def book_at(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -> pd.DataFrame:
+    """Return the loans that were live at a date, as they stood then.
+
+    The source has no snapshots of live loans, so the balance is the schedule's: arrears, and
+    payments ahead of time, aren't seen.
+
+    Returns
+    -------
+    DataFrame
+        What was known then (no outcome), with ``as_of``, ``months_on_book``, ``months_left`` and
+        ``balance``.
+
+    Raises
+    ------
+    InputRefused
+        If no loan was live.
+    """
+    held = _loan(usecase)
+    book = frame[live(usecase, frame, as_of)]
+    if book.empty:
+        raise InputRefused(
+            f"no loan is live on {pd.Timestamp(as_of):%Y-%m-%d}",
+            expected="a date between the first issue and the last payment",
+        )
+    age = months_between(book[usecase.time], pd.Timestamp(as_of))
+    hidden = [*held.outcomes, usecase.target.column]
+    return book.drop(columns=hidden).assign(
+        as_of=pd.Timestamp(as_of),
+        months_on_book=age,
+        months_left=book[held.term] - age,
+        balance=schedule_balance(book[held.amount], book[held.rate], book[held.term], age),
+    )
+
+
+def _loan(usecase: UseCase) -> Loan:
+    if usecase.loan is None:
+        raise InputRefused(
+            f"{usecase.name} isn't a loan book",
+            expected="a use case with a 'loan' section",
+            do="see loan_book among 'riskwright usecases'",
+        )
+    return usecase.loan

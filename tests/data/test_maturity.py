@@ -1,0 +1,134 @@
+"""Label maturity: what was known when, and what was on the book."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from riskwright.data import maturity
+from riskwright.errors import InputRefused
+from riskwright.usecase import UseCase, load_usecase
+
+START = pd.Timestamp("2008-01-01")
+LOANS = st.lists(
+    st.tuples(
+        st.integers(0, 40),  # month of issue
+        st.sampled_from([36, 60]),
+        st.integers(0, 60),  # last payment, months after it
+        st.sampled_from(["Charged Off", "Fully Paid", "Current"]),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+def loans(rows: list[tuple[int, int, int, str]]) -> pd.DataFrame:
+    issued = [START + pd.DateOffset(months=m) for m, *_ in rows]
+    paid = [
+        i + pd.DateOffset(months=min(p, t)) for i, (_, t, p, _) in zip(issued, rows, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "issue_d": issued,
+            "term": [float(t) for _, t, _, _ in rows],
+            "last_pymnt_d": paid,
+            "loan_status": [s for *_, s in rows],
+            "funded_amnt": 1000.0,
+            "int_rate": 0.12,
+            "total_rec_prncp": 0.0,
+            "recoveries": 0.0,
+            "collection_recovery_fee": 0.0,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def usecase() -> UseCase:
+    return load_usecase("loan_book")
+
+
+@given(rows=LOANS, month=st.integers(0, 120), later=st.integers(0, 60))
+def test_a_label_once_mature_stays_so_and_an_open_loan_never_is(
+    rows: list[tuple[int, int, int, str]], month: int, later: int
+) -> None:
+    spec, frame = load_usecase("loan_book"), loans(rows)
+    first = maturity.mature(spec, frame, START + pd.DateOffset(months=month))
+    second = maturity.mature(spec, frame, START + pd.DateOffset(months=month + later))
+    assert (second | ~first).all()
+    assert not second[(frame["loan_status"] == "Current").to_numpy()].any()
+
+
+@given(rows=LOANS, month=st.integers(0, 120))
+def test_mature_means_that_the_whole_life_is_over(
+    rows: list[tuple[int, int, int, str]], month: int
+) -> None:
+    """Whatever became of it: else early bads would be counted without the goods beside them."""
+    spec, frame = load_usecase("loan_book"), loans(rows)
+    done = maturity.mature(spec, frame, START + pd.DateOffset(months=month))
+    for (issue, term, _, status), known in zip(rows, done, strict=True):
+        assert known == (status != "Current" and month - issue >= term + 4)
+
+
+@given(rows=LOANS, month=st.integers(0, 120))
+def test_no_loan_is_live_and_mature(rows: list[tuple[int, int, int, str]], month: int) -> None:
+    spec, frame = load_usecase("loan_book"), loans(rows)
+    day = START + pd.DateOffset(months=month)
+    assert not (maturity.live(spec, frame, day) & maturity.mature(spec, frame, day)).any()
+
+
+def test_the_calendar_counts_every_loan_once(usecase: UseCase) -> None:
+    frame = loans([(0, 36, 10, "Charged Off"), (0, 36, 36, "Fully Paid"), (0, 60, 2, "Charged Off"),
+                   (5, 36, 36, "Current")])  # fmt: skip
+    table = maturity.calendar(usecase, frame, START + pd.DateOffset(months=45))
+    assert table.loc["2008-01", ["loans", "mature", "immature", "bads"]].tolist() == [3, 2, 1, 1]
+    assert table.loc["2008-01", "rate"] == 0.5
+    assert table.loc["2008-01", "low"] < 0.5 < table.loc["2008-01", "high"]
+    assert table.loc["2008-06", ["loans", "mature"]].tolist() == [1, 0]
+    assert np.isnan(table.loc["2008-06", "rate"])
+
+
+def test_the_book_at_a_date(usecase: UseCase) -> None:
+    frame = loans(
+        [
+            (0, 36, 36, "Fully Paid"),  # live in month 10
+            (0, 36, 5, "Fully Paid"),  # repaid early
+            (0, 36, 8, "Charged Off"),  # missed two payments, in default from month 12
+            (0, 36, 3, "Charged Off"),  # in default from month 7
+            (12, 36, 36, "Fully Paid"),  # not issued yet
+            (0, 36, 9, "Current"),
+        ]
+    )
+    book = maturity.book_at(usecase, frame, START + pd.DateOffset(months=10))
+    assert book.index.tolist() == [0, 2, 5]
+    assert (book["months_on_book"] == 10).all()
+    assert (book["months_left"] == 26).all()
+    assert not set(book) & {"loan_status", "last_pymnt_d", "recoveries", "total_rec_prncp"}
+    with pytest.raises(InputRefused, match="no loan is live on 2030"):
+        maturity.book_at(usecase, frame, pd.Timestamp("2030-01-01"))
+
+
+@given(
+    amount=st.floats(1, 1e6),
+    rate=st.floats(0, 0.5),
+    term=st.integers(1, 120),
+)
+def test_the_schedule_repays_the_loan_payment_by_payment(
+    amount: float, rate: float, term: int
+) -> None:
+    months = np.arange(term + 1)
+    balance = maturity.schedule_balance(amount, rate, term, months)
+    assert balance[0] == pytest.approx(amount)
+    assert balance[-1] == pytest.approx(0, abs=1e-6 * amount)
+    payments = balance[:-1] * (1 + rate / 12) - balance[1:]
+    np.testing.assert_allclose(payments, payments[0], rtol=1e-6, atol=1e-9 * amount)
+
+
+def test_other_use_cases_are_told(usecase: UseCase) -> None:
+    other: Any = load_usecase("german_credit")
+    with pytest.raises(InputRefused, match="isn't a loan book"):
+        maturity.calendar(other, pd.DataFrame(), START)
