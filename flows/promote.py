@@ -61,6 +61,7 @@ def submit_task(
             actor=os_user(),
             data=trained["from"],
             specification=usecase,
+            loss=trained["loss"] or {},
         )
         done = submit(submission)
         _finish(ledger, spec.name, key)

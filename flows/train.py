@@ -49,6 +49,18 @@ def join_task(
 
 
 @task
+def loss_task(key: str, usecase: str, budget: str | None, train: str, seed: int) -> dict[str, Any]:
+    """Fit LGD and EAD of a loan book."""
+    from riskwright.bundle.loss import fit_loss
+
+    home, _ = prepare()
+    spec = with_budget(usecase, home, budget)
+    with progress.Step("fit LGD and EAD", 4) as step:
+        folder = workplace(home, spec.name, key) / "loss"
+        return fit_loss(spec, home, train=train, seed=seed, folder=folder, progress=step)
+
+
+@task
 def evaluate_task(
     key: str,
     usecase: str,
@@ -56,6 +68,7 @@ def evaluate_task(
     data: dict[str, Any],
     families: list[dict[str, Any]],
     joined: dict[str, Any],
+    loss: dict[str, Any] | None,
     seed: int,
 ) -> dict[str, Any]:
     """Read the test part (counted), choose the challenger, draw and explain."""
@@ -74,6 +87,7 @@ def evaluate_task(
             joined=joined,
             seed=seed,
             folder=workplace(home, spec.name, key) / "evidence",
+            loss=loss,
         )
 
 
@@ -110,6 +124,11 @@ def train_flow(
         train=data["train"],
         families=families,
     )
+    loss = None
+    if spec.loan is not None:
+        loss = resumed(
+            loss_task, place / "loss.json", intact, **common, train=data["train"], seed=seed
+        )
     evidence = resumed(
         evaluate_task,
         place / "evidence.json",
@@ -118,6 +137,7 @@ def train_flow(
         data=data,
         families=families,
         joined=joined,
+        loss=loss,
         seed=seed,
     )
     return {
@@ -125,6 +145,7 @@ def train_flow(
         "data": data,
         "families": families,
         "joined": joined,
+        "loss": loss,
         "evidence": evidence,
     }
 

@@ -128,6 +128,9 @@ class Loan(Strict):
     exposure: Literal["corporate", "mortgage", "revolving", "retail"] = Field(
         "retail", description="class of the capital formula"
     )
+    recovery_months: int = Field(
+        12, ge=0, description="from default to recovery, where the source has no dates"
+    )
     rho: float | None = Field(
         None, ge=0, lt=1, description="asset correlation; the capital formula's if left out"
     )

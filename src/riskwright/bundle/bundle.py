@@ -16,8 +16,10 @@ from riskwright.usecase import UseCase
 
 if TYPE_CHECKING:
     from riskwright.models.ensemble import Ensemble
+    from riskwright.models.hazard import Hazard
 
 Reasons = Literal["adverse", "all", "none"]
+HAZARD = "hazard.json"
 REASON_COLUMNS = [f"reason_{i}" for i in range(1, 5)]
 COLUMNS = [
     "pd",
@@ -70,18 +72,32 @@ class Bundle:
         The use case's version number, shown on every scored row.
     digest
         The manifest's digest.
+    hazard
+        Of a loan book: when loans fail.
     """
 
     def __init__(
-        self, usecase: UseCase, ensemble: Ensemble, limits: Limits, version: int, digest: str
+        self,
+        usecase: UseCase,
+        ensemble: Ensemble,
+        limits: Limits,
+        version: int,
+        digest: str,
+        hazard: Hazard | None = None,
     ) -> None:
+        self.hazard = hazard
         self.usecase, self.ensemble, self.limits = usecase, ensemble, limits
         self.version, self.digest = version, digest
         self.schema = usecase.schema_
 
     @staticmethod
     def write(
-        folder: Path, usecase: UseCase, ensemble: Ensemble, limits: Limits, version: int
+        folder: Path,
+        usecase: UseCase,
+        ensemble: Ensemble,
+        limits: Limits,
+        version: int,
+        hazard: Hazard | None = None,
     ) -> str:
         """Write a bundle into an empty folder, seal it, and return its digest."""
         folder.mkdir(parents=True)
@@ -89,6 +105,8 @@ class Bundle:
         settings = {"version": version, "limits": asdict(limits)}
         (folder / "bundle.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
         ensemble.save(folder / "ensemble")
+        if hazard is not None:
+            hazard.save(folder / HAZARD)
         return manifest.seal(folder)
 
     @classmethod
@@ -101,6 +119,7 @@ class Bundle:
             If any file is not what was sealed, or the digest is not the one given.
         """
         from riskwright.models.ensemble import Ensemble
+        from riskwright.models.hazard import Hazard
 
         found = manifest.verify(folder, digest)
         text = (folder / "usecase.json").read_text(encoding="utf-8")
@@ -111,6 +130,7 @@ class Bundle:
             Limits(**settings["limits"]),
             settings["version"],
             found,
+            Hazard.load(folder / HAZARD) if (folder / HAZARD).exists() else None,
         )
 
     def score(self, frame: pd.DataFrame, reasons: Reasons = "adverse") -> pd.DataFrame:

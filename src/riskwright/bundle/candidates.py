@@ -32,6 +32,7 @@ from riskwright.usecase import UseCase
 
 if TYPE_CHECKING:
     from riskwright.models.ensemble import Ensemble
+    from riskwright.models.hazard import Hazard
 
 Progress = Callable[[float], None]
 REFERRAL_ROWS = 5000
@@ -226,6 +227,10 @@ def join(
         refer = _refer_above(usecase, ensemble, frame)
         limits = choose_limits(usecase, y[known], ensemble.oof_pd[known], refer)
         ensemble.save(part / kind)
+        if usecase.loan is not None:
+            from riskwright.bundle.loss import fit_hazard
+
+            fit_hazard(usecase, frame, ensemble.oof_pd).save(part / f"{kind}_hazard.json")
         plain = {**vars(limits)}
         (part / f"{kind}_limits.json").write_text(json.dumps(plain), encoding="utf-8")
         described[kind] = {"limits": plain, **ensemble.describe()}
@@ -233,7 +238,7 @@ def join(
     for name, oof in oofs.items():
         known = np.isfinite(oof)
         a, b = fit_platt(oof[known], y[known])
-        calibration[name] = (float(a), float(b))
+        calibration[name] = [float(a), float(b)]  # a list, as a resumed step reads it from JSON
     return {
         "folder": str(folder),
         "sha256": publish(part, folder),
@@ -249,6 +254,14 @@ def load_candidate(joined: dict[str, Any], kind: str) -> tuple[Any, Limits]:
     folder = Path(joined["folder"])
     limits = json.loads((folder / f"{kind}_limits.json").read_text(encoding="utf-8"))
     return Ensemble.load(folder / kind), Limits(**limits)
+
+
+def load_hazard(joined: dict[str, Any], kind: str) -> Hazard | None:
+    """Read back when loans fail, by one of ``join``'s candidates; None if it isn't a loan book."""
+    from riskwright.models.hazard import Hazard
+
+    path = Path(joined["folder"]) / f"{kind}_hazard.json"
+    return Hazard.load(path) if path.exists() else None
 
 
 def _refer_above(usecase: UseCase, ensemble: Ensemble, frame: pd.DataFrame) -> float | None:

@@ -15,9 +15,9 @@ class ServedBundle(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Verify and load the bundle that lies beside this file."""
-        from riskwright.bundle.bundle import Bundle
+        from riskwright.bundle.loss_bundle import open_bundle
 
-        self.bundle = Bundle.load(Path(context.artifacts["bundle"]))
+        self.bundle = open_bundle(Path(context.artifacts["bundle"]))
 
     def predict(
         self,
@@ -25,12 +25,18 @@ class ServedBundle(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Score raw rows; ``params['reasons']`` is adverse, all or none.
+        """Score raw rows; of a PD, ``params['reasons']`` is adverse, all or none.
 
         Where a row was refused its figures are None: MLflow's server writes NaN as it is, and
         that is no JSON.
         """
-        out = self.bundle.predict(model_input, reasons=(params or {}).get("reasons", "adverse"))
+        from riskwright.bundle.bundle import Bundle
+
+        if isinstance(self.bundle, Bundle):
+            reasons = (params or {}).get("reasons", "adverse")
+            out = self.bundle.predict(model_input, reasons=reasons)
+        else:
+            out = self.bundle.predict(model_input)
         return out.astype(object).where(out.notna(), None) if out.isna().any(axis=None) else out
 
 

@@ -19,6 +19,7 @@ from riskwright.errors import InputRefused
 from riskwright.usecase import Loan, UseCase
 
 Mask = npt.NDArray[np.bool_]
+FAILED, REPAID, RAN_OUT = 1, 2, 0  # how a loan ended
 
 
 def months_between(start: pd.Series, end: pd.Series | pd.Timestamp) -> npt.NDArray[np.float64]:
@@ -37,9 +38,34 @@ def default_month(loan: Loan, frame: pd.DataFrame, time: str) -> npt.NDArray[np.
     return np.where(np.isnan(paid), 0.0, paid) + loan.grace_months
 
 
+def endings(
+    usecase: UseCase, frame: pd.DataFrame
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int_]]:
+    """Return when and how loans that are over ended.
+
+    Returns
+    -------
+    Month on book (n,): of the default, or of the last payment; and ``FAILED``, ``REPAID`` (early)
+    or ``RAN_OUT`` (to term).
+    """
+    held = loan_of(usecase)
+    failed = (frame[usecase.target.column] == usecase.target.bad).to_numpy()
+    paid = np.nan_to_num(months_between(frame[usecase.time], frame[held.closed]))
+    term = frame[held.term].to_numpy()
+    month = np.where(failed, default_month(held, frame, str(usecase.time)), paid)
+    ended = np.where(failed, FAILED, np.where(paid < term, REPAID, RAN_OUT))
+    return np.clip(month, 1, term), ended
+
+
+def owed_at_default(usecase: UseCase, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Return the principal that a failed loan owed, in money, shape (n,)."""
+    held = loan_of(usecase)
+    return np.asarray((frame[held.amount] - frame[held.repaid]).clip(lower=0), dtype=float)
+
+
 def observed_until(usecase: UseCase, frame: pd.DataFrame) -> pd.Timestamp:
     """Return the date up to which a data set saw its loans: its latest payment or issue."""
-    held = _loan(usecase)
+    held = loan_of(usecase)
     return pd.Timestamp(frame[[str(usecase.time), held.closed]].max().max())
 
 
@@ -53,7 +79,7 @@ def mature(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) ->
     as_of
         The day on which somebody would have used them.
     """
-    held = _loan(usecase)
+    held = loan_of(usecase)
     age = months_between(frame[usecase.time], pd.Timestamp(as_of))
     over = age >= frame[held.term].to_numpy() + held.grace_months
     known = frame[usecase.target.column].isin([usecase.target.bad, usecase.target.good])
@@ -88,7 +114,7 @@ def live(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -> M
 
     Loans that failed but were not yet in default by the stated rule are still on the book.
     """
-    held = _loan(usecase)
+    held = loan_of(usecase)
     day = pd.Timestamp(as_of)
     issued = (frame[usecase.time] <= day).to_numpy()
     bad = (frame[usecase.target.column] == usecase.target.bad).to_numpy()
@@ -136,7 +162,7 @@ def book_at(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -
     InputRefused
         If no loan was live.
     """
-    held = _loan(usecase)
+    held = loan_of(usecase)
     book = frame[live(usecase, frame, as_of)]
     if book.empty:
         raise InputRefused(
@@ -153,7 +179,8 @@ def book_at(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -
     )
 
 
-def _loan(usecase: UseCase) -> Loan:
+def loan_of(usecase: UseCase) -> Loan:
+    """Return the loan section of a use case; refuse one without."""
     if usecase.loan is None:
         raise InputRefused(
             f"{usecase.name} isn't a loan book",

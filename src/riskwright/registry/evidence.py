@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from riskwright.bundle.candidates import load_candidate, new_part, publish
+from riskwright.bundle.candidates import load_candidate, load_hazard, new_part, publish
 from riskwright.data import snapshots
 from riskwright.data.contract import target_of
 from riskwright.evaluation.cutoffs import confusion
@@ -35,6 +35,7 @@ def gather(
     joined: dict[str, Any],
     seed: int,
     folder: Path,
+    loss: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Evaluate every family, the baseline and the ensemble on the test part; choose; explain.
 
@@ -84,6 +85,12 @@ def gather(
         bands=bands,
         cutoff=chosen_limits.cutoff,
     )
+    judged = {}
+    if loss:
+        from riskwright.registry.loss_evidence import judge_loss
+
+        hazard = load_hazard(joined, choice.kind)
+        judged = {"loss": judge_loss(usecase, frame, pds[choice.kind], hazard, loss, part)}
     training = snapshots.read(train, home)[usecase.feature_names]
     _explain(part, usecase=usecase, ensemble=chosen, x=x, y=y, training=training, seed=seed)
     told = {
@@ -97,6 +104,7 @@ def gather(
         "decisions": {str(k): int(v) for k, v in pd.Series(decision).value_counts().items()},
         "test_rows": len(y),
         "test_bads": int(y.sum()),
+        **judged,
     }
     (part / "evidence.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
     return {"folder": str(folder), "sha256": publish(part, folder), **told}
@@ -124,7 +132,7 @@ def _family_pds(
         if step["skipped"]:
             continue
         margin = Bag.load(Path(step["folder"]) / "bag").margin(x, cache)
-        a, b = joined["calibration"].get(step["name"], (0.0, 1.0))
+        a, b = joined["calibration"].get(step["name"], [0.0, 1.0])
         pds[step["name"]] = expit(a + b * margin)
     return pds
 

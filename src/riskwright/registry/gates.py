@@ -100,6 +100,30 @@ def gates(
     ]
 
 
+def loss_gate(found: dict[str, Any]) -> Gate:
+    """Tell how LGD, EAD and timing did on the test part; a person judges it.
+
+    Parameters
+    ----------
+    found
+        What ``loss_evidence.judge_loss`` returned.
+    """
+    lgd, timing = found["lgd"], found.get("timing")
+    which = "the mean: two parts don't beat it" if lgd["constant"] else "two parts, better by test"
+    detail = (
+        f"{found['failed']} failed test loans; LGD {lgd['mean']:.3f} in training, "
+        f"{lgd['realised']:.3f} realised, deployed is {which} (error "
+        f"{lgd['error_difference']:+.4f}, se {lgd['se']:.4f}); EAD predicted over realised "
+        f"{found['ead']['predicted_over_realised']:.3f}"
+    )
+    if timing:
+        detail += (
+            f"; failed within a year: {timing['expected_within_a_year']:.3f} expected, "
+            f"{timing['realised_within_a_year']:.3f} realised"
+        )
+    return Gate("lgd and ead", True, detail, found, blocking=False)
+
+
 def _p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
 

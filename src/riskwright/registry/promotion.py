@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +15,20 @@ import numpy as np
 import pandas as pd
 
 from riskwright.bundle.bundle import Bundle
-from riskwright.bundle.candidates import load_candidate
+from riskwright.bundle.candidates import load_candidate, load_hazard
+from riskwright.bundle.loss_bundle import LossBundle, LossModel
 from riskwright.bundle.manifest import verify
 from riskwright.data import snapshots
 from riskwright.data.splits import row_keys
 from riskwright.errors import GateRefused, InputRefused, IntegrityError, RiskwrightError
 from riskwright.home import Home
 from riskwright.ledger import Gate, Ledger, ModelRef
-from riskwright.registry.gates import Choice, gates
+from riskwright.registry.gates import Choice, gates, loss_gate
 from riskwright.registry.tracking import Tracker, connect, local_bundle, set_alias
 from riskwright.usecase import UseCase
 
 MODEL = "pd"
+LOSS_MODELS: tuple[LossModel, ...] = ("lgd", "ead")
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class Submission:
         Where the rows came from, if not from the use case's own source.
     specification
         How the use case was named: a name, or the path of its YAML.
+    loss
+        Of a loan book, what ``loss.fit_loss`` returned.
     """
 
     usecase: UseCase
@@ -81,6 +87,7 @@ class Submission:
     actor: str
     data: str | None = None
     specification: str = ""
+    loss: dict[str, Any] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -163,13 +170,25 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
     # The same rows from another file, or the use case by another path: what was said first stays.
     held = of.ledger.version(name, version).evidence
     ensemble, limits = load_candidate(of.joined, kind)
-    bundle, digest = _bundle(of.folder / kind / "bundle", of.usecase, ensemble, limits, version)
-    logged = of.tracker.log_model(of.run_id, MODEL, bundle, version)
-    ref = ModelRef(MODEL, logged["registered"], logged["version"], digest, logged["uri"])
+    hazard = load_hazard(of.joined, kind)
+
+    def write_pd(part: Path) -> str:
+        return Bundle.write(part, of.usecase, ensemble, limits, version, hazard)
+
+    writers: dict[str, Callable[[Path], str]] = {MODEL: write_pd}
+    for model in LOSS_MODELS if of.usecase.loan else ():
+        writers[model] = partial(_write_loss, of, model, version)
+    models: dict[str, ModelRef] = {}
+    for part_of, write in writers.items():
+        bundle, digest = _bundle(of.folder / kind / part_of / "bundle", write)
+        logged = of.tracker.log_model(of.run_id, part_of, bundle, version)
+        models[part_of] = ModelRef(
+            part_of, logged["registered"], logged["version"], digest, logged["uri"]
+        )
     of.ledger.register(
         name,
         version,
-        models={MODEL: ref},
+        models=models,
         actor=of.actor,
         run_id=of.run_id,
         evidence={
@@ -234,6 +253,28 @@ def load_version(home: Home, ledger: Ledger, usecase: str, which: str = "champio
     return bundle
 
 
+def load_loss(
+    home: Home, ledger: Ledger, usecase: str, version: int, model: LossModel
+) -> LossBundle:
+    """Load the LGD or EAD of a version; digests are checked.
+
+    Raises
+    ------
+    InputRefused
+        If the version has no such model.
+    IntegrityError
+        If a file of the bundle is not what was registered.
+    """
+    held = ledger.version(usecase, version).models
+    if model not in held:
+        raise InputRefused(
+            f"version {version} of {usecase} has no {model}",
+            expected="a use case with models: [pd, lgd, ead]",
+        )
+    ref = held[model]
+    return LossBundle.load(local_bundle(ref.uri, home.root / "bundles" / ref.digest), ref.digest)
+
+
 def reconcile(usecase: str, home: Home, ledger: Ledger) -> list[str]:
     """Make MLflow's aliases follow the ledger; return what had to change."""
     client = connect(home)
@@ -296,7 +337,8 @@ def _judge(of: Submission, version: int) -> list[Gate]:
             replace(g, detail=f"{g.detail}: {trouble}") if g.name == "champion" else g
             for g in judged
         ]
-    return [*judged, _golden(of, frame, p, version)]
+    more = [loss_gate(evidence["loss"])] if "loss" in evidence else []
+    return [*judged, *more, _golden(of, frame, p, version)]
 
 
 def _champion_pds(
@@ -327,9 +369,12 @@ def _golden(of: Submission, frame: pd.DataFrame, p: np.ndarray, version: int) ->
     return Gate("golden set", gap < 1e-6, detail, {"rows": rows, "largest_difference": gap})
 
 
-def _bundle(
-    folder: Path, usecase: UseCase, ensemble: Any, limits: Any, version: int
-) -> tuple[Path, str]:
+def _write_loss(of: Submission, model: LossModel, version: int, part: Path) -> str:
+    source, constant = Path(of.loss["folder"]), of.evidence["loss"]["lgd"]["constant"]
+    return LossBundle.write(part, of.usecase, model, source, version, constant)
+
+
+def _bundle(folder: Path, write: Callable[[Path], str]) -> tuple[Path, str]:
     """Write the bundle, or return the one that a killed retrain had finished."""
     try:
         return folder, verify(folder)
@@ -338,6 +383,6 @@ def _bundle(
     part = folder.with_name("bundle.part")
     part.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(part, ignore_errors=True)
-    digest = Bundle.write(part, usecase, ensemble, limits, version)
+    digest = write(part)
     os.replace(part, folder)
     return folder, digest

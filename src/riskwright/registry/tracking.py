@@ -141,7 +141,7 @@ class Tracker:
                     python_model=str(resources.files("riskwright.bundle") / "served.py"),
                     artifacts={"bundle": str(bundle)},
                     pip_requirements=["riskwright"],
-                    signature=_signature(self.usecase),
+                    signature=_signature(self.usecase, model),
                 )
         if not registered and not self.client.search_registered_models(f"name='{name}'"):
             self.client.create_registered_model(name, description=self.usecase.question)
@@ -250,7 +250,7 @@ def _experiment(client: MlflowClient, home: Home, name: str) -> str:
     return str(client.create_experiment(name, artifact_location=location))
 
 
-def _signature(usecase: UseCase) -> ModelSignature:
+def _signature(usecase: UseCase, model: str) -> ModelSignature:
     """Any cell type in (the contract checks and says more), the score's columns out."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
@@ -263,6 +263,9 @@ def _signature(usecase: UseCase) -> ModelSignature:
         for name, column in usecase.columns.items()
         if name != usecase.target.column and not column.after_decision
     ]
+    if model != "pd":
+        out = [ColSpec(DataType.double, model), ColSpec(DataType.long, "model_version")]
+        return ModelSignature(inputs=Schema(inputs), outputs=Schema(out))
     numbers = {"pd", "member_min", "member_max", "disagreement"}
     outputs = [
         ColSpec(

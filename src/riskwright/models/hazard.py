@@ -1,0 +1,162 @@
+"""When a loan fails: a discrete-time hazard model that gives the PD its term structure.
+
+Each month a loan that is still there may fail or be repaid early; the two compete. Both hazards are
+logistic regressions on loan-months: the margin of the lifetime PD, how that effect changes over the
+loan's life, and a smooth baseline in the loan's relative age (Singer and Willett, "It's about
+time", J. Educational Statistics 18, 1993). The margin stands for all features, so the term
+structure keeps the order and the reasons of the deployed PD. Loan-months of like margins are
+counted together before the fit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+from riskwright.data.maturity import FAILED, REPAID
+from riskwright.errors import InputRefused, IntegrityError
+
+FloatArray = npt.NDArray[np.float64]
+BANDS = 60  # of the margin, in which loan-months are counted together
+YEAR = 12
+
+
+@dataclass(frozen=True)
+class Hazard:
+    """Coefficients of the two monthly hazards, on the columns of ``_design``."""
+
+    fails: tuple[float, ...]
+    repaid: tuple[float, ...]
+
+    @classmethod
+    def fit(
+        cls,
+        margin: npt.ArrayLike,
+        term: npt.ArrayLike,
+        month: npt.ArrayLike,
+        ended: npt.ArrayLike,
+    ) -> Self:
+        """Fit on loans whose end is known (or that are still there at ``month``).
+
+        Parameters
+        ----------
+        margin
+            Log-odds of the lifetime PD, made out of fold, shape (n,).
+        term
+            Months, shape (n,).
+        month
+            Month on book of the end, or up to which the loan was seen, shape (n,).
+        ended
+            ``FAILED``, ``REPAID`` (early) or ``RAN_OUT`` (to term, or still there) of
+            ``data.maturity``, shape (n,).
+        """
+        m, t, k = (np.asarray(v, dtype=float) for v in (margin, term, month))
+        how = np.asarray(ended)
+        if not len(m) or not {FAILED, REPAID} <= set(how.tolist()):
+            raise InputRefused(
+                "no loan failed, or none was repaid early",
+                expected="some of both, to tell when loans end",
+            )
+        edges = np.unique(np.quantile(m, np.linspace(0, 1, BANDS + 1)))
+        band = np.clip(np.searchsorted(edges, m, side="right") - 1, 0, max(len(edges) - 2, 0))
+        middle = np.bincount(band, m) / np.maximum(np.bincount(band), 1)
+        x, seen, events = [], [], []
+        for length in np.unique(t):
+            rows = t == length
+            for j in range(1, int(length) + 1):
+                there = rows & (k >= j)
+                if not there.any():
+                    break
+                now = there & (k == j)
+                counts = np.bincount(band[there], minlength=len(middle))
+                some = np.flatnonzero(counts)
+                x.append(_design(middle[some], np.full(len(some), length), np.full(len(some), j)))
+                seen.append(counts[some])
+                events.append(
+                    [np.bincount(band[now & (how == c)], minlength=len(middle))[some]
+                     for c in (FAILED, REPAID)]
+                )  # fmt: skip
+        columns, there_ = np.concatenate(x), np.concatenate(seen)
+        fails, repaid = (np.concatenate([e[i] for e in events]) for i in (0, 1))
+        # Who fails in a month is not there to repay in it.
+        return cls(_logistic(columns, fails, there_), _logistic(columns, repaid, there_ - fails))
+
+    def marginal_pd(
+        self, margin: npt.ArrayLike, term: npt.ArrayLike, age: npt.ArrayLike, months: int
+    ) -> FloatArray:
+        """Return the probability to fail in each of the next months, seen from today.
+
+        Parameters
+        ----------
+        margin, term, age
+            Log-odds of the lifetime PD, months of life, months on book (the loan is live), (n,).
+        months
+            How far to look; months beyond a loan's term hold 0.
+
+        Returns
+        -------
+        FloatArray
+            Shape (n, months); a row's sum over all months is the loan's lifetime PD from today.
+        """
+        m, t, a = (np.asarray(v, dtype=float) for v in (margin, term, age))
+        out = np.zeros((len(m), months))
+        there = np.ones(len(m))
+        for j in range(months):
+            k = a + j + 1
+            design = _design(m, t, np.minimum(k, t))
+            live = k <= t
+            fails = np.where(live, expit(design @ self.fails), 0.0)
+            early = np.where(live, expit(design @ self.repaid), 0.0)
+            out[:, j] = there * fails
+            there = there * (1 - fails) * (1 - early)
+        return out
+
+    def save(self, path: Path) -> None:
+        """Write the coefficients as JSON."""
+        part = path.with_name(path.name + ".part")
+        part.write_text(json.dumps(asdict(self), indent=1, allow_nan=False), encoding="utf-8")
+        os.replace(part, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read back what ``save`` wrote.
+
+        Raises
+        ------
+        IntegrityError
+            If the file isn't there or isn't what ``save`` writes.
+        """
+        try:
+            plain = json.loads(path.read_text(encoding="utf-8"))
+            return cls(tuple(map(float, plain["fails"])), tuple(map(float, plain["repaid"])))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(
+                f"a saved hazard can't be read: {error}", where=str(path), do="retrain"
+            ) from error
+
+
+def _design(margin: FloatArray, term: FloatArray, month: FloatArray) -> FloatArray:
+    """One row a loan-month: intercept, baseline in the relative age, margin, and both together."""
+    x = month / term
+    return np.column_stack(
+        [np.ones(len(x)), np.sqrt(x), x, x**2, x**3, term / 60, margin, margin * x]
+    )
+
+
+def _logistic(x: FloatArray, events: npt.ArrayLike, there: npt.ArrayLike) -> tuple[float, ...]:
+    rows = np.concatenate([x, x])
+    outcome = np.repeat([1, 0], len(x))
+    happened = np.asarray(events, dtype=float)
+    weight = np.concatenate([happened, np.asarray(there, dtype=float) - happened])
+    some = weight > 0
+    found = LogisticRegression(C=1e4, fit_intercept=False, max_iter=2000, tol=1e-6)
+    found.fit(rows[some], outcome[some], sample_weight=weight[some])
+    return tuple(float(v) for v in found.coef_[0])

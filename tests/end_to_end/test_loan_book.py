@@ -1,0 +1,64 @@
+"""A loan book through the command line: three models, promoted together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from flows.cli import app
+from riskwright.data.loan_book import simulate_book
+from riskwright.home import Home
+from riskwright.ledger import Ledger
+from riskwright.registry.promotion import change_champion, load_loss, load_version
+from riskwright.registry.tracking import connect
+from riskwright.usecase import known_usecases
+
+MODELS = ["ead", "lgd", "pd"]
+
+
+def test_three_models_go_live_as_one(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = yaml.safe_load(known_usecases(home)["loan_book"].read_text(encoding="utf-8"))
+    plain |= {"name": "small_book", "families": ["logistic", "scorecard"]}
+    plain["source"] |= {"rows": 4000}
+    path = home.folder("usecases") / "small_book.yaml"
+    path.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        app(["retrain", "small_book", "--json"])
+    told = capsys.readouterr()
+    assert ended.value.code == 0, told.err
+    trained = json.loads(told.out)
+    ledger, number = Ledger.open(home), trained["version"]
+    version = ledger.version("small_book", number)
+    assert sorted(version.models) == MODELS
+    gate = next(g for g in trained["gates"] if g["name"] == "lgd and ead")
+    assert not gate["blocking"]
+
+    change_champion(
+        home, ledger, "small_book", "promote", version=number, actor="second", reason="read",
+        expected=None,
+    )  # fmt: skip
+    for model in MODELS:
+        live = connect(home).get_model_version_by_alias(f"small_book.{model}", "champion")
+        assert live.tags["riskwright.version"] == str(number)
+
+    book, truth = simulate_book(3000, 9)
+    bundle = load_version(home, ledger, "small_book")
+    assert bundle.hazard is not None
+    lgd = load_loss(home, ledger, "small_book", number, "lgd").score(book)
+    assert lgd.mean() == pytest.approx(truth.lgd.mean(), abs=0.05)
+    owed = load_loss(home, ledger, "small_book", number, "ead").score(book)
+    assert owed.sum() == pytest.approx(book["balance"].sum(), rel=0.02)
+    pds = bundle.score(book, "none")["pd"]
+    assert pds.mean() == pytest.approx(truth.lifetime_pd.mean(), rel=0.2)
+
+    evidence = Path(trained["evidence"])
+    table = pd.read_csv(evidence / "expected_against_realised.csv")
+    assert table["loans"].sum() == trained["test_rows"]
+    ratio = table["expected_loss"].sum() / table["loss"].sum()
+    assert 0.6 < ratio < 1.6

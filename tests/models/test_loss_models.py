@@ -1,0 +1,152 @@
+"""Hazard, LGD and EAD models against closed forms and a known truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import logit
+
+from riskwright.data.loan_book import simulate_book
+from riskwright.data.maturity import FAILED, RAN_OUT, REPAID, endings, schedule_balance
+from riskwright.data.simulators import simulate
+from riskwright.errors import InputRefused, IntegrityError
+from riskwright.models.exposure import Exposure
+from riskwright.models.hazard import Hazard
+from riskwright.models.severity import Severity, realised_lgd
+from riskwright.usecase import load_usecase
+
+
+def test_a_constant_hazard_gives_a_geometric_law() -> None:
+    rng = np.random.default_rng(0)
+    n, monthly, early = 60_000, 0.01, 0.02
+    fails, repaid = rng.geometric(monthly, n), rng.geometric(early, n)
+    month = np.minimum(np.minimum(fails, repaid), 36)
+    ended = np.where(fails <= np.minimum(repaid, 36), FAILED,
+                     np.where(repaid <= 36, REPAID, RAN_OUT))  # fmt: skip
+    model = Hazard.fit(rng.normal(size=n), np.full(n, 36), month, ended)
+    found = model.marginal_pd([0.0], [36], [0], 36)[0]
+    k = np.arange(36)
+    wanted = monthly * ((1 - monthly) * (1 - early)) ** k
+    assert found.sum() == pytest.approx(wanted.sum(), rel=0.03)
+    np.testing.assert_allclose(found[:24], wanted[:24], rtol=0.12)
+    later = model.marginal_pd([0.0], [36], [24], 36)[0]
+    assert (later[12:] == 0).all()
+    assert later[0] == pytest.approx(monthly, rel=0.12)
+
+
+def test_the_term_structure_finds_the_truth_of_a_live_book() -> None:
+    """Fitted on loans that are over, told the true lifetime PD, judged on another, live book."""
+    drawn = simulate("loan_book", 30_000, 11)
+    month, ended = endings(load_usecase("loan_book"), drawn.frame)
+    model = Hazard.fit(logit(drawn.true_pd), drawn.frame["term"], month, ended)
+    book, truth = simulate_book(20_000, 12)
+    age = book["months_on_book"].to_numpy()
+    marginal = model.marginal_pd(logit(truth.lifetime_pd), book["term"], age, 60)
+    for horizon in (12, 60):
+        found, wanted = marginal[:, :horizon].sum(axis=1), truth.pd_within(age, horizon)
+        assert found.mean() == pytest.approx(wanted.mean(), rel=0.06)
+        assert np.corrcoef(found, wanted)[0, 1] > 0.95
+    by_age = (
+        pd.DataFrame({"a": age // 12, "p": marginal[:, :12].sum(axis=1)}).groupby("a")["p"].mean()
+    )
+    true = pd.Series(truth.pd_within(age)).groupby(age // 12).mean()
+    np.testing.assert_allclose(by_age, true, rtol=0.15)
+
+
+def test_a_hazard_needs_both_ends_and_comes_back_from_its_file(tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match="repaid early"):
+        Hazard.fit([0.0, 1.0], [36, 36], [3, 4], [FAILED, RAN_OUT])
+    model = Hazard(tuple(np.arange(8) / 10 - 1), tuple(np.arange(8) / 20 - 2))
+    model.save(tmp_path / "hazard.json")
+    assert Hazard.load(tmp_path / "hazard.json") == model
+    (tmp_path / "hazard.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(IntegrityError, match="hazard"):
+        Hazard.load(tmp_path / "hazard.json")
+
+
+@pytest.mark.parametrize(
+    ("owed", "recovered", "costs", "rate", "months", "lgd"),
+    [
+        (1000, 0, 0, 0.1, 12, 1.0),
+        (1000, 300, 100, 0.0, 12, 0.8),
+        (1000, 330, 110, 0.10, 12, 0.8),
+        (1000, 1500, 0, 0.0, 0, 0.0),
+        (1000, 10, 60, 0.0, 0, 1.0),
+    ],
+)
+def test_realised_lgd(
+    owed: float, recovered: float, costs: float, rate: float, months: float, lgd: float
+) -> None:
+    assert realised_lgd([owed], [recovered], [costs], [rate], months)[0] == pytest.approx(lgd)
+
+
+@pytest.fixture(scope="module")
+def failed() -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Failed loans whose recovery rests on their features: renters pay less, some are cured."""
+    frame = simulate("loan_book", 12_000, 4).frame
+    frame = frame[frame["loan_status"] == "Charged Off"].reset_index(drop=True)
+    rng = np.random.default_rng(0)
+    rent = (frame["home_ownership"] == "RENT").to_numpy()
+    cured = rng.random(len(frame)) < np.where(rent, 0.05, 0.45)
+    noise = rng.normal(0, 0.04, len(frame))
+    lgd = np.clip(np.where(cured, 0.1, 0.85 + 0.004 * (frame["dti"] - 13)) + noise, 0, 1)
+    return frame, lgd, (frame["funded_amnt"] - frame["total_rec_prncp"]).to_numpy()
+
+
+def test_two_parts_beat_the_mean_where_there_is_something_to_find(
+    failed: tuple[pd.DataFrame, np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    frame, lgd, owed = failed
+    schema = load_usecase("loan_book").schema_
+    fit = np.arange(len(frame)) % 2 == 0
+    model = Severity.fit(
+        schema, frame[fit], lgd[fit], owed[fit], families=("logistic", "xgboost"), seed=1
+    )
+    found = model.predict(frame[~fit])
+    assert ((found >= 0) & (found <= 1)).all()
+    error, plain = (found - lgd[~fit]) ** 2, (model.mean - lgd[~fit]) ** 2
+    gain = plain - error
+    assert gain.mean() > 3 * gain.std() / np.sqrt(len(gain))
+    weighted = np.average(found, weights=owed[~fit])
+    assert weighted == pytest.approx(np.average(lgd[~fit], weights=owed[~fit]), abs=0.05)
+    model.save(tmp_path / "lgd")
+    again = Severity.load(tmp_path / "lgd")
+    np.testing.assert_array_equal(again.predict(frame[~fit]), found)
+    np.testing.assert_array_equal(again.predict(frame[~fit].iloc[:7]), found[:7])
+    model.constant = True
+    assert set(model.predict(frame)) == {model.mean}
+
+
+def test_without_cured_loans_one_part_is_fitted(
+    failed: tuple[pd.DataFrame, np.ndarray, np.ndarray],
+) -> None:
+    frame, _, owed = failed
+    lgd = np.full(len(frame), 0.9)
+    model = Severity.fit(
+        load_usecase("loan_book").schema_, frame, lgd, owed, families=("logistic",)
+    )
+    assert model.cure is None
+    np.testing.assert_allclose(model.predict(frame), 0.9)
+
+
+def test_a_saved_lgd_model_that_is_not_one(tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match="LGD"):
+        Severity.load(tmp_path)
+
+
+def test_exposure_is_the_schedule_times_the_measured_ratio(tmp_path: Path) -> None:
+    amount, rate, term, last = [1000.0, 2000.0], [0.1, 0.2], [36, 60], [5, 20]
+    owed = 1.02 * schedule_balance(amount, rate, term, last)
+    model = Exposure.fit(amount, rate, term, last, owed)
+    assert model.ratio == pytest.approx(1.02)
+    assert model.error == pytest.approx(0, abs=1e-9)
+    np.testing.assert_allclose(model.predict(amount, rate, term, last), owed)
+    model.save(tmp_path / "ead.json")
+    assert Exposure.load(tmp_path / "ead.json") == model
+    with pytest.raises(InputRefused, match="no failed loan"):
+        Exposure.fit([], [], [], [], [])
+    with pytest.raises(IntegrityError, match="exposure"):
+        Exposure.load(tmp_path / "none.json")
