@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +62,28 @@ def train_mask(usecase: UseCase, frame: pd.DataFrame) -> Mask:
         return ~test_mask(usecase, frame)
     times = _times(usecase, frame)
     return _before(usecase, times, _test_start(usecase, frame))
+
+
+def trainable(known: npt.NDArray[Any], start: Any, embargo: Any = 0) -> Mask:
+    """Return which rows a model that is used from ``start`` on may be trained on.
+
+    Those whose outcome was known before it, less the embargo: an outcome that is still open at
+    ``start`` overlaps with what is to be forecast.
+
+    Parameters
+    ----------
+    known
+        (n,) when each row's outcome was known: dates, or counts of months.
+    start
+        First time of what is forecast.
+    embargo
+        Further time left out before ``start``.
+
+    Returns
+    -------
+    Mask (n,).
+    """
+    return np.asarray(known < start - embargo)
 
 
 def folds(
@@ -231,7 +254,7 @@ def _days(count: int) -> np.timedelta64:
 def _before(usecase: UseCase, times: npt.NDArray[np.datetime64], start: np.datetime64) -> Mask:
     """Return the rows that a model validated from ``start`` on may be trained on."""
     split = usecase.split
-    mask: Mask = times < start - _days(split.purge_days + split.embargo_days)
+    mask = trainable(times + _days(split.purge_days), start, _days(split.embargo_days))
     if split.window_days is not None:
         mask &= times >= start - _days(split.window_days)
     return mask

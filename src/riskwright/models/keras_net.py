@@ -94,6 +94,8 @@ class Recipe:
         Compile the epoch with XLA. At batches of 32 rows the calls between operations cost more
         than the operations: 4 times faster. From batches of 256 on it isn't, and its recurrent
         and convolution kernels are many times slower.
+    loss
+        Of ``labels`` and ``logits``, each of shape (batch, 1), by row; None: the log loss.
     """
 
     learning_rate: float
@@ -104,6 +106,7 @@ class Recipe:
     time_ordered: bool = False
     short_batch: bool = False
     xla: bool = False
+    loss: Callable[..., Any] | None = None
 
 
 class KerasFamily(PDFamily):
@@ -282,16 +285,14 @@ def train_network(
     size = min(recipe.batch_size, count)
     steps = count // size
 
-    def log_loss(matrix: Any, outcomes: Any, training: bool) -> Any:
-        return tf.reduce_mean(
-            tf.nn.sigmoid_cross_entropy_with_logits(
-                labels=outcomes, logits=network(matrix, training=training)
-            )
-        )
+    by_row = recipe.loss or tf.nn.sigmoid_cross_entropy_with_logits
+
+    def mean_loss(matrix: Any, outcomes: Any, training: bool) -> Any:
+        return tf.reduce_mean(by_row(labels=outcomes, logits=network(matrix, training=training)))
 
     def step(batch: Any) -> None:
         with tf.GradientTape() as tape:
-            loss = log_loss(tf.gather(x, batch), tf.gather(y, batch), True)
+            loss = mean_loss(tf.gather(x, batch), tf.gather(y, batch), True)
         # Not optimizer.apply: it goes by a distribution strategy that keeps each graph for ever.
         rate = tf.constant(recipe.learning_rate, tf.float32)
         for gradient, variable in zip(tape.gradient(loss, variables), variables, strict=True):
@@ -315,7 +316,7 @@ def train_network(
     judged_x, judged_y = tf.constant(judged[0]), tf.constant(judged[1][:, None])
 
     def held_out_loss() -> Any:
-        return log_loss(judged_x, judged_y, False)
+        return mean_loss(judged_x, judged_y, False)
 
     # Traced here and now: TensorFlow warns of functions that are made anew again and again.
     run_epoch = tf.function(epoch, autograph=False, jit_compile=recipe.xla).get_concrete_function(

@@ -1,0 +1,257 @@
+"""The typed specification of a market forecast: one YAML file, strict and frozen.
+
+``load_market_case`` finds it by shipped name, by name in the home, or by path. Everything that has
+a sensible default may be left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+
+from riskwright.errors import InputRefused, closest
+from riskwright.home import Home
+from riskwright.market.case_parts import (
+    FAMILIES,
+    SIGNS,
+    Ensemble,
+    Family,
+    Gates,
+    Limits,
+    Model,
+    Monitor,
+    Strategy,
+    Target,
+    Walk,
+    family_settings,
+)
+from riskwright.market.predictors import DAILY, MARKET, PREDICTORS, SERIES
+from riskwright.market.series import SeriesSpec
+from riskwright.usecase_files import market_files, refuse_twice
+from riskwright.usecase_parts import Approval, Strict
+
+
+class MarketCase(Strict):
+    """A market forecast: its series, its predictors, its models, and the rules they live by."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: str
+    question: str
+    series: dict[str, SeriesSpec]
+    target: Target = Target()
+    models: dict[str, Model] = Field(
+        {"m1": {"horizon": 1}, "m12": {"horizon": 12}}, validate_default=True
+    )
+    predictors: dict[str, Literal["increasing", "decreasing"] | None] = Field(
+        description="name: how the expected return moves with it"
+    )
+    context: tuple[str, ...] = Field(
+        (), description="further predictors: in sequences, monitor and reports, not in the lines"
+    )
+    steps: int = Field(24, ge=0, le=120, description="months of a sequence; 0 for none")
+    limits: Limits = Limits()
+    walk: Walk = Walk()
+    families: Annotated[dict[str, Family], BeforeValidator(family_settings)] = Field(
+        family_settings(list(FAMILIES)), validate_default=True
+    )
+    ensemble: Ensemble = Ensemble()
+    intervals: tuple[float, ...] = (0.8, 0.95)
+    strategy: Strategy = Strategy()
+    gates: Gates = Gates()
+    monitor: Monitor = Monitor()
+    approval: Approval = Approval()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, spec in self.series.items():
+            _check_series(name, spec)
+        self._check_predictors()
+        self._check_models()
+        if any(not 0 < level < 1 for level in self.intervals):
+            raise ValueError("'intervals' are coverages above 0 and below 1, such as 0.8")
+        if "mean" not in self.families:
+            raise ValueError("the family 'mean' is the benchmark: it is always among the families")
+        return self
+
+    def _check_predictors(self) -> None:
+        if not self.predictors:
+            raise ValueError("no predictor is named")
+        names = [*self.predictors, *self.context]
+        for name in names:
+            if name not in PREDICTORS:
+                near = closest(name, PREDICTORS) or ", ".join(PREDICTORS)
+                raise ValueError(f"there is no predictor {name!r}; {near}")
+            if names.count(name) > 1:
+                raise ValueError(f"the predictor {name!r} is named twice")
+        made_of = {name: PREDICTORS[name].needs for name in names} | {"target": self.target_series}
+        used = {MARKET}
+        for name, needs in made_of.items():
+            used.update(needs)
+            missing = [n for n in needs if n not in self.series and n != MARKET]
+            if missing:
+                raise ValueError(
+                    f"{name!r} is made of the series {missing[0]!r}, which isn't declared; "
+                    f"{closest(missing[0], self.series) or 'add it to series'}"
+                )
+        unused = sorted(set(self.series) - used)
+        if unused:
+            raise ValueError(f"no predictor and no target uses the series {unused[0]!r}: remove it")
+        for family in self.families:
+            of = family.partition(":")[2]
+            if of and of not in self.predictors:
+                raise ValueError(f"{family!r} names {of!r}, which is not among the predictors")
+
+    def _check_models(self) -> None:
+        if not self.models:
+            raise ValueError("no model is named")
+        for name, model in self.models.items():
+            if name != f"m{model.horizon}":
+                raise ValueError(f"the model of {model.horizon} months is called m{model.horizon}")
+            price = self.series.get("price")
+            if price and price.kind == "price_average" and model.skip == 0:
+                raise ValueError(
+                    f"the price is a monthly average, so {name!r} skips at least one month: "
+                    "otherwise averaging makes returns look predictable"
+                )
+
+    @property
+    def target_series(self) -> tuple[str, ...]:
+        """Series that the target is made of."""
+        market = ("returns",) if "returns" in self.series else ("price", "dividend")
+        return (*market, *(("cpi",) if self.target.kind == "real_total" else ()), "bill_rate")
+
+    @property
+    def signs(self) -> dict[str, int]:
+        """Expected sign of each predictor's slope; 0 for no view."""
+        return {name: SIGNS[direction] for name, direction in self.predictors.items()}
+
+    @property
+    def refit(self) -> dict[str, int]:
+        """Months between two fits, of the families that state them."""
+        return {name: f.refit for name, f in self.families.items() if f.refit is not None}
+
+    @property
+    def window(self) -> int | None:
+        """Months that a row learnt from may lie back; None if the window expands."""
+        return self.walk.min_train if self.walk.window == "rolling" else None
+
+    @property
+    def revised(self) -> list[str]:
+        """Series whose later revisions remain in the data: only their delay is honest."""
+        return [name for name, spec in self.series.items() if spec.revisions == "revised"]
+
+    @property
+    def needs_folder(self) -> bool:
+        """Whether a series comes from a file, so that ``--data`` is needed."""
+        return any(not spec.source.startswith("arch:") for spec in self.series.values())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the specification."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def _check_series(name: str, spec: SeriesSpec) -> None:
+    if name not in SERIES:
+        raise ValueError(f"unknown series {name!r}; {closest(name, SERIES) or ', '.join(SERIES)}")
+    kinds, words = SERIES[name]
+    if spec.kind not in kinds:
+        raise ValueError(f"the series {name!r} ({words}) has kind {' or '.join(kinds)}")
+    if name != "implied_volatility" and (spec.frequency == "daily") != (name in DAILY):
+        raise ValueError(f"the series {name!r} is {'daily' if name in DAILY else 'monthly'}")
+
+
+def load_market_case(name: str | Path, home: Home | None = None) -> MarketCase:
+    """Load a market case by shipped name, name in the home, or path to a YAML file.
+
+    Raises
+    ------
+    InputRefused
+        If it isn't found, isn't YAML, or breaks the specification.
+    """
+    text = str(name)
+    home = home or Home()
+    known = market_files(home)
+    refuse_twice(text, home)
+    path = Path(text) if text.endswith((".yaml", ".yml")) or "/" in text else known.get(text)
+    if path is None or not path.is_file():
+        raise InputRefused(
+            f"no market use case is called {text!r}",
+            where="" if path is None else str(path),
+            expected=f"one of {', '.join(known)}, or a path to a YAML file",
+            do=closest(text, known) or "run 'riskwright usecases'",
+        )
+    found = parse_market_case(path.read_text(encoding="utf-8"), where=str(path))
+    if text in known and found.name != text:
+        raise InputRefused(
+            f"the file of the use case {text!r} says its name is {found.name!r}",
+            where=str(path),
+            expected=f"name: {text}",
+            do="make the file's name and 'name:' the same",
+        )
+    return found
+
+
+def parse_market_case(text: str, *, where: str) -> MarketCase:
+    """Read the YAML text of a market case.
+
+    Raises
+    ------
+    InputRefused
+        With the key, what was expected there, and the closest known key.
+    """
+    import yaml
+
+    try:
+        plain: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputRefused(
+            "the use case is not valid YAML", where=f"{where}: {error}", do="mend the syntax"
+        ) from error
+    if not isinstance(plain, dict):
+        raise InputRefused(
+            "the use case is not a YAML mapping", where=where, expected="keys such as 'name:'"
+        )
+    try:
+        return MarketCase.model_validate(plain)
+    except ValidationError as error:
+        raise _refusal(error, where) from None
+
+
+def _refusal(error: ValidationError, where: str) -> InputRefused:
+    """Turn pydantic's first complaint into ours, with the closest key for an unknown one."""
+    unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
+    first = (unknown or error.errors())[0]
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(path) or "the use case"
+    rest = len(error.errors()) - 1
+    more = f" (and {rest} more)" if rest else ""
+    if first["type"] == "extra_forbidden":
+        fields = _fields_at(path[:-1])
+        return InputRefused(
+            f"unknown key {path[-1]!r} in the use case{more}",
+            where=f"{where}: {key}",
+            expected=", ".join(fields),
+            do=closest(path[-1], fields) or "remove it",
+        )
+    message = first["msg"].removeprefix("Value error, ")
+    return InputRefused(
+        f"the use case breaks its specification at {key}: {message}{more}",
+        where=f"{where}: {key}",
+        expected="see docs/reference/market.md",
+        do="mend that key",
+    )
+
+
+def _fields_at(path: list[str]) -> list[str]:
+    """Names of the fields of the part that a key path leads to."""
+    part: type[BaseModel] = MarketCase
+    for key in path:
+        if key in part.model_fields:
+            for kind in (annotation := part.model_fields[key].annotation, *get_args(annotation)):
+                if isinstance(kind, type) and issubclass(kind, BaseModel):
+                    part = kind
+    return list(part.model_fields)

@@ -1,0 +1,285 @@
+"""The panel: what was seen at each month's end, what came of it, and when that was known.
+
+A row is an *origin*: a month at whose end a forecast is made. Its predictors are of what had been
+published by then; its target is the return over the ``horizon`` months that begin after the
+``skip`` months that follow it. A row may be learnt from at a later origin t if ``known_at`` is not
+after t: that is the purge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from riskwright.errors import InputRefused
+from riskwright.market.case import MarketCase
+from riskwright.market.case_parts import Model
+from riskwright.market.predictors import YEAR, View, features, log
+from riskwright.market.series import Series, load_series
+
+AsOf = str | date | pd.Period | None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What a walk-forward consumes. Returns and rates are decimals (0.08 is 8 %).
+
+    Attributes
+    ----------
+    case
+        What it was built from.
+    as_of
+        The newest origin.
+    X
+        Predictors by origin, shape (n, p), NaN where one wasn't known.
+    context
+        Further predictors, shape (n, c).
+    sequences
+        The months up to each origin, oldest first, shape (n, steps, p + c): the columns of ``X``,
+        then of ``context``; NaN where unknown. None if the case has no steps.
+    targets
+        By model: return by origin, NaN where the future isn't there yet.
+    known_at
+        By model: month by whose end that return is over and published, by origin.
+    cash
+        By model: return of cash over the same months.
+    returns, risk_free
+        Return of the market and of cash over each month, real if the target is.
+    prices
+        Price of the market by month, or what 1 has become by its returns.
+    """
+
+    case: MarketCase
+    as_of: pd.Period
+    X: pd.DataFrame
+    context: pd.DataFrame
+    sequences: npt.NDArray[np.float64] | None
+    targets: dict[str, pd.Series]
+    known_at: dict[str, pd.Series]
+    cash: dict[str, pd.Series]
+    returns: pd.Series
+    risk_free: pd.Series
+    prices: pd.Series
+
+    @property
+    def signs(self) -> dict[str, int]:
+        """Expected sign of each predictor's slope; 0 for no view."""
+        return self.case.signs
+
+    def excess(self, model: str) -> pd.Series:
+        """Return by origin what the market returned above cash."""
+        return self.targets[model] - self.cash[model]
+
+
+def build_panel(case: MarketCase, folder: Path | None, as_of: AsOf = None) -> Panel:
+    """Read the series of a case, check them, and build its panel.
+
+    Parameters
+    ----------
+    case
+        The use case.
+    folder
+        Folder of its files; None if it needs none.
+    as_of
+        Newest origin: a month, or a date (then the month that had ended by it). As late as the
+        market's own series allows if left out.
+
+    Raises
+    ------
+    InputRefused
+        If a series breaks a rule, is stale at ``as_of``, or can't hold window and horizon.
+    """
+    return assemble(case, read_store(case, folder), as_of)
+
+
+def read_store(case: MarketCase, folder: Path | None) -> dict[str, Series]:
+    """Read and check the series of a case, by name."""
+    return load_series(
+        case.series,
+        folder,
+        window=case.walk.min_train,
+        stale=case.limits.stale_months,
+        gap_months=case.limits.gap_months,
+        gap_days=case.limits.gap_days,
+    )
+
+
+def assemble(case: MarketCase, store: Mapping[str, Series], as_of: AsOf = None) -> Panel:
+    """Build the panel of series that are already read; see ``build_panel``."""
+    market = store["returns" if "returns" in store else "price"]
+    newest = market.published[-1]
+    month = newest if as_of is None else month_of(as_of)
+    store = {name: series.cut(month) for name, series in store.items()}
+    _check_fresh(store, market.name, month)
+
+    view = View(store, pd.period_range(month, month))
+    returns, risk_free = _returns(case, view)
+    widest = max(model.skip for model in case.models.values())
+    origins = pd.period_range(returns.index[0] - 1 - widest, month, freq="M", name="origin")
+    view = View(store, origins)
+    X, context = features(view, case.predictors), features(view, case.context)
+    targets = {name: _ahead(returns, model, origins) for name, model in case.models.items()}
+    _check_window(case, targets)
+    wealth = view.wealth()
+    return Panel(
+        case=case,
+        as_of=month,
+        X=X,
+        context=context,
+        sequences=windows(pd.concat([X, context], axis=1), case.steps),
+        targets=targets,
+        known_at={name: _known_at(case, model, origins) for name, model in case.models.items()},
+        cash={name: _ahead(risk_free, model, origins) for name, model in case.models.items()},
+        returns=returns,
+        risk_free=risk_free,
+        prices=pd.Series(np.exp(wealth), index=wealth.index),
+    )
+
+
+def month_of(as_of: str | date | pd.Period) -> pd.Period:
+    """Return the month that had ended by a date; a month itself is taken at its end.
+
+    Raises
+    ------
+    InputRefused
+        If it is neither ``YYYY-MM`` nor a date.
+    """
+    if isinstance(as_of, pd.Period):
+        return as_of.asfreq("M")
+    try:
+        if isinstance(as_of, str) and len(as_of) == len("2020-12"):
+            return pd.Period(as_of, "M")
+        day = pd.Timestamp(as_of)
+    except ValueError:
+        raise InputRefused(
+            f"{as_of!r} is no date", where="--as-of", expected="2020-12 or 2020-12-31"
+        ) from None
+    return day.to_period("M") - int(not day.is_month_end)
+
+
+def _check_fresh(store: Mapping[str, Series], market: str, month: pd.Period) -> None:
+    """Refuse a series that ends too long before the as-of date; one may not have begun yet."""
+    for name, series in store.items():
+        if series.values.empty and name != market:
+            continue
+        # Origins are the months of the market's own series, so it may not be late at all.
+        limit = 0 if name == market else series.stale
+        newest = series.published[-1] if len(series.values) else None
+        if newest is None or newest + limit < month:
+            last = "nothing" if newest is None else f"{series.values.index[-1]!s:.10}"
+            raise InputRefused(
+                f"the series {name!r} ends before the as-of date",
+                where=f"{series.spec.source}: ends with {last}, as of the end of {month}",
+                expected=f"a newest value published by {month - limit} or later",
+                do="bring newer data, or an earlier --as-of",
+            )
+
+
+def _check_window(case: MarketCase, targets: Mapping[str, pd.Series]) -> None:
+    for name, target in targets.items():
+        count, needed = int(target.notna().sum()), case.walk.min_train
+        if count < needed:
+            model = case.models[name]
+            raise InputRefused(
+                f"the data can't hold the horizon of {name!r}: {count} returns of "
+                f"{model.horizon} months are known",
+                where=f"origins up to {target.index[-1]}",
+                expected=f"at least walk.min_train, {needed}",
+                do="bring a longer history, shorten the horizon, or a later --as-of",
+            )
+
+
+def _returns(case: MarketCase, view: View) -> tuple[pd.Series, pd.Series]:
+    """Return the total return of the market and the return of cash by month, both (m,)."""
+    if view.market == "returns":
+        market = view.monthly("returns")
+    else:
+        # A twelfth of the past year's dividends is taken to be paid in a month.
+        price, dividend = view.monthly("price"), view.monthly("dividend") / YEAR
+        market = ((price + dividend.reindex(price.index)) / price.shift(1) - 1).iloc[1:]
+    bill = view.monthly("bill_rate")
+    if view.store["bill_rate"].spec.kind == "yield":
+        bill = (bill / YEAR).shift(1)  # what was earned on a bill bought a month ago
+    cash = bill.reindex(market.index)
+    if case.target.kind == "real_total":
+        prices = view.monthly("cpi")
+        deflator = (prices.shift(1) / prices).reindex(market.index)
+        market, cash = (1 + market) * deflator - 1, (1 + cash) * deflator - 1
+    return market.rename("market"), cash.rename("cash")
+
+
+def _ahead(returns: pd.Series, model: Model, origins: pd.PeriodIndex) -> pd.Series:
+    """Return by origin the return over a model's months, NaN where one of them is missing."""
+    logs = log(1 + returns.reindex(origins))
+    over = logs.rolling(model.horizon).sum().shift(-model.horizon - model.skip)
+    return pd.Series(np.expm1(over), index=origins)
+
+
+def _known_at(case: MarketCase, model: Model, origins: pd.PeriodIndex) -> pd.Series:
+    # Cash serves only to compare; nothing is trained on it.
+    made_of = [case.series[name] for name in case.target_series if name != "bill_rate"]
+    late = max(spec.lag_months for spec in made_of) if case.target.known == "published" else 0
+    return pd.Series(origins.shift(model.skip + model.horizon + late), index=origins)
+
+
+def windows(table: pd.DataFrame, steps: int) -> npt.NDArray[np.float64] | None:
+    """Return the ``steps`` rows up to each row, shape (n, steps, k)."""
+    if steps == 0:
+        return None
+    values = table.to_numpy(dtype=float)
+    before = np.full((steps - 1, values.shape[1]), np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(np.vstack([before, values]), steps, axis=0)
+    return np.ascontiguousarray(windows.swapaxes(1, 2))
+
+
+def as_of_check(
+    case: MarketCase, folder: Path | None, dates: Iterable[AsOf], *, seed: int = 1
+) -> list[str]:
+    """Scramble the future of every series at every date; return what changed in the past.
+
+    Parameters
+    ----------
+    case, folder
+        As for ``build_panel``.
+    dates
+        Origins to stand at.
+    seed
+        Of the chance values.
+
+    Returns
+    -------
+    list of str
+        One line for each date, series and feature (or target known by then) that changed: the
+        series was seen before it was published. Empty if all is well.
+    """
+    store = read_store(case, folder)
+    honest = assemble(case, store)
+    found = []
+    for number, when in enumerate(dates):
+        month = honest.as_of if when is None else month_of(when)
+        for name, series in store.items():
+            other = assemble(case, {**store, name: series.scrambled(month, seed + number)})
+            found += [f"{month}: {name!r} changes {what}" for what in changed(honest, other, month)]
+    return found
+
+
+def changed(one: Panel, other: Panel, month: pd.Period) -> list[str]:
+    """Return the features up to a month, and targets known by it, in which two panels differ."""
+    past = one.X.index[one.X.index <= month]
+    names = []
+    for a, b in ((one.X, other.X), (one.context, other.context)):
+        names += [c for c in a.columns if not a[c].reindex(past).equals(b[c].reindex(past))]
+    if one.sequences is not None and other.sequences is not None:
+        steps = one.sequences[: len(past)], other.sequences[: len(past)]
+        names += [] if np.array_equal(*steps, equal_nan=True) else ["sequences"]
+    for model, known_at in one.known_at.items():
+        known = known_at.index[known_at <= month]
+        same = one.targets[model].reindex(known).equals(other.targets[model].reindex(known))
+        names += [] if same else [f"target {model}"]
+    return names

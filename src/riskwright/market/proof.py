@@ -1,0 +1,162 @@
+"""The as-of test: whatever happens after a date, nothing that was said at it changes.
+
+Two parts. ``prove`` scrambles the future of each series, and compares predictors, sequences and
+known returns of every origin up to the date, and what the quick families forecast at it; networks
+read the same rows through the same rules (``course``), and are too slow to be fitted again for each
+series and date. ``prove_answers`` scrambles the future of the forecasts themselves, networks' too,
+and of returns and prices, and compares the ensemble and its interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from riskwright.market import answer
+from riskwright.market.case import MarketCase
+from riskwright.market.ensemble import combine
+from riskwright.market.ingest import course_of, evaluated
+from riskwright.market.panel import Panel, assemble, changed
+from riskwright.market.series import Series
+from riskwright.market.tables import at
+from riskwright.market.volatility import predictive_sd
+from riskwright.market.walk import make_families
+
+
+def quick_families(case: MarketCase, panel: Panel) -> list[str]:
+    """Return the names of the families that train no network."""
+    made = make_families(list(case.families), panel, case.refit)
+    return [family.name for family in made if not family.deep]
+
+
+def dates(case: MarketCase, panel: Panel, seed: int) -> list[pd.Period]:
+    """Return as many origins as the case asks for, drawn at random among those that are judged."""
+    model = min(case.models, key=lambda name: case.models[name].horizon)
+    origins = evaluated(case, panel, model)
+    rng = np.random.default_rng(seed)
+    some = rng.choice(len(origins) - 1, min(case.gates.as_of_dates, len(origins) - 1), False)
+    return [origins[i] for i in np.sort(some)]
+
+
+def prove(
+    case: MarketCase,
+    store: Mapping[str, Series],
+    origins: list[pd.Period],
+    *,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> list[str]:
+    """Scramble the future of every series at every date; return what changed before it.
+
+    Parameters
+    ----------
+    store
+        The series, by name.
+    origins
+        Dates to stand at.
+    seed
+        Of the chance values.
+
+    Returns
+    -------
+    list of str
+        One line for each date, series and thing that changed. Empty if all is well.
+    """
+    honest = assemble(case, store)
+    quick = quick_families(case, honest)
+    found = []
+    for number, month in enumerate(origins):
+        before = _forecasts(case, honest, quick, month)
+        for name, series in store.items():
+            other = assemble(case, {**store, name: series.scrambled(month, seed + number)})
+            what = changed(honest, other, month)
+            after = _forecasts(case, other, quick, month)
+            what += [f"the forecast of {key}" for key in before if before[key] != after[key]]
+            found += [f"{month}: {name!r} changes {one}" for one in what]
+        if progress is not None:
+            progress((number + 1) / len(origins))
+    return found
+
+
+def _forecasts(
+    case: MarketCase, panel: Panel, families: list[str], month: pd.Period
+) -> dict[str, float]:
+    """Return what each family forecasts at one origin, by model and family."""
+    here = np.array([panel.X.index.get_loc(month)], dtype=np.int64)
+    found = {}
+    for model in case.models:
+        course = course_of(case, panel, model)
+        if here[0] >= course.first:
+            for family in make_families(families, panel, case.refit):
+                found[f"{model}, {family.name}"] = float(course.forecast(family, here)[0])
+    return found
+
+
+def prove_answers(
+    case: MarketCase,
+    panel: Panel,
+    model: str,
+    walked: pd.DataFrame,
+    garch: pd.Series,
+    origins: list[pd.Period],
+    *,
+    seed: int = 0,
+) -> list[str]:
+    """Scramble forecasts, returns and prices after each date; return what changed at it.
+
+    Parameters
+    ----------
+    walked
+        ``Walk.forecasts``.
+    garch
+        ``volatility.predictive_sd`` by origin.
+
+    Returns
+    -------
+    list of str
+        One line for each date and thing that changed: the ensemble, its interval, or the volatility
+        model.
+    """
+    spec, known_at = case.models[model], panel.known_at[model].reindex(walked.index)
+    changes = answer.price_changes(panel)
+    members = [n for n, f in case.families.items() if f.ensemble and n in walked]
+
+    def said(walked: pd.DataFrame, garch: pd.Series, month: pd.Period) -> pd.Series:
+        forecast = combine(
+            walked,
+            known_at,
+            model=model,
+            horizon=spec.horizon,
+            members=members,
+            learn_after=case.ensemble.learn_after,
+            weight=case.ensemble.weight,
+        ).forecast
+        none = pd.Series(0.0, walked.index)
+        found = answer.bounds(
+            forecast, walked["actual"], known_at, garch, none, horizon=spec.horizon
+        )
+        return at(found.assign(ensemble=forecast), month)
+
+    found = []
+    for number, month in enumerate(m for m in origins if m in walked.index):
+        rng = np.random.default_rng(seed + number)
+
+        def scrambled(values: pd.Series, later: npt.ArrayLike) -> pd.Series:
+            noise = rng.uniform(0.2, 5.0, len(values))  # noqa: B023  (called within the loop)
+            return values.where(~np.asarray(later), values.abs() * noise + 0.01)
+
+        after = walked.index > month
+        other = walked.apply(lambda column: scrambled(column, after))  # noqa: B023
+        other["actual"] = scrambled(walked["actual"], known_at > month)
+        one, two = said(walked, garch, month), said(other, scrambled(garch, after), month)
+        what = [f"the {name}" for name in one.index if one[name] != two[name]]
+        past = scrambled(changes, changes.index > month)
+        here = pd.PeriodIndex([month], freq="M")
+        sd = predictive_sd(past, here, horizon=spec.horizon, skip=spec.skip)
+        if not sd.equals(garch.reindex(here)):
+            what.append("the volatility model")
+        found += [f"{month}: the future changes {one} of {model}" for one in what]
+    return found
