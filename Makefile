@@ -14,7 +14,7 @@ INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint format types imports check lock bench bench-accuracy clean
+.PHONY: help demo test test-slow lint format types imports check lock bench bench-accuracy bench-loans clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -44,7 +44,7 @@ types: $(VENV)/.dev ## Check types (mypy, strict)
 imports: $(VENV)/.dev ## Check who may import whom (import-linter)
 	PYTHONPATH=src:. $(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## Run every benchmark but the accuracy one (an hour or so; the demo comes first)
+bench: $(VENV)/.dev ## Run every benchmark but the two below (an hour or so; the demo comes first)
 	$(BIN)/python benchmarks/footprint.py -- $(BIN)/riskwright demo
 	$(BIN)/python benchmarks/cold_start.py
 	$(BIN)/python benchmarks/bundle_bytes.py
@@ -55,6 +55,13 @@ bench: $(VENV)/.dev ## Run every benchmark but the accuracy one (an hour or so; 
 
 bench-accuracy: $(VENV)/.project ## Compare families, ensemble and yardsticks on the real data sets
 	$(BIN)/python benchmarks/accuracy.py $(ARGS)
+
+bench-loans: $(VENV)/.project ## Measure the loan book: forecasts, a million loans, known truth (an hour)
+	$(BIN)/python benchmarks/accuracy.py lending_club
+	$(BIN)/python benchmarks/rolling_origins.py
+	$(BIN)/python benchmarks/portfolio_scale.py
+	$(BIN)/python benchmarks/book_coverage.py
+	$(BIN)/python benchmarks/book_coverage.py --fits 20 --books 5
 
 # uv repeats the condition of [tool.uv] environments on each line; sed drops it, since the Makefile
 # and requires-python refuse everything else already. Pins stay as they are: to move one, add

@@ -5,10 +5,11 @@
 
 Taiwan and Give Me Some Credit: one stratified 80/20 split drawn with
 ``numpy.random.RandomState(20261122)`` (for class 0, then 1, the first 20 % of a permutation are
-test). Lending Club: out of time, loans issued from 2011-10 are test. German and Polish: repeated
+test). Lending Club: out of time, loans issued from 2011-10 are test, and
+both of its populations are in both parts. German and Polish: repeated
 stratified 5-fold cross-validation, pooled by repeat, because their test parts tell little apart.
-All columns of the yardsticks are features here, protected ones too; ``--as-shipped`` leaves those
-out, as the shipped use cases do.
+All columns and rows of the yardsticks are used here, protected columns and loans outside the credit
+policy too; ``--as-shipped`` leaves those out, as the shipped use cases do.
 
 Paired standard errors: DeLong for the AUC, per-row differences for the log loss; with repeats,
 the mean over repeats of both.
@@ -78,7 +79,7 @@ def main() -> int:
         repeats = arguments.repeats if arguments.repeats is not None and repeats else repeats
         spec = load_usecase(usecase)
         if not arguments.as_shipped:
-            spec = with_protected_features(spec)
+            spec = of_the_yardsticks(spec)
         results[name] = run(
             name, spec, Path(arguments.data) / file, repeats, set(arguments.without)
         )
@@ -88,13 +89,14 @@ def main() -> int:
     return 0
 
 
-def with_protected_features(spec: UseCase) -> UseCase:
-    """The use case with its protected columns as features: the yardsticks' columns."""
+def of_the_yardsticks(spec: UseCase) -> UseCase:
+    """The use case with its protected columns as features and all populations of its loans."""
     columns = {
         n: c.model_copy(update={"feature": True}) if c.protected else c
         for n, c in spec.columns.items()
     }
-    return spec.model_copy(update={"columns": columns})
+    loan = spec.loan.model_copy(update={"population": None}) if spec.loan else None
+    return spec.model_copy(update={"columns": columns, "loan": loan})
 
 
 def run(name: str, spec: UseCase, file: Path, repeats: int, without: set[str]) -> dict[str, Any]:
@@ -186,6 +188,8 @@ def fit_predict(
         out[name] = 1 / (1 + np.exp(-margin))
         console.print(f"  {name}: {time.monotonic() - started:.0f} s")
     ensemble = Ensemble.fit(bags, oofs, y_train)
+    if ordered:
+        ensemble.anchor(x, y_train)
     out["ensemble"] = ensemble.predict(x_test)["pd"].to_numpy()
     console.print(f"  weights: {ensemble.describe().get('weights')}")
     return out

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from flows import cli_cases, cli_models, cli_watch
+from flows import cli_cases, cli_loans, cli_market, cli_models, cli_watch
 from riskwright.errors import InputRefused, RiskwrightError
 
 HELP = """Train, promote and watch the financial models that a lender or an asset manager runs.
@@ -29,7 +29,7 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (cli_cases, cli_models, cli_watch):
+for module in (cli_cases, cli_models, cli_watch, cli_loans, cli_market):
     module.add_to(commands)
 
 

@@ -26,11 +26,36 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(data, name="data", no_args_is_help=True)
 
 
-def demo(as_json: Json = False) -> int:
-    """Run the whole life of a model on simulated applications, with the network off.
+def demo(
+    usecase: Annotated[
+        str,
+        typer.Argument(
+            metavar="[USECASE]", help="one of credit_assessment, loan_book, market_return"
+        ),
+    ] = "credit_assessment",
+    as_json: Json = False,
+) -> int:
+    """Run the whole life of a model with the network off: simulated cases, or real US returns.
 
-    Example: riskwright demo
+    Example: riskwright demo loan_book
     """
+    from riskwright.errors import InputRefused, closest
+
+    if usecase == "loan_book":
+        from flows.demo_loans import run_demo as run_loans
+
+        return run_loans(as_json)
+    if usecase == "market_return":
+        from flows.demo_market import run_demo as run_market
+
+        return run_market(as_json)
+    if usecase != "credit_assessment":
+        demos = ("credit_assessment", "loan_book", "market_return")
+        raise InputRefused(
+            f"there is no demo of {usecase!r}",
+            expected=" or ".join(demos),
+            do=closest(usecase, demos),
+        )
     from flows.demo import run_demo
 
     return run_demo(as_json)
@@ -45,16 +70,19 @@ def usecases(
     Example: riskwright usecases --schema > usecase.schema.json
     """
     from riskwright.home import Home
-    from riskwright.usecase import json_schema, known_usecases, load_usecase
+    from riskwright.market.case import load_market_case
+    from riskwright.usecase import json_schema, load_usecase
+    from riskwright.usecase_files import known_usecases, market_files
 
     if schema:
         print(json_schema())
         return
     home = Home()
     rows = []
-    for name, path in known_usecases(home).items():
-        found = load_usecase(path)
-        rows.append({"name": name, "title": found.title, "question": found.question})
+    for files, load in ((known_usecases, load_usecase), (market_files, load_market_case)):
+        for name, path in files(home).items():
+            found = load(path)
+            rows.append({"name": name, "title": found.title, "question": found.question})
     answer(rows, as_json, lambda: say.table("Use cases", rows))
 
 

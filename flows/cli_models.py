@@ -26,7 +26,9 @@ def retrain(
     usecase: Annotated[str | None, typer.Argument(metavar="USECASE")] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="file or URL; else where the champion's rows came from, or the source"),
+        typer.Option(
+            help="file or URL (of a market, a folder); else where the champion's came from"
+        ),
     ] = None,
     budget: Annotated[str | None, typer.Option(help="time for tuning, such as 10m")] = None,
     seed: Annotated[int, typer.Option(help="of everything random; never of the split")] = 0,
@@ -41,6 +43,7 @@ def retrain(
     """
     from flows.runtime import prepare, with_budget
     from riskwright.errors import InputRefused
+    from riskwright.usecase_files import is_market
 
     home, ledger = prepare()
     if requested:
@@ -53,6 +56,10 @@ def retrain(
         raise InputRefused(
             "which use case?", expected="a USECASE, or --requested", do="see 'riskwright usecases'"
         )
+    if is_market(usecase, home):
+        from flows.cli_market import retrain_market
+
+        return retrain_market(home, ledger, usecase, data, budget, seed, as_json)
     spec = with_budget(usecase, home, budget)
     from riskwright.data.ingest import ingest
     from riskwright.data.parts import split
@@ -195,9 +202,17 @@ def _open(usecase: str) -> tuple[Any, str]:
 
 def _name(usecase: str, home: Any) -> str:
     """The use case's own name; a path is read, a known name needs no reading."""
-    from riskwright.usecase import known_usecases, load_usecase
+    from riskwright.usecase_files import is_market, known_usecases, market_files
 
-    return usecase if usecase in known_usecases(home) else load_usecase(usecase, home).name
+    if usecase in known_usecases(home) or usecase in market_files(home):
+        return usecase
+    if is_market(usecase):
+        from riskwright.market.case import load_market_case
+
+        return load_market_case(usecase, home).name
+    from riskwright.usecase import load_usecase
+
+    return load_usecase(usecase, home).name
 
 
 def _moment(text: str) -> datetime:

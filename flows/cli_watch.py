@@ -22,22 +22,44 @@ def add_to(app: typer.Typer) -> None:
 
 def monitor(
     usecase: UseCaseName,
-    input: Annotated[str, typer.Option(help="batch of cases, as it arrived")],
+    input: Annotated[
+        str | None,
+        typer.Option(help="batch of cases, as it arrived; of a market, the folder of its series"),
+    ] = None,
     labels: Annotated[str | None, typer.Option(help="file with the id and the outcome")] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="the input is a history of loans: judge it as of then; of a market, look then",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Hold a batch against the champion's reference; findings past the limits open an alert.
 
-    Example: riskwright monitor credit_assessment --input batch.csv --labels outcomes.csv
+    Example: riskwright monitor credit_assessment --input batch.csv --labels outcomes.csv,
+    or of a loan book: riskwright monitor loan_book --input loans.csv --as-of 2016-06-01
     """
     from flows.progress import console
     from flows.runtime import prepare
+    from riskwright.errors import InputRefused
+    from riskwright.usecase_files import is_market
+
+    home, ledger = prepare(create=False)
+    if is_market(usecase, home):
+        from flows.cli_market import monitor_market
+
+        monitor_market(home, ledger, usecase, input, labels, as_of, as_json)
+        return
+    if input is None:
+        raise InputRefused("which batch?", expected="--input FILE")
     from riskwright.monitoring.watch import watch
     from riskwright.usecase import load_usecase
 
-    home, ledger = prepare(create=False)
     with console.status("monitoring"):
-        result = watch(load_usecase(usecase, home), home, ledger, input=input, labels=labels)
+        spec = load_usecase(usecase, home)
+        result = watch(spec, home, ledger, input=input, labels=labels, as_of=as_of)
     answer(result, as_json, lambda: say.monitored(result))
 
 

@@ -7,20 +7,35 @@ from typing import Any
 from prefect import flow, task
 
 from flows.runtime import prepare, world_failed
+from riskwright.errors import InputRefused
 
 
 @task(retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=world_failed)
-def monitor_task(usecase: str, input: str, labels: str | None) -> dict[str, Any]:
+def monitor_task(
+    usecase: str, input: str | None, labels: str | None, as_of: str | None
+) -> dict[str, Any]:
     """Look at one batch; write the report, the findings and, if need be, the alert."""
     from riskwright.monitoring.watch import watch
     from riskwright.usecase import load_usecase
+    from riskwright.usecase_files import is_market
 
     home, ledger = prepare(create=False)
-    return watch(load_usecase(usecase, home), home, ledger, input=input, labels=labels)
+    if is_market(usecase, home):
+        from flows.cli_market import market_name
+        from riskwright.monitoring.market import watch_market
+
+        name = market_name(usecase, home)
+        return watch_market(name, home, ledger, input=input, as_of=as_of)
+    if input is None:
+        raise InputRefused("which batch?", expected="the input of a batch of cases")
+    spec = load_usecase(usecase, home)
+    return watch(spec, home, ledger, input=input, labels=labels, as_of=as_of)
 
 
 @flow(name="monitor", validate_parameters=False)
-def monitor_flow(usecase: str, input: str, labels: str | None = None) -> dict[str, Any]:
-    """Look at one batch of scored cases, with labels where they have matured."""
-    result: dict[str, Any] = monitor_task(usecase, input, labels)
+def monitor_flow(
+    usecase: str, input: str | None = None, labels: str | None = None, as_of: str | None = None
+) -> dict[str, Any]:
+    """Look at a batch of scored cases, a loan book, or (without input) a market forecast."""
+    result: dict[str, Any] = monitor_task(usecase, input, labels, as_of)
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -69,3 +69,16 @@ class Step:
     def __exit__(self, failed: object, *_: object) -> None:
         if failed is None:
             self(1.0)
+
+
+def mover(costs: Mapping[str, float]) -> Callable[[str, float], None]:
+    """Return what moves the bar through named stages, each with its cost, in their order."""
+    names = list(costs)
+
+    def move(what: str, done: float) -> None:
+        before = sum(costs[name] for name in names[: names.index(what)])
+        if _Bar.progress is not None:
+            completed = before + costs[what] * min(done, 1.0)
+            _Bar.progress.update(_Bar.task, completed=completed, description=what)
+
+    return move

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow, task
 
@@ -12,6 +12,10 @@ from flows.crashed import mark_failed
 from flows.runtime import owner, prepare, with_budget, workplace, world_failed
 from riskwright.home import os_user
 from riskwright.ledger import Ledger
+
+if TYPE_CHECKING:
+    from riskwright.registry.promotion import Submitted
+    from riskwright.registry.tracking import Tracker
 
 
 @task(retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=world_failed)
@@ -63,13 +67,19 @@ def submit_task(
             specification=usecase,
             loss=trained["loss"] or {},
         )
-        done = submit(submission)
-        _finish(ledger, spec.name, key)
-        tracker.log(
-            run_id,
-            tags={"riskwright.version": str(done.version), "riskwright.live": str(done.live)},
-            metrics={f"gate.{g.name.replace(' ', '_')}": float(bool(g.passed)) for g in done.gates},
-        )
+        return finish(ledger, tracker, run_id, submit(submission))
+
+
+def finish(ledger: Ledger, tracker: Tracker, run_id: str, done: Submitted) -> dict[str, Any]:
+    """Close the run of a retrain, and say how its challenger stands."""
+    for run in ledger.runs(tracker.usecase.name, status="running"):
+        if run.run_key == tracker.key:
+            ledger.finish_run(run.id)
+    tracker.log(
+        run_id,
+        tags={"riskwright.version": str(done.version), "riskwright.live": str(done.live)},
+        metrics={f"gate.{g.name.replace(' ', '_')}": float(bool(g.passed)) for g in done.gates},
+    )
     return {
         "version": done.version,
         "kind": done.kind,
@@ -82,12 +92,6 @@ def submit_task(
             for g in done.gates
         ],
     }
-
-
-def _finish(ledger: Ledger, usecase: str, key: str) -> None:
-    for run in ledger.runs(usecase, status="running"):
-        if run.run_key == key:
-            ledger.finish_run(run.id)
 
 
 @flow(name="promote", validate_parameters=False)

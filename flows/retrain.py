@@ -10,11 +10,13 @@ from prefect import flow, tags
 from flows import progress
 from flows.crashed import mark_crashed
 from flows.ingest import describe_task, ingest_flow
+from flows.market import retrain_market_flow
 from flows.promote import promote_flow
 from flows.runtime import alone, owner, prepare, with_budget
 from flows.train import train_flow
 from riskwright.errors import Conflict, InputRefused
 from riskwright.registry.promotion import remembered_data
+from riskwright.usecase_files import is_market
 
 
 @flow(name="retrain", validate_parameters=False)
@@ -58,13 +60,14 @@ def retrain_flow(
 @flow(name="retrain-requested", validate_parameters=False)
 def retrain_requested_flow(usecase: str | None = None) -> dict[str, Any]:
     """Claim every waiting request once and retrain for it."""
-    _, ledger = prepare()
+    home, ledger = prepare()
     done: list[dict[str, Any]] = []
     while (request := ledger.claim_request(owner(), usecase)) is not None:
         champion = ledger.champion(request.use_case)
-        named = champion.evidence.get("specification") if champion else None
+        named = (champion.evidence.get("specification") if champion else None) or request.use_case
+        run = retrain_market_flow if is_market(named, home) else retrain_flow
         try:
-            result = retrain_flow(named or request.use_case)
+            result = run(named)
         except InputRefused as error:
             ledger.finish_request(request.id, "failed", str(error))
             done.append({"request": request.id, "failed": str(error)})

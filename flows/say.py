@@ -57,6 +57,11 @@ def estimate(metric: Mapping[str, float], digits: int = 3) -> str:
 
 def retrained(result: Mapping[str, Any]) -> None:
     """The one page of a retrain: data, candidates with intervals, gates, champion."""
+    if "deployed" in result:
+        from flows import say_market
+
+        say_market.retrained(result)
+        return
     report = result["data"]["report"]
     out.print(f"\n[bold]{result['usecase']}[/]")
     quarantine = f", quarantine: {result['data']['quarantine']}" if report["refused"] else ""
@@ -115,11 +120,18 @@ def challengers(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         out.print(f"{name}: no challenger waits")
     for row in rows:
-        auc, loss = (estimate(row["metrics"][k]) for k in ("roc_auc", "log_loss"))
+        figures = row["metrics"]
+        if "roc_auc" in figures:
+            auc, loss = (estimate(figures[k]) for k in ("roc_auc", "log_loss"))
+            shown = f"ROC AUC {auc}, log loss {loss}"
+        else:
+            from flows import say_market
+
+            shown = say_market.challenger(figures)
         out.print(
             f"\n[bold]{name} version {row['version']}[/] ({row['kind']}) by {row['trained_by']}"
         )
-        out.print(f"  why: {escape(str(row['why']))}\n  ROC AUC {auc}, log loss {loss}")
+        out.print(f"  why: {escape(str(row['why']))}\n  {shown}")
         gates(row["gates"])
         out.print(f'  then: riskwright approve {name} {row["version"]} --reason "…"')
 
@@ -158,17 +170,29 @@ def monitored(result: Mapping[str, Any]) -> None:
         f"{result['usecase']}, version {result['version']}: {result['rows_read']:,} rows read, "
         f"{result['refused']:,} refused"
     )
+    if "as_of" in result:
+        window = result["window"]
+        out.print(
+            f"  as of {result['as_of']}; quality, columns and score look at the loans issued from "
+            f"{window['since']} to {window['until']}"
+        )
+        out.print(f"  book: {escape(result['book']['words'])}")
     for family, verdict in result["verdicts"].items():
         colour = {"ok": "green", "alarm": "red"}.get(verdict, "yellow")
         out.print(f"  {family:<10} [{colour}]{verdict}[/]")
     for finding in result["findings"]:
         if finding["alarm"] or finding["verdict"] == "failed" or finding["code"] in TOLD:
             out.print(f"    {escape(finding['detail'])}")
+    alert_line(result)
+    out.print(f"  report: {result['report']}")
+
+
+def alert_line(result: Mapping[str, Any]) -> None:
+    """The alert that a monitor opened, if it did."""
     if result["alert"]:
         status = "is open" if result["alert_open"] else "of this batch was decided already"
         shown = f"riskwright alerts show {result['alert']}"
         out.print(f"[bold]alert {result['alert']}[/] {status}: {shown}")
-    out.print(f"  report: {result['report']}")
 
 
 def alerts(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -197,6 +221,42 @@ def alert(found: Mapping[str, Any]) -> None:
             f"  then: riskwright alerts decide {found['id']} accept|retrain|fallback|rollback "
             '--reason "…"'
         )
+
+
+def portfolio(result: Mapping[str, Any]) -> None:
+    """The headline of a book's report, its worst groups and stresses, and where the report is."""
+    money = result["currency"]
+    out.print(
+        f"\n[bold]{result['usecase']} on {result['as_of']}[/], version {result['version']}: "
+        f"{result['loans']:,} live loans owe {result['balance']:,.0f} {money}"
+    )
+    out.print(
+        f"  expected loss, next twelve months: [bold]{result['el']:,.0f}[/] "
+        f"({result['el_low']:,.0f} to {result['el_high']:,.0f}), {result['el_rate']:.2%} of the "
+        f"balance; with the margin of the model status ({result['status']}) "
+        f"{result['el_with_status']:,.0f}"
+    )
+    out.print(
+        f"  a year of 1 in {1 / (1 - result['confidence']):,.0f}: {result['var']:,.0f} "
+        f"(simulation error {result['var_low']:,.0f} to {result['var_high']:,.0f}); capital by the "
+        f"Basel formula {result['regulatory_capital']:,.0f}; booked loss {result['ecl']:,.0f}"
+    )
+    keep = ("scenario", "el", "times_base", "bad_year_asymptotic")
+    table("stress", [{k: _figure(r[k]) for k in keep} for r in result["stress"]])
+    worst = ("group", "loans", "balance", "pd", "lgd", "el", "el_rate")
+    table("where it is lost", [{k: _figure(r[k]) for k in worst} for r in result["worst"]])
+    if result["steps"]:
+        moved = ", ".join(f"{k} {v:+,.0f}" for k, v in list(result["steps"].items())[1:-1])
+        out.print(f"since the last report: {moved}")
+    for note in result["notes"]:
+        out.print(f"  note: {escape(note)}")
+    out.print(f"  report: {result['report']}")
+
+
+def _figure(value: Any) -> str:
+    if not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
 
 
 def requests(result: Mapping[str, Any]) -> None:

@@ -49,7 +49,9 @@ def join_task(
 
 
 @task
-def loss_task(key: str, usecase: str, budget: str | None, train: str, seed: int) -> dict[str, Any]:
+def loss_task(
+    key: str, usecase: str, budget: str | None, data: dict[str, Any], seed: int
+) -> dict[str, Any]:
     """Fit LGD and EAD of a loan book."""
     from riskwright.bundle.loss import fit_loss
 
@@ -57,7 +59,15 @@ def loss_task(key: str, usecase: str, budget: str | None, train: str, seed: int)
     spec = with_budget(usecase, home, budget)
     with progress.Step("fit LGD and EAD", 4) as step:
         folder = workplace(home, spec.name, key) / "loss"
-        return fit_loss(spec, home, train=train, seed=seed, folder=folder, progress=step)
+        return fit_loss(
+            spec,
+            home,
+            train=data["train"],
+            seed=seed,
+            folder=folder,
+            progress=step,
+            clean=data["clean"],
+        )
 
 
 @task
@@ -88,6 +98,7 @@ def evaluate_task(
             seed=seed,
             folder=workplace(home, spec.name, key) / "evidence",
             loss=loss,
+            clean=data["clean"],
         )
 
 
@@ -102,7 +113,7 @@ def train_flow(
     spec = with_budget(usecase, home, budget)
     key = run_key(spec, data["train"], data["test"], seed)
     place = workplace(home, spec.name, key)
-    _sweep(place)
+    sweep(place)
     common = {"key": key, "usecase": usecase, "budget": budget}
     families = [
         resumed(
@@ -126,9 +137,7 @@ def train_flow(
     )
     loss = None
     if spec.loan is not None:
-        loss = resumed(
-            loss_task, place / "loss.json", intact, **common, train=data["train"], seed=seed
-        )
+        loss = resumed(loss_task, place / "loss.json", intact, **common, data=data, seed=seed)
     evidence = resumed(
         evaluate_task,
         place / "evidence.json",
@@ -150,7 +159,7 @@ def train_flow(
     }
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Remove what killed processes left half-written in this retrain's workplace."""
     for part in folder.glob("*.part"):
         if str(os.getpid()) not in part.name:

@@ -132,6 +132,36 @@ def live(shared_live, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture(scope="session")
+def shared_book(tmp_path_factory: pytest.TempPathFactory):
+    """Train a small loan book once."""
+    from tiny import make_book
+
+    return make_book(tmp_path_factory.mktemp("book") / "home")
+
+
+@pytest.fixture
+def lender(shared_book, monkeypatch: pytest.MonkeyPatch):
+    """Give the home with a champion of the small loan book, set as this test's home."""
+    enter(shared_book.home, monkeypatch)
+    return shared_book
+
+
+@pytest.fixture(scope="session")
+def shared_market(tmp_path_factory: pytest.TempPathFactory):
+    """Retrain a small market forecast once, on months in which the ensemble has skill."""
+    from tiny_market import make_market
+
+    return make_market(tmp_path_factory.mktemp("market"), planted=True)
+
+
+@pytest.fixture
+def market(shared_market, monkeypatch: pytest.MonkeyPatch):
+    """Give the home with a champion of the small market forecast, set as this test's home."""
+    enter(shared_market.home, monkeypatch)
+    return shared_market
+
+
+@pytest.fixture(scope="session")
 def shared_world(tmp_path_factory: pytest.TempPathFactory):
     """Train the tiny use case once, in a home that tests may add use cases to."""
     from world import make_world

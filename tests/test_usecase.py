@@ -194,6 +194,36 @@ def test_what_breaks_the_specification(changes: dict[str, Any], says: str) -> No
     assert caught.do
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"loan.owed": "owed_at_defult"}, "did you mean 'owed_at_default'?"),
+        ({"loan.owed": "credit_limit"}, "is an outcome: mark it 'after_decision'"),
+        ({"loan.recovered_on": "recoveries"}, "recovered_on 'recoveries' must have type 'date'"),
+        ({"loan.revolving.drawn_before": "installment"}, "mark it 'after_decision'"),
+        ({"loan.revolving.value": "card"}, "'product' has no value 'card'"),
+        ({"loan.revolving.limit": "grade"}, "'grade', which is not a number"),
+        ({"loan.revolving.product": "prodct"}, "did you mean 'product'?"),
+        ({"loan.population": {"polcy": "standard"}}, "did you mean 'policy'?"),
+        ({"loan.population": {"policy": "usual"}}, "column 'policy' has no value 'usual'"),
+        ({"loan.population": {"product": "term"}}, "'product' is to be required"),
+        ({"loan.population": {}}, "at least 1"),
+    ],
+)
+def test_what_breaks_the_money_of_a_loan_book(changes: dict[str, Any], says: str) -> None:
+    path = known_usecases(Home())["loan_book"]
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        *at, last = key.split(".")
+        inner = content
+        for part in at:
+            inner = inner[part]
+        inner[last] = value
+    with pytest.raises(InputRefused) as caught:
+        parse_usecase(yaml.safe_dump(content), where="small.yaml")
+    assert says in caught.value.what
+
+
 def test_no_feature_at_all_is_refused() -> None:
     columns = {name: plain()["columns"][name] for name in ("key", "day", "sex", "note", "outcome")}
     assert "no column is a feature" in refusal(columns=columns, sequences={}).what

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
@@ -17,6 +16,13 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_v
 
 from riskwright.errors import InputRefused, closest
 from riskwright.home import Home
+from riskwright.usecase_files import (
+    is_market,
+    known_usecases,
+    market_files,
+    refuse_twice,
+    shipped,
+)
 from riskwright.usecase_parts import (
     FAMILIES,
     Approval,
@@ -144,11 +150,29 @@ class UseCase(Strict):
         for name in (self.loan.amount, self.loan.rate, self.loan.term):
             if not known(name, "loan").numeric:
                 raise ValueError(f"loan names {name!r}, which is not a number")
-        for name in self.loan.outcomes:
+        for name in self.outcome_names:
             if not known(name, "loan").after_decision:
                 raise ValueError(f"loan column {name!r} is an outcome: mark it 'after_decision'")
+        day = self.loan.recovered_on
+        if day is not None and self.columns[day].type != "date":
+            raise ValueError(f"loan.recovered_on {day!r} must have type 'date'")
+        if (lines := self.loan.revolving) is not None:
+            if lines.value not in known(lines.product, "loan.revolving").values:
+                raise ValueError(f"column {lines.product!r} has no value {lines.value!r}")
+            if not known(lines.limit, "loan.revolving").numeric:
+                raise ValueError(f"loan.revolving names {lines.limit!r}, which is not a number")
+        self._check_population(self.loan, known)
         for name in (*self.loan.segments, *([self.loan.grade] if self.loan.grade else [])):
             known(name, "loan")
+
+    def _check_population(self, loan: Loan, known: Callable[[str, str], Column]) -> None:
+        for name, value in (loan.population or {}).items():
+            if value not in known(name, "loan.population").values:
+                raise ValueError(f"loan.population: column {name!r} has no value {value!r}")
+            if self.columns[name].after_decision or not self.columns[name].required:
+                raise ValueError(
+                    f"loan.population: {name!r} is to be required and known before the decision"
+                )
 
     def is_feature(self, name: str) -> bool:
         """Whether a column is a model input."""
@@ -170,7 +194,7 @@ class UseCase(Strict):
     @property
     def outcome_names(self) -> tuple[str, ...]:
         """Columns, known only after the decision, that training keeps as outcomes."""
-        return self.loan.outcomes if self.loan else ()
+        return (*self.loan.outcomes, *self.loan.optional_outcomes) if self.loan else ()
 
     @property
     def protected_names(self) -> list[str]:
@@ -206,23 +230,6 @@ class UseCase(Strict):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
-def shipped_folder() -> Path:
-    """Folder of the use cases that come with the package."""
-    return Path(str(resources.files("riskwright") / "usecases"))
-
-
-def shipped() -> list[str]:
-    """Names of the use cases that come with the package."""
-    return sorted(path.stem for path in shipped_folder().glob("*.yaml"))
-
-
-def known_usecases(home: Home) -> dict[str, Path]:
-    """Return name to YAML file: the shipped ones, and those in the home's ``usecases`` folder."""
-    found = {name: shipped_folder() / f"{name}.yaml" for name in shipped()}
-    found.update({p.stem: p for p in sorted((home.root / "usecases").glob("*.yaml"))})
-    return found
-
-
 def load_usecase(name: str | Path, home: Home | None = None) -> UseCase:
     """Load a use case by shipped name, name in the home, or path to a YAML file.
 
@@ -234,18 +241,19 @@ def load_usecase(name: str | Path, home: Home | None = None) -> UseCase:
     text = str(name)
     home = home or Home()
     known = known_usecases(home)
-    if text in shipped() and known[text].parent != shipped_folder():
+    refuse_twice(text, home)
+    if is_market(text, home):
         raise InputRefused(
-            f"two use cases are called {text!r}: a shipped one, and one in the home",
-            where=str(known[text]),
-            do="give the one in the home another name (of the file, and its 'name:')",
+            f"{text!r} forecasts a market: there are no cases to check, score or add up",
+            expected="a use case about credit",
+            do=f"run 'riskwright forecast {text}' or 'riskwright backtest {text} --output DIR'",
         )
     path = Path(text) if text.endswith((".yaml", ".yml")) or "/" in text else known.get(text)
     if path is None:
         raise InputRefused(
             f"no use case is called {text!r}",
             expected=f"one of {', '.join(known)}, or a path to a YAML file",
-            do=closest(text, known) or "run 'riskwright usecases'",
+            do=closest(text, [*known, *market_files(home)]) or "run 'riskwright usecases'",
         )
     if not path.is_file():
         raise InputRefused(

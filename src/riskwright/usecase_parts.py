@@ -109,6 +109,26 @@ class Target(Strict):
     )
 
 
+class Pricing(Strict):
+    """What a loan costs and has to earn, of its outstanding balance, a year."""
+
+    funding: float = Field(0.02, ge=0, le=1)
+    cost: float = Field(0.01, ge=0, le=1, description="of running the loan")
+    hurdle: float = Field(0.10, ge=0, le=1, description="of capital, above what funding costs")
+    margin: float = Field(0.01, ge=0, le=1, description="target, after all of it")
+
+
+class Revolving(Strict):
+    """Which loans are lines of credit, and what says how far they were drawn."""
+
+    product: str = Field(description="column that tells lines from instalment loans")
+    value: Annotated[str, BeforeValidator(code, json_schema_input_type=Code)] = Field(
+        "revolving", description="of a line; any other value, or none, is an instalment loan"
+    )
+    limit: str = Field(description="credit limit; the money lent where it is missing")
+    drawn_before: str = Field(description="drawn twelve months before the default")
+
+
 class Loan(Strict):
     """Which columns say what a loan is and, afterwards, what became of its money."""
 
@@ -119,7 +139,22 @@ class Loan(Strict):
     repaid: str = Field(description="principal repaid by the borrower")
     recovered: str = Field(description="recovered after default")
     recovery_costs: str
+    owed: str | None = Field(
+        None, description="owed at default; where missing, what was lent less what was repaid"
+    )
+    recovered_on: str | None = Field(
+        None, description="date of the recovery; where missing, 'recovery_months' hold"
+    )
+    revolving: Revolving | None = Field(None, description="where some loans are lines of credit")
     grade: str | None = Field(None, description="the lender's own verdict: for backtests by grade")
+    population: (
+        dict[str, Annotated[str, BeforeValidator(code, json_schema_input_type=Code)]] | None
+    ) = Field(
+        None,
+        min_length=1,
+        description="column: value; training and test parts hold these loans only, while "
+        "score, portfolio and monitor take all",
+    )
     segments: tuple[str, ...] = Field((), description="columns that the reports divide the book by")
     grace_months: int = Field(
         4, ge=0, description="after the last payment: then the loan is in default"
@@ -134,11 +169,28 @@ class Loan(Strict):
     rho: float | None = Field(
         None, ge=0, lt=1, description="asset correlation; the capital formula's if left out"
     )
+    rates: dict[str, float] = Field(
+        {}, description="of a book in several currencies: what one unit of each is worth"
+    )
+    pricing: Pricing = Pricing()
+    loss_limit: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="of the balance: the yearly loss that reverse stress looks for; if left out "
+        "what the book earns after funding and cost",
+    )
 
     @property
     def outcomes(self) -> tuple[str, ...]:
         """Columns that are known only after the loan was made."""
         return (self.closed, self.repaid, self.recovered, self.recovery_costs)
+
+    @property
+    def optional_outcomes(self) -> tuple[str, ...]:
+        """Outcomes that a file may lack."""
+        before = self.revolving.drawn_before if self.revolving else None
+        return tuple(name for name in (self.owed, self.recovered_on, before) if name)
 
 
 class Split(Strict):

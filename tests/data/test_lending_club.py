@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from riskwright.data import snapshots
+from riskwright.data import maturity, snapshots
 from riskwright.data.contract import Contract
 from riskwright.data.ingest import ingest
-from riskwright.data.lending_club import canonical
+from riskwright.data.lending_club import canonical, canonical_chunks
 from riskwright.data.parts import split
 from riskwright.errors import InputRefused
 from riskwright.home import Home
@@ -57,6 +58,7 @@ def test_what_may_name_a_person_is_dropped() -> None:
     [
         ([NEW | {"int_rate": "10.65"}], "int_rate is 10.65 without a percent sign"),
         ([NEW | {"int_rate": "1.0"}], "int_rate is 1 without"),
+        ([NEW, NEW | {"revol_util": "5.3"}], "revol_util is 5.3 without a percent sign"),
         ([NEW, OLD], "int_rate mixes percentages and plain numbers"),
         ([NEW | {"revol_util": "83.7%"}], "one column of rates has percent signs"),
     ],
@@ -64,6 +66,15 @@ def test_what_may_name_a_person_is_dropped() -> None:
 def test_a_percent_is_never_taken_for_a_fraction(rows: list[dict[str, Any]], what: str) -> None:
     with pytest.raises(InputRefused, match=what):
         canonical(chunk(*rows))
+
+
+@pytest.mark.parametrize("rows", [(NEW, OLD), (OLD, NEW), (OLD, NEW | {"revol_util": ""})])
+def test_the_chunks_of_a_file_are_written_in_one_way(rows: tuple[dict[str, Any], ...]) -> None:
+    chunks = canonical_chunks(map(chunk, rows))
+    assert float(next(chunks)["int_rate"][0]) == pytest.approx(0.1065)
+    with pytest.raises(InputRefused, match="int_rate mixes percentages and plain numbers"):
+        next(chunks)
+    assert len(list(canonical_chunks(map(chunk, (OLD, OLD))))) == 2
 
 
 def test_numbers_in_their_own_type_are_fractions_or_refused() -> None:
@@ -109,10 +120,17 @@ def test_ids_are_by_content() -> None:
 def test_the_real_loans(shared_data: Path, home: Home) -> None:
     """The test part is that of the published yardsticks: issued from 2011-10, 16.4 % bad."""
     usecase = load_usecase("loan_book")
-    assert len(usecase.feature_names) == 25
+    assert len(set(usecase.feature_names) - {"product"}) == 25
     path = shared_data / "lending_club" / "lending_club_2007_2011.csv.gz"
     found = ingest(usecase, str(path), home)
     assert (found.report["rows"], found.report["refused"], found.report["bads"]) == (42535, 0, 6431)
+    assert any(
+        "2,749 loans are of another population than policy = stand" in w for w in found.warnings
+    )
+    train, test = (snapshots.read(part, home) for part in split(usecase, found.clean, home))
+    assert set(train["policy"]) == set(test["policy"]) == {"standard"}
+    all_loans = usecase.loan.model_copy(update={"population": None})
+    usecase = usecase.model_copy(update={"loan": all_loans})
     train, test = (snapshots.read(part, home) for part in split(usecase, found.clean, home))
     assert len(test) == 6617
     assert test["issue_d"].min() == pd.Timestamp("2011-10-01")
@@ -121,6 +139,12 @@ def test_the_real_loans(shared_data: Path, home: Home) -> None:
     assert (train["policy"] == "exception").sum() == 2749
     assert train["int_rate"].between(0.05, 0.26).all()
     assert not {"desc", "emp_title", "out_prncp"} & set(train)
+    # No lines of credit, no dates of recovery: what the loans owed follows from what they repaid.
+    assert train[["product", "credit_limit", "recovery_d", "owed_at_default"]].isna().all().all()
+    assert np.isnan(maturity.credit_limits(usecase, train)).all()
+    assert (maturity.recovery_months(usecase, train) == 12).all()
+    lent = (train["funded_amnt"] - train["total_rec_prncp"]).clip(lower=0)
+    np.testing.assert_array_equal(maturity.owed_at_default(usecase, train), lent)
 
 
 def test_a_joint_application_is_refused_with_its_reason(shared_data: Path) -> None:

@@ -6,8 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from riskwright.bundle.loss import lgd_of
+from riskwright.data import maturity
 from riskwright.data.contract import Contract
-from riskwright.data.loan_book import OUTCOMES, redraw, simulate_book
+from riskwright.data.credit_applications import Draws
+from riskwright.data.loan_book import (
+    LINES,
+    MONTHS,
+    OUTCOMES,
+    _happens,
+    _loans,
+    redraw,
+    simulate_book,
+)
+from riskwright.data.loan_truth import CCF, CURED_AFTER, GRACE, LOST_AFTER
 from riskwright.data.simulators import Simulated, simulate
 from riskwright.home import Home
 from riskwright.usecase import load_usecase
@@ -38,10 +50,47 @@ def test_margins_are_those_of_the_published_loans(base: Simulated) -> None:
     assert failed[frame["term"] == 60].mean() > 1.5 * failed[frame["term"] == 36].mean()
     assert frame["int_rate"].mean() == pytest.approx(0.122, abs=0.01)
     assert frame["annual_inc"].mean() == pytest.approx(69_000, rel=0.06)
-    left = (frame["funded_amnt"] - frame["total_rec_prncp"])[failed]
+    left = frame["owed_at_default"][failed]
     assert (frame["recoveries"][failed] / left).mean() == pytest.approx(0.09, abs=0.03)
     by_grade = pd.Series(failed).groupby(frame["grade"]).mean()
     assert by_grade.is_monotonic_increasing
+
+
+def test_lines_of_credit_are_drawn_down_before_they_fail(base: Simulated) -> None:
+    frame = base.frame
+    line, failed = (frame["product"] == "revolving").to_numpy(), bad(frame)
+    assert line.mean() == pytest.approx(LINES, abs=0.01)
+    assert base.true_pd[line].mean() > 1.08 * base.true_pd[~line].mean()
+    assert (frame["credit_limit"].notna() == line).all()
+    owed = frame["owed_at_default"]
+    assert (owed.notna() == failed).all()
+    term = failed & ~line
+    lent = frame["funded_amnt"] - frame["total_rec_prncp"]
+    np.testing.assert_allclose(owed[term], lent[term], atol=0.01)
+    assert owed[failed & line].le(frame["credit_limit"][failed & line]).all()
+    before = frame["drawn_year_before"]
+    known = before.notna().to_numpy()
+    assert not (known & ~(failed & line)).any()
+    share = (owed - before)[known] / (frame["credit_limit"] - before)[known]
+    assert share.mean() == pytest.approx(CCF[0], abs=4 * share.std() / np.sqrt(known.sum()))
+    # A default in the first year has no year before it.
+    paid = maturity.months_between(frame["issue_d"], frame["last_pymnt_d"])
+    np.testing.assert_array_equal(known, failed & line & (np.nan_to_num(paid) + GRACE >= 12))
+
+
+def test_recoveries_come_after_the_default_and_cured_loans_soon(base: Simulated) -> None:
+    frame = base.frame[bad(base.frame)]
+    usecase = load_usecase("loan_book")
+    after = maturity.recovery_months(usecase, frame)
+    cured = (frame["recoveries"] / frame["owed_at_default"] > 0.65).to_numpy()
+    assert cured.mean() == pytest.approx(0.06, abs=0.02)
+    for rows, (first, last) in ((cured, CURED_AFTER), (~cured, LOST_AFTER)):
+        assert after[rows].min() == first
+        assert after[rows].max() == last
+        error = (last - first) / np.sqrt(12 * rows.sum())
+        assert after[rows].mean() == pytest.approx((first + last) / 2, abs=4 * error)
+    healthy = base.frame[~bad(base.frame)]
+    assert healthy["recovery_d"].isna().all()
 
 
 def test_outcomes_are_drawn_from_the_true_pd(base: Simulated) -> None:
@@ -80,6 +129,9 @@ def test_a_live_book_has_no_outcome_and_a_known_truth(home: Home) -> None:
     assert not set(OUTCOMES) & set(book)
     assert (book["months_on_book"] < book["term"]).all()
     assert book["balance"].between(1, book["funded_amnt"]).all()
+    line = (book["product"] == "revolving").to_numpy()
+    np.testing.assert_array_equal(book["balance"][line], truth.drawn[line])
+    assert np.isnan(truth.drawn[~line]).all()
     assert len(book) == len(truth.lifetime_pd) == len(truth.lgd)
     ages = book["months_on_book"].to_numpy()
     year, life = truth.pd_within(ages), truth.pd_within(ages, 72)
@@ -90,12 +142,39 @@ def test_a_live_book_has_no_outcome_and_a_known_truth(home: Home) -> None:
     assert grim.pd_within(worse["months_on_book"].to_numpy()).mean() > 1.3 * year.mean()
 
 
+def test_the_truth_is_what_happens_to_the_loans_that_are_live() -> None:
+    """The same loans drawn to their end: of those live on the date, who fails, and at what cost."""
+    rows = 40_000
+    draws = Draws(6, rows)
+    age = 1 + np.arange(rows) % MONTHS
+    frame, truth = _loans(draws, MONTHS - age, np.zeros(rows, bool), "none", 1.0)
+    last, failed = _happens(frame, truth, draws)
+    live = (np.where(failed, last + GRACE, last) > age) & (age < frame["term"])
+    frame, age, truth = frame[live], age[live], truth.take(live.to_numpy())
+    usecase = load_usecase("loan_book")
+    when = maturity.default_month(maturity.loan_of(usecase), frame, "issue_d")
+    for months in (12, 60):
+        hit = bad(frame) & (when <= age + months)
+        p = truth.pd_within(age, months)
+        assert hit.mean() == pytest.approx(p.mean(), abs=4 * np.sqrt((p * (1 - p)).sum()) / len(p))
+        lgd, owed = lgd_of(usecase, frame[hit]), maturity.owed_at_default(usecase, frame[hit])
+        lost = np.zeros(len(frame))
+        lost[hit] = lgd * owed
+        expected = truth.loss_within(age, months)
+        error = (lost - expected).std() / np.sqrt(len(lost))
+        assert abs(lost.mean() - expected.mean()) < 4 * error < 0.15 * expected.mean()
+
+
 def test_redrawn_years_lose_what_the_truth_says() -> None:
     book, truth = simulate_book(8_000, 4)
+    age = book["months_on_book"].to_numpy()
     years = np.array([redraw(book, truth, seed, rho=0.0) for seed in range(60)])
-    rate = (years > 0).mean()
-    expected = truth.pd_within(book["months_on_book"].to_numpy()).mean()
-    assert rate == pytest.approx(expected, rel=0.03)
+    assert (years > 0).mean() == pytest.approx(truth.pd_within(age).mean(), rel=0.03)
+    expected = truth.loss_within(age)
+    for rows in (book["product"] == "revolving", book["product"] == "term"):
+        of_year = years[:, rows].sum(axis=1)
+        error = of_year.std() / np.sqrt(len(years))
+        assert of_year.mean() == pytest.approx(expected[rows].sum(), abs=4 * error)
     together = np.array([redraw(book, truth, seed, rho=0.2).sum() for seed in range(60)])
     assert together.std() > 2 * years.sum(axis=1).std()
     np.testing.assert_array_equal(redraw(book, truth, 1), redraw(book, truth, 1))

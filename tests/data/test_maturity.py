@@ -112,6 +112,34 @@ def test_the_book_at_a_date(usecase: UseCase) -> None:
         maturity.book_at(usecase, frame, pd.Timestamp("2030-01-01"))
 
 
+def test_what_was_owed_and_when_it_came_back(usecase: UseCase) -> None:
+    rows = [(0, 36, 8, "Charged Off")] * 4
+    frame = loans(rows).assign(total_rec_prncp=[100.0, 100.0, np.nan, 1500.0])
+    np.testing.assert_array_equal(maturity.owed_at_default(usecase, frame), [900, 900, np.nan, 0])
+    np.testing.assert_array_equal(maturity.recovery_months(usecase, frame), [12] * 4)
+    day = START + pd.DateOffset(months=8 + 4)
+    told = frame.assign(
+        owed_at_default=[950.0, np.nan, 700.0, np.nan],
+        recovery_d=[day + pd.DateOffset(months=5), pd.NaT, day, day - pd.DateOffset(months=2)],
+    )
+    np.testing.assert_array_equal(maturity.owed_at_default(usecase, told), [950, 900, 700, 0])
+    np.testing.assert_array_equal(maturity.recovery_months(usecase, told), [5, 12, 0, 0])
+
+
+def test_limits_of_lines_of_credit(usecase: UseCase) -> None:
+    frame = loans([(0, 36, 9, "Current")] * 4)
+    assert np.isnan(maturity.credit_limits(usecase, frame)).all()
+    frame = frame.assign(product=["term", "revolving", "revolving", None])
+    found = maturity.credit_limits(usecase, frame)
+    np.testing.assert_array_equal(found, [np.nan, 1000, 1000, np.nan])
+    frame = frame.assign(credit_limit=[700.0, 700.0, np.nan, 700.0])
+    found = maturity.credit_limits(usecase, frame)
+    np.testing.assert_array_equal(found, [np.nan, 700, 1000, np.nan])
+    # A history doesn't say how far a line was drawn on a date in its midst.
+    book = maturity.book_at(usecase, frame, START + pd.DateOffset(months=5))
+    assert book["balance"].isna().tolist() == [False, True, True, False]
+
+
 @given(
     amount=st.floats(1, 1e6),
     rate=st.floats(0, 0.5),

@@ -8,11 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from scipy.special import logit
 
 from flows.cli import app
 from riskwright.data.loan_book import simulate_book
+from riskwright.data.loan_truth import CCF
 from riskwright.home import Home
 from riskwright.ledger import Ledger
+from riskwright.models.exposure import Exposure
 from riskwright.registry.promotion import change_champion, load_loss, load_version
 from riskwright.registry.tracking import connect
 from riskwright.usecase import known_usecases
@@ -24,7 +27,11 @@ def test_three_models_go_live_as_one(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plain = yaml.safe_load(known_usecases(home)["loan_book"].read_text(encoding="utf-8"))
-    plain |= {"name": "small_book", "families": ["logistic", "scorecard"]}
+    plain |= {
+        "name": "small_book",
+        "families": ["logistic", "scorecard"],
+        "approval": {"policy": "approval"},
+    }
     plain["source"] |= {"rows": 4000}
     path = home.folder("usecases") / "small_book.yaml"
     path.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
@@ -38,6 +45,7 @@ def test_three_models_go_live_as_one(
     assert sorted(version.models) == MODELS
     gate = next(g for g in trained["gates"] if g["name"] == "lgd and ead")
     assert not gate["blocking"]
+    assert "conversion factor" in gate["detail"]
 
     change_champion(
         home, ledger, "small_book", "promote", version=number, actor="second", reason="read",
@@ -52,10 +60,19 @@ def test_three_models_go_live_as_one(
     assert bundle.hazard is not None
     lgd = load_loss(home, ledger, "small_book", number, "lgd").score(book)
     assert lgd.mean() == pytest.approx(truth.lgd.mean(), abs=0.05)
-    owed = load_loss(home, ledger, "small_book", number, "ead").score(book)
-    assert owed.sum() == pytest.approx(book["balance"].sum(), rel=0.02)
+    ead = load_loss(home, ledger, "small_book", number, "ead")
+    line = (book["product"] == "revolving").to_numpy()
+    owed = ead.score(book)
+    assert owed[~line].sum() == pytest.approx(book["balance"][~line].sum(), rel=0.02)
+    assert isinstance(ead.fitted, Exposure)
+    assert ead.fitted.ccf == pytest.approx(CCF[0], abs=4 * ead.fitted.ccf_error)
+    assert owed[line].sum() == pytest.approx(truth.owed(0)[line].sum(), rel=0.1)
     pds = bundle.score(book, "none")["pd"]
     assert pds.mean() == pytest.approx(truth.lifetime_pd.mean(), rel=0.2)
+    age = book["months_on_book"].to_numpy()
+    marginal = bundle.hazard.marginal_pd(logit(pds), book["term"], age, 12)
+    loss = (marginal * ead.profile(book, 12)).sum(axis=1) * lgd
+    assert loss.sum() == pytest.approx(truth.loss_within(age).sum(), rel=0.3)
 
     evidence = Path(trained["evidence"])
     table = pd.read_csv(evidence / "expected_against_realised.csv")

@@ -109,6 +109,20 @@ def test_a_useless_member_is_dropped(bags: Any, small: Any) -> None:
     assert min(made.weights.values()) >= LEAST_WEIGHT
 
 
+def test_anchored_the_training_rows_have_their_bad_rate_and_their_order(
+    bags: Any, small: Any
+) -> None:
+    made = Ensemble.fit(*bags, small.y)
+    made.final = (made.final[0] + 0.7, made.final[1])  # a level that folds in time could leave
+    before, out_of_fold = made.margin(small.X), made.oof_pd.copy()
+    made.anchor(small.X, small.y)
+    after = made.margin(small.X)
+    assert expit(after).mean() == pytest.approx(small.y.mean(), abs=1e-9)
+    assert np.ptp(after - before) == pytest.approx(0, abs=1e-9)
+    assert np.array_equal(made.oof_pd, out_of_fold, equal_nan=True)
+    assert made.contributions(small.X).sum(axis=1).to_numpy() == pytest.approx(after, abs=1e-6)
+
+
 def test_a_single_family_has_all_the_weight(alone: Ensemble) -> None:
     assert alone.weights == {"scorecard": 1.0}
 

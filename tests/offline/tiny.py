@@ -93,6 +93,18 @@ def train(home: Home, usecase: UseCase, data: str | None = None, seed: int = 0) 
         for name in usecase.families
     ]
     joined = join(usecase, home, train=hashes["train"], families=families, folder=place / "joined")
+    loss = None
+    if usecase.loan is not None:
+        from riskwright.bundle.loss import fit_loss
+
+        loss = fit_loss(
+            usecase,
+            home,
+            train=hashes["train"],
+            seed=seed,
+            folder=place / "loss",
+            clean=hashes["clean"],
+        )
     ledger.count_reading(hashes["test"], usecase.name, "evaluate", key)
     evidence = gather(
         usecase,
@@ -103,6 +115,8 @@ def train(home: Home, usecase: UseCase, data: str | None = None, seed: int = 0) 
         joined=joined,
         seed=seed,
         folder=place / "evidence",
+        loss=loss,
+        clean=hashes["clean"],
     )
     trained = {"families": families, "joined": joined, "evidence": evidence, "data": hashes}
     run = record(usecase, home, ledger, key=key, trained=trained, owner="tests:1")
@@ -126,9 +140,29 @@ def train(home: Home, usecase: UseCase, data: str | None = None, seed: int = 0) 
         folder=place,
         seed=seed,
         actor="trainer",
+        loss=loss or {},
     )
     done = submit(submission)
     return {"version": done.version, "done": done, "key": key, "run": run, **trained}
+
+
+def make_book(folder: Path) -> Live:
+    """Train, judge and promote a small loan book in a fresh home."""
+    from importlib import resources
+
+    text = (resources.files("riskwright") / "usecases" / "loan_book.yaml").read_text()
+    plain = yaml.safe_load(text)
+    plain |= {
+        "name": "small_book",
+        "families": ["logistic", "scorecard"],
+        "approval": {"policy": "automatic"},
+    }
+    plain["source"] |= {"rows": 4000}
+    home = Home(folder).create()
+    path = home.folder("usecases") / "small_book.yaml"
+    path.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
+    usecase = parse_usecase(path.read_text(encoding="utf-8"), where=str(path))
+    return Live(home, usecase, path, train(home, usecase)["version"])
 
 
 def applications(rows: int, seed: int = 99, **scenario: Any) -> pd.DataFrame:

@@ -27,6 +27,27 @@ def test_each_test_is_what_its_formula_says() -> None:
     assert table["correlated_light"].tolist() == ["green", "green"]
 
 
+def test_hosmer_lemeshow_by_hand() -> None:
+    """3 defaults where 2 are expected, 20 where 10 are: 1/1.96 + 100/9.5."""
+    found, p = backtests.hosmer_lemeshow([3, 20], [100, 200], [0.02, 0.05])
+    assert found == pytest.approx(1 / 1.96 + 100 / 9.5)
+    assert p == pytest.approx(np.exp(-found / 2))  # the chi-square law with two degrees of freedom
+    for none in ([0.0, 0.1], [0.1, 1.0]):
+        with pytest.raises(InputRefused, match="PD is 0 or 1"):
+            backtests.hosmer_lemeshow([0, 1], [10, 10], none)
+    with pytest.raises(InputRefused, match="no grade"):
+        backtests.hosmer_lemeshow([], [], [])
+
+
+def test_hosmer_lemeshow_of_right_pds_is_uniform() -> None:
+    rng = np.random.default_rng(3)
+    rates, loans = np.array([0.02, 0.05, 0.1, 0.2, 0.3]), np.array([900, 800, 700, 600, 500])
+    p = [
+        backtests.hosmer_lemeshow(rng.binomial(loans, rates), loans, rates)[1] for _ in range(2000)
+    ]
+    assert stats.kstest(p, "uniform").pvalue > 0.001
+
+
 @pytest.mark.parametrize(("rate", "rho"), [(0.02, 0.05), (0.1, 0.15)])
 def test_the_correlated_tail_is_the_vasicek_law_for_many_loans(rate: float, rho: float) -> None:
     n = 200_000

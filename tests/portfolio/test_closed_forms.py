@@ -62,7 +62,7 @@ def test_capital_against_the_published_risk_weights(
         "corporate": corporate,
         "mortgage": mortgage,
         "retail": retail,
-        "revolving": revolving,
+        "revolving": revolving * 0.50 / 0.45,  # today's floor of its LGD; K is linear in it
     }
     found = {k: 1250 * basel.capital_requirement(pd, 0.45, k)[0] for k in wanted}  # type: ignore[arg-type]
     assert found == pytest.approx(wanted, abs=0.006)
@@ -71,9 +71,26 @@ def test_capital_against_the_published_risk_weights(
 @given(pd=st.floats(0, 1), lgd=st.floats(0, 1), kind=st.sampled_from(["mortgage", "retail"]))
 def test_capital_is_between_nothing_and_the_loss(pd: float, lgd: float, kind: Any) -> None:
     k = basel.capital_requirement(pd, lgd, kind)[0]
-    assert 0 <= k <= lgd
+    assert 0 <= k <= max(lgd, basel.lgd_floor(kind))
     rwa = basel.risk_weighted_assets([1000.0], pd, lgd, kind)[0]
     assert rwa == pytest.approx(12_500 * k)
+
+
+@pytest.mark.parametrize(
+    # CRE32: floors of PD and LGD by exposure class.
+    ("kind", "pd", "lgd"),
+    [
+        ("corporate", 0.0005, 0.25),
+        ("mortgage", 0.0005, 0.05),
+        ("revolving", 0.0010, 0.50),
+        ("retail", 0.0005, 0.30),
+    ],
+)
+def test_capital_takes_no_pd_or_lgd_below_the_floor(kind: Any, pd: float, lgd: float) -> None:
+    least = basel.capital_requirement(pd, lgd, kind)[0]
+    assert basel.capital_requirement(0.0, 0.0, kind)[0] == least > 0
+    assert basel.capital_requirement(pd * 1.01, lgd, kind)[0] > least
+    assert basel.capital_requirement(pd, lgd * 1.01, kind)[0] == pytest.approx(1.01 * least)
 
 
 def test_what_capital_refuses() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from riskwright.errors import InputRefused
-from riskwright.portfolio import losses, vasicek
+from riskwright.portfolio import basel, losses, vasicek
 from riskwright.portfolio.losses import LossDistribution, simulate
 
 LGD = 0.45
@@ -94,6 +94,24 @@ def test_cells_give_what_loan_by_loan_gives(monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
+@pytest.mark.parametrize("z", [-4.5, -3.0, -1.0, 0.0, 2.0, 4.0])
+def test_in_no_year_do_cells_change_what_a_segment_is_expected_to_lose(z: float) -> None:
+    n = 60_000
+    rng = np.random.default_rng(1)
+    pd = np.exp(rng.normal(-3.7, 0.8, n)).clip(0.0003, 0.6)
+    loss, rho = rng.lognormal(8, 1, n), basel.correlation(pd, "retail")
+    of = rng.integers(0, 3, n)
+    cells = losses._cells(pd, loss, rho, of)
+    assert len(cells) < n / 4
+    assert cells["n"].sum() == n
+    wanted = np.bincount(of, loss * vasicek.conditional_pd(pd, rho, z))
+    found = np.bincount(
+        cells["segment"],
+        cells["n"] * cells["loss"] * vasicek.conditional_pd(cells["p"], cells["rho"], z),
+    )
+    np.testing.assert_allclose(found, wanted, rtol=2e-3)
+
+
 def test_a_large_loan_stays_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(losses, "LOAN_BY_LOAN", 0)
     ead = np.full(30_001, 1.0)
@@ -111,6 +129,16 @@ def test_the_seed_decides_and_the_order_of_threads_does_not() -> None:
     longer = simulate(**book(500), scenarios=2500, seed=4).losses
     np.testing.assert_array_equal(one, longer[:1500])
     assert (simulate(**book(500), scenarios=1500, seed=5).losses != one).any()
+
+
+@pytest.mark.parametrize(("loans", "pd_", "level"), [(1, 0.005, 0.99), (10, 0.002, 0.95)])
+def test_the_shortfall_is_the_mean_of_the_worst_scenarios(
+    loans: int, pd_: float, level: float
+) -> None:
+    found = simulate(np.full(loans, 880.0), pd_, 1.0, 0.1, scenarios=10_000, confidence=level)
+    worst = np.sort(found.losses)[-round(10_000 * (1 - level)) :]
+    assert found.shortfall == pytest.approx(worst.mean())
+    assert found.segments["shortfall_contribution"].sum() == pytest.approx(found.shortfall)
 
 
 def test_ten_loans_are_answered_with_a_warning() -> None:

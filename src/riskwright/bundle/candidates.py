@@ -223,6 +223,8 @@ def join(
             {k: oofs[k] for k in chosen},
             y,
         )
+        if splits.time_ordered(usecase):
+            ensemble.anchor(frame[usecase.feature_names], y)
         known = np.isfinite(ensemble.oof_pd)
         refer = _refer_above(usecase, ensemble, frame)
         limits = choose_limits(usecase, y[known], ensemble.oof_pd[known], refer)

@@ -12,15 +12,17 @@ import pandas as pd
 
 from riskwright.bundle import manifest
 from riskwright.bundle.bundle import Bundle
-from riskwright.data import maturity
+from riskwright.bundle.loss import owed_later, owed_now
 from riskwright.data.contract import Contract
 from riskwright.usecase import UseCase
 
 if TYPE_CHECKING:
+    from riskwright.bundle.forecast_bundle import ForecastBundle
     from riskwright.models.exposure import Exposure
     from riskwright.models.severity import Severity
 
 LossModel = Literal["lgd", "ead"]
+OF_A_BOOK = ("months_on_book", "balance")  # not in the use case: how a live loan stands
 
 
 class LossBundle:
@@ -69,9 +71,7 @@ class LossBundle:
         if model == "lgd":
             from riskwright.models.severity import Severity
 
-            severity = Severity.load(source / "lgd")
-            severity.constant = constant
-            severity.save(folder / "lgd")
+            Severity.load(source / "lgd").live(constant=constant).save(folder / "lgd")
         else:
             shutil.copyfile(source / "ead.json", folder / "ead.json")
         return manifest.seal(folder)
@@ -97,18 +97,38 @@ class LossBundle:
         )
         return cls(usecase, model, fitted, settings["version"], found)
 
-    def score(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return the LGD of canonical loans, or what they owe after ``months_on_book`` payments.
+    @property
+    def relative_error(self) -> float:
+        """Standard error of the level that all loans share, as a share of it."""
+        return self.fitted.relative_error
 
-        EAD of loans without that column (applications) is what they owe when they are made.
+    def score(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the LGD of canonical loans, or what they owe if they fail today, shape (n,).
+
+        EAD goes by ``months_on_book`` and ``balance``; loans without these columns (applications)
+        owe what they owe when they are made.
         """
         from riskwright.models.severity import Severity
 
         if isinstance(self.fitted, Severity):
             return self.fitted.predict(frame)
-        held = maturity.loan_of(self.usecase)
-        month = frame["months_on_book"] if "months_on_book" in frame else np.zeros(len(frame))
-        return self.fitted.predict(frame[held.amount], frame[held.rate], frame[held.term], month)
+        return owed_now(self.usecase, self.fitted, frame)
+
+    def profile(self, frame: pd.DataFrame, months: int) -> np.ndarray:
+        """Return what loans owe if they are in default in each of the next months, (n, months).
+
+        See ``loss.owed_later``.
+
+        Raises
+        ------
+        TypeError
+            If this is the LGD's bundle.
+        """
+        from riskwright.models.exposure import Exposure
+
+        if not isinstance(self.fitted, Exposure):
+            raise TypeError(f"the {self.model} of a loan has no profile")
+        return owed_later(self.usecase, self.fitted, frame, months)
 
     def predict(self, raw: pd.DataFrame) -> pd.DataFrame:
         """Score a raw frame row by row; a refused row gets no figure."""
@@ -116,15 +136,20 @@ class LossBundle:
         contract = Contract(self.usecase, "score")
         contract.check_header(list(raw.columns))
         frame = contract.apply(raw).accepted
-        if "months_on_book" in raw:
-            months = pd.to_numeric(raw["months_on_book"], errors="coerce")
-            frame = frame.assign(months_on_book=months.reindex(frame.index))
+        for name in OF_A_BOOK:
+            if name in raw:
+                cells = pd.to_numeric(raw[name], errors="coerce")
+                frame = frame.assign(**{name: cells.reindex(frame.index)})
         scored = pd.Series(self.score(frame), index=frame.index).reindex(raw.index)
         out = pd.DataFrame({self.model: scored, "model_version": self.version})
         return out.reset_index(drop=True)
 
 
-def open_bundle(folder: Path) -> Bundle | LossBundle:
-    """Read a bundle of either kind."""
+def open_bundle(folder: Path) -> Bundle | LossBundle | ForecastBundle:
+    """Read a bundle of any kind."""
     settings = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    if settings.get("kind") == "forecast":
+        from riskwright.bundle.forecast_bundle import ForecastBundle
+
+        return ForecastBundle.load(folder)
     return LossBundle.load(folder) if "model" in settings else Bundle.load(folder)

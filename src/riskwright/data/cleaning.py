@@ -14,7 +14,7 @@ Numbers
     * ``raw``: as it is, for trees.
 Categories
     * One column for each code (``HOME=own``), for missing, and for the pooled rare codes
-      (``HOME=other``). Rare is fewer than ``min_category`` rows, on small data fewer than 1 % of
+      (``HOME other``). Rare is fewer than ``min_category`` rows, on small data fewer than 1 % of
       the rows or 10. An unseen code is ``other``, or all zeros if nothing was pooled.
 Zeros and ones (indicators and codes)
     * In ``standard`` mode centred and divided by their standard deviation, which counts as at

@@ -170,4 +170,4 @@ def signed_log(values: FloatArray, unit: float) -> FloatArray:
 
 
 def _flag_name(name: str, label: str) -> str:
-    return {MISSING: f"{name} missing", OTHER: f"{name}=other"}.get(label, f"{name}={label}")
+    return {MISSING: f"{name} missing", OTHER: f"{name} other"}.get(label, f"{name}={label}")

@@ -15,7 +15,7 @@ import pandas as pd
 from riskwright import __version__
 from riskwright.data import public, snapshots, sources, splits
 from riskwright.data.contract import Contract, target_of
-from riskwright.data.parts import usable
+from riskwright.data.parts import of_population, usable
 from riskwright.data.snapshots import Snapshot
 from riskwright.errors import InputRefused, RiskwrightError
 from riskwright.home import Home
@@ -134,8 +134,15 @@ def _run(
         if splits.time_ordered(usecase):
             train = splits.train_mask(usecase, ready)
             splits.folds(usecase, ready[train], outcome[train])
-    if waiting := len(clean) - len(ready):
+    others = int((~of_population(usecase, clean)).sum())
+    if waiting := len(clean) - others - len(ready):
         warnings.append(f"{waiting:,} loans are not mature yet: in no training and no test part")
+    if others and usecase.loan is not None and usecase.loan.population is not None:
+        usual = ", ".join(f"{k} = {v}" for k, v in usecase.loan.population.items())
+        warnings.append(
+            f"{others:,} loans are of another population than {usual}: in no training and no test "
+            "part, but scored and valued"
+        )
     if repeats:
         warnings.append(
             f"{repeats:,} rows repeat another one in all but the id: "

@@ -10,6 +10,7 @@ person, are dropped.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from riskwright.errors import InputRefused
 EXCEPTION = "Does not meet the credit policy. Status:"
 PERSONAL = ("desc", "title", "emp_title", "zip_code", "url", "member_id")
 PERCENT = ("int_rate", "revol_util")
+# From here on, a number without a sign is no fraction: a rate, a use of lines beyond the limit.
+TOO_LARGE = {"int_rate": (1.0, "0.1065", "10.65%"), "revol_util": (1.5, "0.837", "83.7%")}
 DATES = ("issue_d", "earliest_cr_line", "last_pymnt_d", "next_pymnt_d", "last_credit_pull_d")
 STATUS = {"Default": "Charged Off"}  # 121 days late and more, the charge-off is to come
 # What is known of a loan when it is made, and so names it where the release left the id blank.
@@ -29,13 +32,22 @@ NAMED_BY = (
 )  # fmt: skip
 
 
-def canonical(raw: pd.DataFrame) -> pd.DataFrame:
+def canonical_chunks(chunks: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Bring the chunks of one file to one form; refuse rates that are written in two ways."""
+    signed: dict[str, bool] = {}
+    for chunk in chunks:
+        yield canonical(chunk, signed)
+
+
+def canonical(raw: pd.DataFrame, signed: dict[str, bool] | None = None) -> pd.DataFrame:
     """Bring a chunk of loans to one form; canonical cells stay what they are.
 
     Parameters
     ----------
     raw
         Rows of a Lending Club file of any release, cells as text or in their own type.
+    signed
+        By column of rates, whether earlier rows of the file had percent signs; filled in.
 
     Returns
     -------
@@ -49,7 +61,7 @@ def canonical(raw: pd.DataFrame) -> pd.DataFrame:
         If a column of rates mixes percentages and fractions, or can't be either.
     """
     frame = raw.drop(columns=[c for c in PERSONAL if c in raw])
-    _fractions(frame)
+    _fractions(frame, {} if signed is None else signed)
     if "term" in frame:
         frame["term"] = _text(frame["term"]).str.removesuffix("months").str.strip()
     for name in DATES:
@@ -72,9 +84,8 @@ def canonical(raw: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _fractions(frame: pd.DataFrame) -> None:
+def _fractions(frame: pd.DataFrame, signed: dict[str, bool]) -> None:
     """Make percentages fractions; the columns of one file must all be written one way."""
-    signed: dict[str, bool] = {}
     for name in PERCENT:
         if name not in frame:
             continue
@@ -82,16 +93,17 @@ def _fractions(frame: pd.DataFrame) -> None:
         sign = cells.dropna().str.endswith("%")
         if sign.empty:
             continue
-        if sign.any() and not sign.all():
-            both = [cells.dropna()[sign].iloc[0], cells.dropna()[~sign].iloc[0]]
+        before = signed.setdefault(name, bool(sign.iloc[0]))
+        other = cells.dropna()[sign != before]
+        if len(other):
             raise InputRefused(
                 f"{name} mixes percentages and plain numbers",
-                where=f"column {name!r}: {both[0]!r} and {both[1]!r}",
+                where=f"column {name!r}: {other.iloc[0]!r}, other rows "
+                f"{'have' if before else 'lack'} the sign",
                 expected="10.65% in every row, or 0.1065 in every row",
                 do="write the column in one way",
             )
-        signed[name] = bool(sign.all())
-        if signed[name]:
+        if before:
             number = pd.to_numeric(cells.str.removesuffix("%"), errors="coerce") / 100
             frame[name] = number.where(number.notna(), cells)  # what is no number shows itself
     if len(set(signed.values())) > 1:
@@ -100,14 +112,16 @@ def _fractions(frame: pd.DataFrame) -> None:
             where=", ".join(f"{k}: {'%' if v else 'no sign'}" for k, v in signed.items()),
             expected="signs in both, or fractions in both",
         )
-    if signed.get("int_rate") is False:
-        rate = pd.to_numeric(frame["int_rate"], errors="coerce")
-        if (rate >= 1).any():
-            value = rate[rate >= 1].iloc[0]
+    for name in (n for n, sign in signed.items() if not sign and n in frame):
+        limit, fraction, percentage = TOO_LARGE[name]
+        number = pd.to_numeric(frame[name], errors="coerce")
+        large = number >= limit
+        if large.any():
             raise InputRefused(
-                f"int_rate is {value:g} without a percent sign",
-                where=f"column 'int_rate' ({int((rate >= 1).sum()):,} such rows)",
-                expected="a fraction such as 0.1065, or a percentage with its sign: 10.65%",
+                f"{name} is {number[large].iloc[0]:g} without a percent sign",
+                where=f"column {name!r} ({int(large.sum()):,} such rows)",
+                expected=f"a fraction such as {fraction}, or a percentage with its sign: "
+                f"{percentage}",
                 do="divide the column by 100, or write the signs",
             )
 

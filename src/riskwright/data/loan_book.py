@@ -1,16 +1,15 @@
-"""The simulator ``loan_book``: instalment loans in Lending Club's columns, with their true PD.
+"""The simulator ``loan_book``: loans in Lending Club's columns, with their true PD, LGD and EAD.
 
-The process, in the order of the functions: who asks (``_people``), what the lender makes of it
-(``_terms``: grade and rate rest on a noisy view of the risk), what happens month by month
-(``_hazards``: default with a hump over the loan's life, and early repayment, which compete), and
-what is recovered (a few loans are cured and pay nearly all, most pay little). Margins are
-calibrated to Lending Club's loans of 2007 to 2011; ``docs/reference/simulator.md`` lists target and
-achieved. Every loan is followed to its end, so all labels are mature.
+The process, in the order of the functions: who asks, for an instalment loan or a line of credit
+(``_people``), what the lender makes of it (``_terms``: grade and rate rest on a noisy view of the
+risk), what happens month by month (``_hazards``: default with a hump over the loan's life, and
+early repayment, which compete), how far a line is drawn, and what is recovered and when (a few
+loans are cured and soon pay nearly all, most pay little and late). Margins are calibrated to
+Lending Club's loans of 2007 to 2011; ``docs/reference/simulator.md`` lists target and achieved.
+Every loan is followed to its end, so all labels are mature.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +17,24 @@ import pandas as pd
 from scipy.special import expit, ndtr, ndtri
 
 from riskwright.data.credit_applications import Draws
+from riskwright.data.loan_truth import (
+    CCF,
+    COST,
+    GRACE,
+    LONGEST,
+    Floats,
+    Truth,
+    beta_law,
+    recovered,
+)
 from riskwright.data.maturity import schedule_balance
 
-Floats = npt.NDArray[np.float64]
 MONTHS = 48
 FIRST_COHORT = np.datetime64("2012-01")
-LONGEST = 60
-GRACE = 4
+YEAR = 12
 SIZED = ("recession", "new_channel", "concept_change")
+LINES = 0.15  # of the loans
+LINE_RISK = 0.20  # log of the hazard's ratio, a line's to an instalment loan's
 RHO = 0.05  # asset correlation of ``redraw``: one bad year is bad for all loans
 
 _PURPOSES = {
@@ -38,47 +47,6 @@ _HOMES = {"RENT": (0.48, 0.1), "MORTGAGE": (0.44, -0.1), "OWN": (0.08, 0.0)}
 _VERIFIED = ("Not Verified", "Verified", "Source Verified")
 _GRADES = tuple("ABCDEFG")
 _RATES = np.array([0.073, 0.110, 0.136, 0.157, 0.177, 0.197, 0.213])
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What only the simulator knows of each loan, before anything happens to it.
-
-    Attributes
-    ----------
-    default, repaid
-        Probability that the loan's last payment is that of month 0, 1, … and it fails then, or is
-        repaid early then, shape (n, LONGEST); what is left runs to term.
-    cure
-        Probability that a failed loan is cured, shape (n,).
-    """
-
-    default: npt.NDArray[np.float64]
-    repaid: npt.NDArray[np.float64]
-    cure: npt.NDArray[np.float64]
-
-    @property
-    def lifetime_pd(self) -> npt.NDArray[np.float64]:
-        """Probability that the loan ever fails, shape (n,)."""
-        return np.asarray(self.default.sum(axis=1))
-
-    @property
-    def lgd(self) -> npt.NDArray[np.float64]:
-        """Expected share of the balance that a failure costs, net of what recovery costs."""
-        return np.asarray(1 - (self.cure * CURED[0] + (1 - self.cure) * LOST[0]) * (1 - COST))
-
-    def pd_within(self, age: npt.ArrayLike, months: int = 12) -> npt.NDArray[np.float64]:
-        """Probability that a loan live at an age fails within so many months of it, shape (n,)."""
-        k = np.arange(LONGEST)[None, :]
-        a = np.asarray(age)[:, None]
-        gone = np.where(k + GRACE <= a, self.default, 0) + np.where(k < a, self.repaid, 0)
-        soon = np.where((k + GRACE > a) & (k + GRACE <= a + months), self.default, 0)
-        return np.asarray(soon.sum(axis=1) / (1 - gone.sum(axis=1)))
-
-
-# Mean and concentration of the beta law of what is recovered, of the balance.
-CURED, LOST = (0.90, 30.0), (0.055, 9.0)
-COST = 0.12  # of what is recovered
 
 
 def simulate(
@@ -116,7 +84,8 @@ def simulate_book(
     -------
     DataFrame, Truth
         Canonical columns known on the date, and ``as_of``, ``months_on_book``, ``months_left``,
-        ``balance``; the truth, row by row.
+        ``balance`` (by the schedule, since arrears aren't seen; of a line what is drawn); the
+        truth, row by row.
     """
     draws = Draws(seed, rows)
     day = np.datetime64(as_of, "M")
@@ -128,17 +97,20 @@ def simulate_book(
     live = (end > age) & (age < frame["term"].to_numpy())
     frame["id"] = [f"B{seed}-{i:07d}" for i in range(rows)]
     book = frame[live].drop(columns=list(OUTCOMES))
+    known = truth.take(live)
+    scheduled = schedule_balance(known.amount, known.rate, known.term, age[live])
     book = book.assign(
         as_of=pd.Timestamp(str(day)),
         months_on_book=age[live].astype(float),
         months_left=book["term"] - age[live],
-        balance=schedule_balance(book["funded_amnt"], book["int_rate"], book["term"], age[live]),
+        balance=np.where(np.isnan(known.drawn), scheduled, known.drawn),
     ).reset_index(drop=True)
-    return book, Truth(truth.default[live], truth.repaid[live], truth.cure[live])
+    return book, known
 
 
 OUTCOMES = ("loan_status", "last_pymnt_d", "total_rec_prncp", "recoveries",
-            "collection_recovery_fee")  # fmt: skip
+            "collection_recovery_fee", "recovery_d", "owed_at_default",
+            "drawn_year_before")  # fmt: skip
 
 
 def redraw(
@@ -146,19 +118,25 @@ def redraw(
 ) -> npt.NDArray[np.float64]:
     """Return what each loan of a book loses within so many months in one more year, in money.
 
-    The loans share a Gaussian factor of correlation ``rho``; recoveries are drawn by loan.
+    The loans share a Gaussian factor of correlation ``rho``; when a loan fails, how far it is drawn
+    then, and what is recovered when, is drawn by loan. The mean over many years is
+    ``truth.loss_within``.
     """
     rng = np.random.default_rng([seed, 77])
     n = len(book)
-    age = book["months_on_book"].to_numpy()
-    p = truth.pd_within(age, months)
+    soon = truth.ahead(book["months_on_book"], months).cumsum(axis=1)
+    p = soon[:, -1]
     z = rng.standard_normal()
     own = rng.standard_normal(n)
-    fails = np.sqrt(rho) * z + np.sqrt(1 - rho) * own < ndtri(p)
-    when = age + rng.integers(0, max(1, months - GRACE), n)
-    exposure = schedule_balance(book["funded_amnt"], book["int_rate"], book["term"], when)
-    recovered = _recovered(truth.cure, rng.random(n), rng.random(n)) * (1 - COST)
-    return np.asarray(np.where(fails, exposure * (1 - recovered), 0.0))
+    fails = np.flatnonzero(np.sqrt(rho) * z + np.sqrt(1 - rho) * own < ndtri(p))
+    known, u = truth.take(fails), rng.random((5, len(fails)))
+    last = (soon[fails] < (u[0] * p[fails])[:, None]).sum(axis=1)
+    owed = known.owed(last, beta_law(u[1], CCF))
+    share, after = recovered(known.cure, *u[2:])
+    worth = share * (1 - COST) * (1 + known.rate) ** (-after / 12)
+    out = np.zeros(n)
+    out[fails] = owed * (1 - worth)
+    return out
 
 
 def _loans(
@@ -172,7 +150,7 @@ def _loans(
     size = {
         name: np.asarray(changed * strength * (scenario == name), dtype=float) for name in SIZED
     }
-    frame, quality = _people(draws, size["new_channel"])
+    frame, quality, drawn = _people(draws, size["new_channel"])
     eta = _risk(frame, quality, size["concept_change"]) + np.log(1.5) * size["recession"]
     _terms(frame, eta, draws)
     issued = first + cohort
@@ -182,10 +160,11 @@ def _loans(
     mortgage = (frame["home_ownership"] == "MORTGAGE").to_numpy()
     cure = expit(-3.0 + 0.7 * mortgage + 0.4 * quality - 0.7 * size["recession"])
     default, repaid = _hazards(frame, eta)
-    return frame, Truth(default, repaid, cure)
+    amount, rate, term = (frame[c].to_numpy() for c in ("funded_amnt", "int_rate", "term"))
+    return frame, Truth(default, repaid, cure, amount, rate, term, drawn)
 
 
-def _people(draws: Draws, moved: npt.NDArray[np.float64]) -> tuple[pd.DataFrame, Floats]:
+def _people(draws: Draws, moved: npt.NDArray[np.float64]) -> tuple[pd.DataFrame, Floats, Floats]:
     quality = draws.normal()
     income = np.exp(10.99 + 0.5 * (0.35 * quality + 0.94 * draws.normal()))
     credit_age = np.clip(160 + 45 * quality + 70 * draws.normal() - 70 * moved, 24, 600)
@@ -233,7 +212,11 @@ def _people(draws: Draws, moved: npt.NDArray[np.float64]) -> tuple[pd.DataFrame,
     frame["loan_amnt"] = frame["funded_amnt"] = amount
     long = draws.uniform() < expit(-1.6 + 0.9 * (amount > 12000))
     frame["term"] = np.where(long, 60.0, 36.0)
-    return frame, quality
+    line = draws.uniform() < LINES
+    frame["product"] = np.where(line, "revolving", "term")
+    frame["credit_limit"] = np.where(line, amount, np.nan)
+    use = expit(-0.3 + 1.5 * (util - 0.49) - 0.3 * quality + 0.7 * draws.normal())
+    return frame, quality, np.where(line, np.round(amount * use, 2), np.nan)
 
 
 def _risk(frame: pd.DataFrame, quality: Floats, turned: Floats) -> Floats:
@@ -248,6 +231,7 @@ def _risk(frame: pd.DataFrame, quality: Floats, turned: Floats) -> Floats:
         + 0.35 * frame["pub_rec"]
         + 0.20 * frame["delinq_2yrs"]
         + 0.40 * (frame["term"] == 60)
+        + LINE_RISK * (frame["product"] == "revolving")
         + 0.000012 * frame["loan_amnt"]
         + frame["purpose"].map({k: v[1] for k, v in _PURPOSES.items()})
         + frame["home_ownership"].map({k: v[1] for k, v in _HOMES.items()})
@@ -265,6 +249,8 @@ def _terms(frame: pd.DataFrame, eta: Floats, draws: Draws) -> None:
     frame["int_rate"] = np.round(_RATES[step] + 0.004 * (fine - 3), 4)
     monthly = frame["int_rate"] / 12
     payment = frame["funded_amnt"] * monthly / (1 - (1 + monthly) ** -frame["term"])
+    interest = frame["funded_amnt"] * monthly  # of a line that is drawn to its limit
+    payment = payment.where(frame["product"] == "term", interest)
     frame["installment"] = np.round(payment, 2)
     frame["policy"] = "standard"
     frame["application_type"] = "Individual"
@@ -293,26 +279,26 @@ def _happens(
     failed = spot < LONGEST
     term = frame["term"].to_numpy()
     last = np.where(failed, spot, np.where(spot < 2 * LONGEST, spot - LONGEST, term)).astype(int)
-    balance = schedule_balance(frame["funded_amnt"], frame["int_rate"], term, last)
-    recovered = _recovered(truth.cure, draws.uniform(), draws.uniform()) * balance * failed
+    line = ~np.isnan(truth.drawn)
+    u = [draws.uniform() for _ in range(4)]
+    owed = np.round(truth.owed(last, beta_law(u[0], CCF)), 2)
+    share, after = recovered(truth.cure, *u[1:])
+    back = share * owed * failed
     issued = frame["issue_d"].to_numpy().astype("datetime64[M]")
     frame["loan_status"] = np.where(failed, "Charged Off", "Fully Paid")
     paid = pd.Series((issued + last).astype("datetime64[us]")).mask(failed & (last == 0))
     frame["last_pymnt_d"] = paid.to_numpy()
-    frame["total_rec_prncp"] = np.round(frame["funded_amnt"] - balance * failed, 2)
-    frame["recoveries"] = np.round(recovered, 2)
-    frame["collection_recovery_fee"] = np.round(recovered * COST, 2)
+    # Of a line, paid back and drawn again, nobody counts what was repaid.
+    frame["total_rec_prncp"] = np.where(line, np.nan, frame["funded_amnt"] - owed * failed)
+    frame["recoveries"] = np.round(back, 2)
+    frame["collection_recovery_fee"] = np.round(back * COST, 2)
+    day = pd.Series((issued + last + GRACE + after).astype("datetime64[us]"))
+    frame["recovery_d"] = day.where(failed).to_numpy()
+    frame["owed_at_default"] = np.where(failed, owed, np.nan)
+    # There was no line a year before the default of one that failed in its first year.
+    old = failed & (last + GRACE >= YEAR)
+    frame["drawn_year_before"] = np.where(old, truth.drawn, np.nan)
     return last, failed
-
-
-def _recovered(cure: Floats, chance: Floats, size: Floats) -> Floats:
-    """Share of the balance recovered: much of the few that are cured, little of the rest."""
-    from scipy.stats import beta
-
-    def law(mean: float, weight: float) -> Floats:
-        return np.asarray(beta.ppf(size, mean * weight, (1 - mean) * weight))
-
-    return np.where(chance < cure, law(*CURED), law(*LOST))
 
 
 def _choice(draws: Draws, shares: dict[str, float]) -> npt.NDArray[np.object_]:

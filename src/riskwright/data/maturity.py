@@ -58,9 +58,61 @@ def endings(
 
 
 def owed_at_default(usecase: UseCase, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """Return the principal that a failed loan owed, in money, shape (n,)."""
+    """Return the principal that a failed loan owed, in money, shape (n,).
+
+    As the source says it, else what was lent less what was repaid; NaN where neither is known.
+    """
     held = loan_of(usecase)
-    return np.asarray((frame[held.amount] - frame[held.repaid]).clip(lower=0), dtype=float)
+    owed = (frame[held.amount] - frame[held.repaid]).clip(lower=0)
+    if held.owed is not None and held.owed in frame:
+        owed = frame[held.owed].fillna(owed)
+    return np.asarray(owed, dtype=float)
+
+
+def recovery_months(usecase: UseCase, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Return the months from default to recovery of failed loans, shape (n,).
+
+    The use case's ``recovery_months`` where the source has no date.
+    """
+    held = loan_of(usecase)
+    stated = np.full(len(frame), float(held.recovery_months))
+    if held.recovered_on is None or held.recovered_on not in frame:
+        return stated
+    until = months_between(frame[usecase.time], frame[held.recovered_on])
+    seen = until - default_month(held, frame, str(usecase.time))
+    return np.where(np.isnan(seen), stated, np.maximum(seen, 0.0))
+
+
+def recoveries_until(usecase: UseCase, frame: pd.DataFrame) -> pd.Timestamp:
+    """Return the date up to which a data set saw recoveries: as for payments, or a later one."""
+    held, seen = loan_of(usecase), observed_until(usecase, frame)
+    if held.recovered_on is None or held.recovered_on not in frame:
+        return seen
+    last = pd.Timestamp(frame[held.recovered_on].max())
+    return seen if pd.isna(last) else max(seen, last)
+
+
+def recovered(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -> Mask:
+    """Return which failed loans have had their ``recovery_months`` by a date, shape (n,).
+
+    Whatever came back: else early recoveries would be counted without the loans beside them from
+    which nothing has come yet.
+    """
+    held = loan_of(usecase)
+    age = months_between(frame[usecase.time], pd.Timestamp(as_of))
+    over = default_month(held, frame, str(usecase.time)) + held.recovery_months
+    return np.asarray(over <= age)
+
+
+def credit_limits(usecase: UseCase, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Return the limit of each line of credit, in money, shape (n,); NaN for instalment loans."""
+    held = loan_of(usecase)
+    lines = held.revolving
+    if lines is None or lines.product not in frame:
+        return np.full(len(frame), np.nan)
+    limit = frame[lines.limit] if lines.limit in frame else pd.Series(np.nan, index=frame.index)
+    line = frame[lines.product].isin([lines.value])
+    return np.asarray(limit.fillna(frame[held.amount]).where(line), dtype=float)
 
 
 def observed_until(usecase: UseCase, frame: pd.DataFrame) -> pd.Timestamp:
@@ -149,7 +201,7 @@ def book_at(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -
     """Return the loans that were live at a date, as they stood then.
 
     The source has no snapshots of live loans, so the balance is the schedule's: arrears, and
-    payments ahead of time, aren't seen.
+    payments ahead of time, aren't seen. That of a line of credit is unknown (NaN).
 
     Returns
     -------
@@ -170,12 +222,13 @@ def book_at(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -
             expected="a date between the first issue and the last payment",
         )
     age = months_between(book[usecase.time], pd.Timestamp(as_of))
-    hidden = [*held.outcomes, usecase.target.column]
-    return book.drop(columns=hidden).assign(
+    hidden = [*usecase.outcome_names, usecase.target.column]
+    balance = schedule_balance(book[held.amount], book[held.rate], book[held.term], age)
+    return book.drop(columns=hidden, errors="ignore").assign(
         as_of=pd.Timestamp(as_of),
         months_on_book=age,
         months_left=book[held.term] - age,
-        balance=schedule_balance(book[held.amount], book[held.rate], book[held.term], age),
+        balance=np.where(np.isnan(credit_limits(usecase, book)), balance, np.nan),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from riskwright.data import maturity, snapshots, splits
 from riskwright.data.contract import target_of
 from riskwright.data.snapshots import Snapshot
+from riskwright.data.splits import Mask
 from riskwright.home import Home
 from riskwright.usecase import UseCase
 
@@ -33,7 +35,17 @@ def split(usecase: UseCase, clean: Snapshot, home: Home) -> tuple[Snapshot, Snap
 
 
 def usable(usecase: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows whose outcome may be used: of a loan book, the mature ones."""
+    """Return the rows to train and test on: of a loan book, its population's mature loans."""
     if usecase.loan is None:
         return frame
-    return frame[maturity.mature(usecase, frame, maturity.observed_until(usecase, frame))]
+    mature = maturity.mature(usecase, frame, maturity.observed_until(usecase, frame))
+    return frame[mature & of_population(usecase, frame)]
+
+
+def of_population(usecase: UseCase, frame: pd.DataFrame) -> Mask:
+    """Return which rows belong to the population that is trained on; all if none is named."""
+    wanted = (usecase.loan.population if usecase.loan else None) or {}
+    mask = np.ones(len(frame), dtype=bool)
+    for name, value in wanted.items():
+        mask &= frame[name].isin([value]).to_numpy(dtype=bool)
+    return mask

@@ -114,7 +114,7 @@ def read_chunks(
     if source.dialect == "lending_club":
         from riskwright.data import lending_club
 
-        chunks = map(lending_club.canonical, chunks)
+        chunks = lending_club.canonical_chunks(chunks)
     yield from chunks
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 from scipy.special import expit
 
 from riskwright.models.bag import Bag
@@ -22,6 +22,7 @@ from riskwright.models.calibration import fit_platt
 
 LEAST_WEIGHT = 0.01
 CROSS_FITS = 5
+FURTHEST = 20.0  # log-odds that a level may be off
 
 Platt = tuple[float, float]
 
@@ -87,6 +88,22 @@ class Ensemble:
         made.oof_pd[known] = _cross_fitted(margins[known], y[known])
         return made
 
+    def anchor(self, X: pd.DataFrame, y: npt.NDArray[np.int8]) -> None:
+        """Shift the deployed level so that the mean PD of the training rows is their bad rate.
+
+        For forward-chained folds: weights and calibration come from models of the earlier blocks,
+        each on the block after it; what is deployed is the mean of models that know all blocks,
+        and its level is another. ``oof_pd`` stays as it is.
+
+        Parameters
+        ----------
+        X, y
+            Training features, and outcomes (1 = bad), shape (n,); both classes are there.
+        """
+        margin, rate = self.margin(X), float(y.mean())
+        shift = brentq(lambda by: expit(margin + by).mean() - rate, -FURTHEST, FURTHEST)
+        self.final = (self.final[0] + float(shift), self.final[1])
+
     def predict(self, X: pd.DataFrame, cache: Cache | None = None) -> pd.DataFrame:
         """Return PD, the calibrated members' extremes and their disagreement.
 
@@ -97,15 +114,8 @@ class Ensemble:
             deviation of the members' log-odds). The members are the families; where there is only
             one, its fold models.
         """
-        cache = {} if cache is None else cache
-        margins = {name: bag.member_margins(X, cache) for name, bag in self.bags.items()}
-        # On the scale of the deployed PD, which so lies between its members' extremes.
-        intercept, slope = self.final
-        families = {n: intercept + slope * (a + b * margins[n]) for n, (a, b) in self.platt.items()}
-        if len(families) > 1:
-            members = np.stack([m.mean(axis=0) for m in families.values()])
-        else:
-            members = next(iter(families.values()))
+        families = self._member_margins(X, cache)
+        members = _apart(families)
         return pd.DataFrame(
             {
                 "pd": expit(sum(self.weights[n] * m.mean(axis=0) for n, m in families.items())),
@@ -115,6 +125,19 @@ class Ensemble:
             },
             index=X.index,
         )
+
+    def members(self, X: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+        """Return what each member would say, and how much it counts.
+
+        Returns
+        -------
+        Log-odds on the scale of the deployed PD, shape (members, n), and weights that sum to one.
+        The members are the families; where there is only one, its fold models.
+        """
+        members = _apart(self._member_margins(X, None))
+        if len(self.weights) > 1:
+            return members, np.array(list(self.weights.values()))
+        return members, np.full(len(members), 1 / len(members))
 
     def margin(self, X: pd.DataFrame, cache: Cache | None = None) -> FloatArray:
         """Return the log-odds of the deployed PD, shape (n,)."""
@@ -160,10 +183,26 @@ class Ensemble:
             (plain["final"][0], plain["final"][1]),
         )
 
+    def _member_margins(self, X: pd.DataFrame, cache: Cache | None) -> dict[str, FloatArray]:
+        """Each family's fold models, shape (folds, n), on the scale of the deployed PD."""
+        cache = {} if cache is None else cache
+        intercept, slope = self.final
+        return {
+            n: intercept + slope * (a + b * self.bags[n].member_margins(X, cache))
+            for n, (a, b) in self.platt.items()
+        }
+
     def _combine(self, calibrated: dict[str, FloatArray]) -> FloatArray:
         intercept, slope = self.final
         weighted = sum(self.weights[n] * m for n, m in calibrated.items())
         return np.asarray(intercept + slope * weighted)
+
+
+def _apart(families: dict[str, FloatArray]) -> FloatArray:
+    """The families' means, shape (families, n); of a single family its fold models."""
+    if len(families) > 1:
+        return np.stack([m.mean(axis=0) for m in families.values()])
+    return next(iter(families.values()))
 
 
 def _join(margins: FloatArray, y: npt.NDArray[np.int8]) -> tuple[list[Platt], FloatArray, Platt]:

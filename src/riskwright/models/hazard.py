@@ -5,14 +5,15 @@ logistic regressions on loan-months: the margin of the lifetime PD, how that eff
 loan's life, and a smooth baseline in the loan's relative age (Singer and Willett, "It's about
 time", J. Educational Statistics 18, 1993). The margin stands for all features, so the term
 structure keeps the order and the reasons of the deployed PD. Loan-months of like margins are
-counted together before the fit.
+counted together before the fit. The effect of the term is not extrapolated: a loan shorter or
+longer than any that was seen has that of the nearest one.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -26,15 +27,27 @@ from riskwright.errors import InputRefused, IntegrityError
 
 FloatArray = npt.NDArray[np.float64]
 BANDS = 60  # of the margin, in which loan-months are counted together
-YEAR = 12
+RIDGE = 1e4  # so weak that it only keeps the fit finite
 
 
 @dataclass(frozen=True)
 class Hazard:
-    """Coefficients of the two monthly hazards, on the columns of ``_design``."""
+    """Coefficients of the two monthly hazards, on the columns of ``_design``.
+
+    Attributes
+    ----------
+    fails, repaid
+        Of failing, and of being repaid early.
+    terms
+        Shortest and longest term seen, months.
+    covariance
+        Of the estimated ``fails``, shape (k, k): the inverse of the information.
+    """
 
     fails: tuple[float, ...]
     repaid: tuple[float, ...]
+    terms: tuple[float, float]
+    covariance: tuple[tuple[float, ...], ...] = ()
 
     @classmethod
     def fit(
@@ -65,6 +78,7 @@ class Hazard:
                 "no loan failed, or none was repaid early",
                 expected="some of both, to tell when loans end",
             )
+        terms = (float(t.min()), float(t.max()))
         edges = np.unique(np.quantile(m, np.linspace(0, 1, BANDS + 1)))
         band = np.clip(np.searchsorted(edges, m, side="right") - 1, 0, max(len(edges) - 2, 0))
         middle = np.bincount(band, m) / np.maximum(np.bincount(band), 1)
@@ -78,7 +92,8 @@ class Hazard:
                 now = there & (k == j)
                 counts = np.bincount(band[there], minlength=len(middle))
                 some = np.flatnonzero(counts)
-                x.append(_design(middle[some], np.full(len(some), length), np.full(len(some), j)))
+                term_, month_ = np.full(len(some), length), np.full(len(some), j)
+                x.append(_design(middle[some], term_, month_, terms))
                 seen.append(counts[some])
                 events.append(
                     [np.bincount(band[now & (how == c)], minlength=len(middle))[some]
@@ -87,7 +102,25 @@ class Hazard:
         columns, there_ = np.concatenate(x), np.concatenate(seen)
         fails, repaid = (np.concatenate([e[i] for e in events]) for i in (0, 1))
         # Who fails in a month is not there to repay in it.
-        return cls(_logistic(columns, fails, there_), _logistic(columns, repaid, there_ - fails))
+        found = _logistic(columns, fails, there_)
+        hazard = expit(columns @ found)
+        information = columns.T @ (columns * (there_ * hazard * (1 - hazard))[:, None])
+        covariance = np.linalg.inv(information + np.eye(len(found)) / RIDGE)
+        return cls(
+            found,
+            _logistic(columns, repaid, there_ - fails),
+            terms,
+            tuple(tuple(map(float, row)) for row in covariance),
+        )
+
+    def with_fails(self, fails: npt.ArrayLike) -> Self:
+        """Return the same hazards with other coefficients of failing."""
+        return replace(self, fails=tuple(map(float, np.asarray(fails, dtype=float))))
+
+    def seen(self, term: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Return which terms lie within those of the fit, shape (n,)."""
+        months = np.asarray(term, dtype=float)
+        return np.asarray((months >= self.terms[0]) & (months <= self.terms[1]))
 
     def marginal_pd(
         self, margin: npt.ArrayLike, term: npt.ArrayLike, age: npt.ArrayLike, months: int
@@ -111,7 +144,7 @@ class Hazard:
         there = np.ones(len(m))
         for j in range(months):
             k = a + j + 1
-            design = _design(m, t, np.minimum(k, t))
+            design = _design(m, t, np.minimum(k, t), self.terms)
             live = k <= t
             fails = np.where(live, expit(design @ self.fails), 0.0)
             early = np.where(live, expit(design @ self.repaid), 0.0)
@@ -136,19 +169,24 @@ class Hazard:
         """
         try:
             plain = json.loads(path.read_text(encoding="utf-8"))
-            return cls(tuple(map(float, plain["fails"])), tuple(map(float, plain["repaid"])))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return cls(
+                tuple(map(float, plain["fails"])),
+                tuple(map(float, plain["repaid"])),
+                (float(plain["terms"][0]), float(plain["terms"][1])),
+                tuple(tuple(map(float, row)) for row in plain["covariance"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise IntegrityError(
                 f"a saved hazard can't be read: {error}", where=str(path), do="retrain"
             ) from error
 
 
-def _design(margin: FloatArray, term: FloatArray, month: FloatArray) -> FloatArray:
+def _design(
+    margin: FloatArray, term: FloatArray, month: FloatArray, terms: tuple[float, float]
+) -> FloatArray:
     """One row a loan-month: intercept, baseline in the relative age, margin, and both together."""
-    x = month / term
-    return np.column_stack(
-        [np.ones(len(x)), np.sqrt(x), x, x**2, x**3, term / 60, margin, margin * x]
-    )
+    x, length = month / term, (np.clip(term, *terms) - terms[0]) / 60
+    return np.column_stack([np.ones(len(x)), np.sqrt(x), x, x**2, x**3, length, margin, margin * x])
 
 
 def _logistic(x: FloatArray, events: npt.ArrayLike, there: npt.ArrayLike) -> tuple[float, ...]:
@@ -157,6 +195,6 @@ def _logistic(x: FloatArray, events: npt.ArrayLike, there: npt.ArrayLike) -> tup
     happened = np.asarray(events, dtype=float)
     weight = np.concatenate([happened, np.asarray(there, dtype=float) - happened])
     some = weight > 0
-    found = LogisticRegression(C=1e4, fit_intercept=False, max_iter=2000, tol=1e-6)
+    found = LogisticRegression(C=RIDGE, fit_intercept=False, max_iter=2000, tol=1e-6)
     found.fit(rows[some], outcome[some], sample_weight=weight[some])
     return tuple(float(v) for v in found.coef_[0])

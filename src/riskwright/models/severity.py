@@ -1,9 +1,9 @@
 """LGD: the share of what is owed that a failed loan costs, in two parts.
 
 First whether the loan is *cured* (it costs less than half of what is owed), by the same families
-and the same ensemble as the PD: logistic regression, boosted trees, a network. Then what it costs
-if it isn't, by a linear regression. The exposure-weighted mean is the baseline, and the model
-wherever two parts don't beat it.
+and the same ensemble as the PD. Then what it costs if it isn't: a ridge regression, boosted trees
+and a network, blended by their errors on loans left out. The exposure-weighted mean is the
+baseline, and the model wherever two parts don't beat it on loans left out.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
+from scipy.stats import norm
 
-from riskwright.data.cleaning import Features
 from riskwright.errors import IntegrityError
 from riskwright.usecase import FeatureSchema
 
 if TYPE_CHECKING:
+    from riskwright.models.blend import Blend
     from riskwright.models.ensemble import Ensemble
 
 FloatArray = npt.NDArray[np.float64]
 CURED = 0.5  # an LGD below it
 FEWEST = 30  # of each kind, under which nobody can tell cured loans from others
 FOLDS = 3
-PENALTY = 100.0  # of the ridge, in rows: few loans fail, and they are much alike
 STATE = "severity.json"
 
 
@@ -39,7 +39,7 @@ def realised_lgd(
     recovered: npt.ArrayLike,
     costs: npt.ArrayLike,
     annual_rate: npt.ArrayLike,
-    months: float,
+    months: npt.ArrayLike,
 ) -> FloatArray:
     """Return what failed loans have cost, as a share of what was owed, within [0, 1].
 
@@ -53,10 +53,11 @@ def realised_lgd(
     annual_rate
         The loan's own rate, by which is discounted.
     months
-        From the default to the recovery (a stated rule where the source has no dates).
+        From the default to the recovery: one number, or shape (n,).
     """
     debt = np.asarray(owed, dtype=float)
-    factor = (1 + np.asarray(annual_rate, dtype=float)) ** (-months / 12)
+    years = np.asarray(months, dtype=float) / 12
+    factor = (1 + np.asarray(annual_rate, dtype=float)) ** -years
     net = (np.asarray(recovered, dtype=float) - np.asarray(costs, dtype=float)) * factor
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(debt > 0, net / debt, 1.0)
@@ -72,31 +73,31 @@ class Severity:
         The features.
     mean
         Exposure-weighted mean LGD: the baseline.
+    error
+        Standard error of the mean.
     cured
         Mean LGD of cured loans.
     cure
         Whether a loan is cured; None where too few are of one kind, and then all are alike.
-    features, coef, intercept
-        The linear regression of the LGD of loans that aren't cured.
-    constant
-        Answer with the mean.
+    lost
+        LGD of loans that aren't cured; None: the mean answers.
+    p
+        One-sided p-value of two parts having the smaller squared error, weighted by what was owed,
+        on training loans that each model hadn't seen.
     """
 
     def __init__(
         self,
         schema: FeatureSchema,
         mean: float,
-        cured: float,
-        cure: Ensemble | None,
-        features: Features,
-        coef: FloatArray,
-        intercept: float,
-        *,
-        constant: bool = False,
+        error: float,
+        cured: float = 0.0,
+        cure: Ensemble | None = None,
+        lost: Blend | None = None,
+        p: float = 1.0,
     ) -> None:
-        self.schema, self.mean, self.cured, self.cure = schema, mean, cured, cure
-        self.features, self.coef, self.intercept = features, coef, intercept
-        self.constant = constant
+        self.schema, self.mean, self.error = schema, mean, error
+        self.cured, self.cure, self.lost, self.p = cured, cure, lost, p
 
     @classmethod
     def fit(
@@ -117,60 +118,88 @@ class Severity:
         X, lgd, owed
             Canonical features (n, features); realised LGD and what was owed, shape (n,).
         families
-            Names of PD families that tell whether a loan is cured.
+            Names of PD families, which tell whether a loan is cured. What it costs otherwise is
+            told by those of ``models.regressors`` with the same names, and by ``linear``.
         """
-        from sklearn.linear_model import Ridge
+        from riskwright.models.blend import Blend
+        from riskwright.models.regressors import REGRESSORS
+
+        def half(start: float) -> Callable[[float], None]:
+            return lambda fraction: progress(start + fraction / 2) if progress else None
 
         healed = lgd < CURED
         cure = None
         if min(int(healed.sum()), int((~healed).sum())) >= FEWEST:
-            cure = _fit_cure(schema, X, healed.astype(np.int8), families, seed, progress)
+            cure = _fit_cure(schema, X, healed.astype(np.int8), families, seed, half(0.0))
         rest = ~healed if cure is not None else np.ones(len(lgd), dtype=bool)
-        features = Features(schema, "standard").fit(X[rest])
-        model = Ridge(alpha=PENALTY)
-        model.fit(
-            features.transform(X[rest]).astype(float),
+        lost = Blend.fit(
+            schema,
+            X[rest],
             lgd[rest],
-            sample_weight=_relative(owed[rest]),
+            owed[rest],
+            families=[n for n in REGRESSORS if n == "linear" or n in families],
+            seed=seed,
+            progress=half(0.5),
         )
+        mean = float(np.average(lgd, weights=owed))
+        cured = float(np.average(lgd[healed], weights=owed[healed])) if cure is not None else 0.0
+        left_out = np.empty(len(lgd))
+        left_out[rest] = lost.oof
+        if not rest.all():
+            left_out[~rest] = lost.predict(X[~rest])  # no model of what is lost saw cured loans
+        left_out = np.clip(left_out, 0.0, 1.0)
+        if cure is not None:
+            left_out = cure.oof_pd * cured + (1 - cure.oof_pd) * left_out
         return cls(
             schema,
-            float(np.average(lgd, weights=owed)),
-            float(np.average(lgd[healed], weights=owed[healed])) if cure is not None else 0.0,
+            mean,
+            float(np.sqrt((owed**2 * (lgd - mean) ** 2).sum()) / owed.sum()),
+            cured,
             cure,
-            features,
-            np.asarray(model.coef_, dtype=float),
-            float(model.intercept_),
+            lost,
+            _p_better((left_out - lgd) ** 2 - (mean - lgd) ** 2, owed),
         )
+
+    @property
+    def relative_error(self) -> float:
+        """Standard error of the level, as a share of it."""
+        return self.error / self.mean if self.mean > 0 else 0.0
 
     def predict(self, X: pd.DataFrame) -> FloatArray:
         """Return the expected LGD of each loan, in [0, 1], shape (n,)."""
-        if self.constant:
+        if self.lost is None:
             return np.full(len(X), self.mean)
-        matrix = self.features.transform(X[self.schema.names]).astype(float)
-        lost = np.full(len(X), self.intercept)
-        for j, coef in enumerate(self.coef):  # a row's bits don't depend on its batch
-            lost += coef * matrix[:, j]
-        lost = np.clip(lost, 0.0, 1.0)
-        if self.cure is None:
-            return np.asarray(lost)
-        chance = expit(self.cure.margin(X[self.schema.names]))
-        return np.asarray(chance * self.cured + (1 - chance) * lost)
+        return self._joined(X, {"": self.lost.predict(X[self.schema.names])})[""]
+
+    def predict_each(self, X: pd.DataFrame) -> dict[str, FloatArray]:
+        """Return the LGD if a single family told what a loan costs that isn't cured, (n,) each."""
+        if self.lost is None:
+            return {}
+        return self._joined(X, self.lost.predict_each(X[self.schema.names]))
+
+    def live(self, *, constant: bool) -> Severity:
+        """Return what goes live: the mean alone, or two parts of the families that count."""
+        if constant or self.lost is None:
+            return Severity(self.schema, self.mean, self.error, p=self.p)
+        return Severity(
+            self.schema, self.mean, self.error, self.cured, self.cure, self.lost.counted(), self.p
+        )
 
     def save(self, folder: Path) -> None:
-        """Write ``severity.json`` and the cure model, without pickle."""
+        """Write ``severity.json`` and the models of both parts, without pickle."""
         folder.mkdir(parents=True, exist_ok=True)
         if self.cure is not None:
             self.cure.save(folder / "cure")
+        if self.lost is not None:
+            self.lost.save(folder / "lost")
         plain = {
             "schema": self.schema.as_dict(),
             "mean": self.mean,
+            "error": self.error,
             "cured": self.cured,
             "cure": self.cure is not None,
-            "features": self.features.to_dict(),
-            "coef": self.coef.tolist(),
-            "intercept": self.intercept,
-            "constant": self.constant,
+            "lost": self.lost is not None,
+            "p": self.p,
         }
         part = folder / f"{STATE}.part"
         part.write_text(json.dumps(plain, indent=1, allow_nan=False), encoding="utf-8")
@@ -185,6 +214,7 @@ class Severity:
         IntegrityError
             If the file isn't there or isn't what ``save`` writes.
         """
+        from riskwright.models.blend import Blend
         from riskwright.models.ensemble import Ensemble
 
         try:
@@ -192,17 +222,31 @@ class Severity:
             return cls(
                 FeatureSchema.from_dict(plain["schema"]),
                 float(plain["mean"]),
+                float(plain["error"]),
                 float(plain["cured"]),
                 Ensemble.load(folder / "cure") if plain["cure"] else None,
-                Features.from_dict(plain["features"]),
-                np.array(plain["coef"], dtype=float),
-                float(plain["intercept"]),
-                constant=bool(plain["constant"]),
+                Blend.load(folder / "lost") if plain["lost"] else None,
+                float(plain["p"]),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise IntegrityError(
                 f"a saved LGD model can't be read: {error}", where=str(folder / STATE), do="retrain"
             ) from error
+
+    def _joined(self, X: pd.DataFrame, lost: dict[str, FloatArray]) -> dict[str, FloatArray]:
+        """Mix what loans cost that aren't cured with what cured ones do."""
+        found = {name: np.clip(values, 0.0, 1.0) for name, values in lost.items()}
+        if self.cure is None:
+            return found
+        chance = expit(self.cure.margin(X[self.schema.names]))
+        return {n: np.asarray(chance * self.cured + (1 - chance) * v) for n, v in found.items()}
+
+
+def _p_better(difference: FloatArray, weight: FloatArray) -> float:
+    """One-sided p-value of a weighted mean difference being below 0; 1 where nothing differs."""
+    mean = float(np.average(difference, weights=weight))
+    error = float(np.sqrt(((weight * (difference - mean)) ** 2).sum()) / weight.sum())
+    return float(norm.cdf(mean / error)) if error > 0 else 1.0
 
 
 def _fit_cure(
@@ -225,8 +269,3 @@ def _fit_cure(
         if progress is not None:
             progress((number + 1) / len(families))
     return Ensemble.fit(bags, oofs, healed)
-
-
-def _relative(owed: FloatArray) -> FloatArray:
-    """Weights with mean 1, so that the penalty means the same for any currency."""
-    return np.asarray(owed / owed.mean())

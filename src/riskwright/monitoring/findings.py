@@ -6,11 +6,13 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-FamilyName = Literal["quality", "columns", "score", "labels"]
+# Of a batch of cases, and of a market forecast.
+FamilyName = Literal[
+    "quality", "columns", "score", "labels", "book", "predictors", "error", "coverage"
+]
 Verdict = Literal["ok", "alarm", "not enough data", "failed"]
 Severity = Literal["none", "low", "medium", "high", "critical"]
 
-FAMILIES: tuple[FamilyName, ...] = ("quality", "columns", "score", "labels")
 NOT_ENOUGH: Literal["not enough data"] = "not enough data"
 NO_LABELS = "no labels"
 
@@ -25,11 +27,12 @@ class Finding:
     Parameters
     ----------
     family
-        ``quality``, ``columns``, ``score`` or ``labels``.
+        ``quality``, ``columns``, ``score``, ``labels`` or ``book``; of a market forecast
+        ``predictors``, ``error`` or ``coverage``.
     code
         Name of the check, such as ``missing_rate``.
     column
-        The column it is about, or None for the whole batch.
+        The column it is about (of a book: the vintage or grade), or None for the whole batch.
     verdict
         ``failed`` means that the check itself broke: what it would have seen is unknown.
     statistic, value, threshold
@@ -131,7 +134,7 @@ def severity_of(findings: list[Finding], verdicts: dict[str, str]) -> Severity:
         return "none"
     if any(finding.code in CRITICAL for finding in alarms):
         return "critical"
-    if any(finding.family in ("quality", "score", "labels") for finding in alarms):
+    if any(finding.family in ("quality", "score", "labels", "book") for finding in alarms):
         return "high"
     return "low" if verdicts["score"] == "ok" else "medium"
 

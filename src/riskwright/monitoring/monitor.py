@@ -40,6 +40,7 @@ def run(
     header: Header,
     pd: NDArray[np.float64] | None,
     labels: NDArray[np.float64] | None,
+    book: list[Finding] | None = None,
 ) -> Result:
     """Judge one batch.
 
@@ -55,6 +56,8 @@ def run(
         PDs of the accepted rows in their order, or None if they weren't scored.
     labels
         Outcomes of the accepted rows in their order, 1 = bad, NaN where unknown; or None.
+    book
+        What ``book.judge_book`` found in the loans behind the batch, if it comes from a loan book.
 
     Returns
     -------
@@ -68,6 +71,8 @@ def run(
         "score": lambda: check_score(usecase, reference, pd, len(accepted)),
         "labels": lambda: check_labels(usecase, reference, accepted, pd, labels),
     }
+    if book is not None:
+        families["book"] = lambda: book
     findings: list[Finding] = []
     verdicts: dict[str, str] = {}
     for family, check in families.items():

@@ -16,6 +16,8 @@ from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.monitoring import monitor
+from riskwright.monitoring.book import judge_book
+from riskwright.monitoring.history import cut, day_of, mature_labels, seen_until
 from riskwright.monitoring.reference import Reference
 from riskwright.monitoring.report import write_report
 from riskwright.registry.promotion import load_version
@@ -24,7 +26,13 @@ from riskwright.usecase import UseCase, code
 
 
 def watch(
-    usecase: UseCase, home: Home, ledger: Ledger, *, input: str, labels: str | None
+    usecase: UseCase,
+    home: Home,
+    ledger: Ledger,
+    *,
+    input: str,
+    labels: str | None,
+    as_of: str | None = None,
 ) -> dict[str, Any]:
     """Monitor a batch as it arrived.
 
@@ -34,18 +42,32 @@ def watch(
         File or URL of the batch.
     labels
         File with the id and the target column, for the rows whose outcome is known by now;
-        the batch's own target column is used if it has one and this is left out.
+        the batch's own target column is used if it has one and this is left out (of loans, where
+        it is mature by the last payment in the file).
+    as_of
+        Date, such as ``2016-06-01``, by which the input is taken as a history of loans: what came
+        later is ignored, the loans of its last twelve months of issue are the batch, and all of
+        them are judged by their defaults so far (``book.judge_book``).
 
     Returns
     -------
     dict
-        Verdicts by family, findings, the report's path, and the alert's id or None.
+        Verdicts by family, findings, the report's path, and the alert's id or None; of a history
+        also ``as_of``, ``window`` and the ``book``'s tables.
 
     Raises
     ------
     InputRefused
-        If the batch can't be read at all, or the use case has no champion.
+        If the batch can't be read at all, or the use case has no champion; of a history also if
+        the date can't be one, or no loan was issued by then.
     """
+    day = day_of(as_of) if as_of is not None else None
+    if day is not None and labels is not None:
+        raise InputRefused(
+            "a history of loans has its own outcomes",
+            where=f"--labels {labels} with --as-of {as_of}",
+            expected="one of the two: labels have no date, so they can't be cut at one",
+        )
     bundle = load_version(home, ledger, usecase.name)
     usecase = bundle.usecase  # its limits were registered with it; today's YAML may say otherwise
     version = ledger.version(usecase.name, bundle.version)
@@ -60,11 +82,22 @@ def watch(
             expected=", ".join(bundle.schema.names[:8]) + ", …",
             do="check the file, its delimiter and its header",
         )
+    history, judged, batch = None, None, _batch_hash(raw)
+    if day is not None:
+        history = cut(usecase, raw, day, input)
+        judged = judge_book(
+            bundle, reference, history, lambda: snapshots.read(version.evidence["train"], home)
+        )
+        raw, batch = history.recent, hashlib.sha256(f"{batch} {day:%F}".encode()).hexdigest()
     checked, header = monitor.examine(usecase, raw)
     scores = None
     if all(n in checked.accepted for n in bundle.schema.names) and len(checked.accepted):
         scores = bundle.score(checked.accepted, reasons="none")["pd"].to_numpy()
-    known_labels = _labels(usecase, raw, checked.accepted, labels)
+    if usecase.loan is not None and labels is None:
+        seen = history.seen if history else seen_until(usecase, raw)
+        known_labels = mature_labels(usecase, raw, checked.accepted, seen)
+    else:
+        known_labels = _labels(usecase, raw, checked.accepted, labels)
     result = monitor.run(
         usecase,
         reference=reference,
@@ -73,12 +106,12 @@ def watch(
         header=header,
         pd=scores,
         labels=known_labels,
+        book=judged.findings if judged else None,
     )
-    batch = _batch_hash(raw)
     # A look with other labels has a page of its own: an alert may cite the first one.
-    seen = batch[:16] + (f"-{_labels_hash(known_labels)}" if known_labels is not None else "")
-    folder = home.folder("reports", usecase.name, f"monitor-{seen}")
-    report = write_report(usecase, reference, checked.accepted, scores, result, folder)
+    page = batch[:16] + (f"-{_labels_hash(known_labels)}" if known_labels is not None else "")
+    folder = home.folder("reports", usecase.name, f"monitor-{page}")
+    report = write_report(usecase, reference, checked.accepted, scores, result, folder, book=judged)
     plain = result.as_dict()
     ledger.record_findings(usecase.name, batch, plain["findings"], bundle.version)
     alert = None
@@ -101,6 +134,22 @@ def watch(
         "alert": alert,
         "alert_open": alert is not None and ledger.alert(alert).status == "open",
     }
+    if history is not None and judged is not None:
+        told |= {
+            "as_of": f"{history.as_of:%F}",
+            "window": {
+                "since": f"{history.since:%F}",
+                "until": f"{history.until:%F}",
+                "later_loans_ignored": history.later,
+            },
+            "book": {
+                "words": judged.words,
+                "tables": {
+                    name: table.astype(object).where(table.notna(), None).to_dict("records")
+                    for name, table in judged.tables.items()
+                },
+            },
+        }
     (folder / "findings.json").write_text(json.dumps(told, indent=1, default=str))
     _to_mlflow(usecase, home, batch, folder, told)
     return told

@@ -79,6 +79,42 @@ def correlated_p(
     return np.asarray(tail.mean(axis=1))
 
 
+def hosmer_lemeshow(
+    defaults: npt.ArrayLike, loans: npt.ArrayLike, pd_: npt.ArrayLike
+) -> tuple[float, float]:
+    """Test the PDs of all grades at once (Hosmer and Lemeshow, Comm. in Statistics A9, 1980).
+
+    The sum over grades of (defaults - n PD)^2 / (n PD (1 - PD)), held against the chi-square law
+    with as many degrees of freedom as there are grades: out of sample nothing was fitted to these
+    outcomes. (In sample it would be two fewer.)
+
+    Parameters
+    ----------
+    defaults, loans, pd_
+        Counts and mean PD of each grade, shape (g,).
+
+    Returns
+    -------
+    (statistic, p)
+        Small p: in some grades there are more or fewer defaults than chance allows.
+
+    Raises
+    ------
+    InputRefused
+        If there is no grade, or a PD is 0 or 1, for which there is no chance.
+    """
+    d, n = (np.asarray(v, dtype=float) for v in (defaults, loans))
+    p = probabilities("pd", pd_)
+    if not len(p) or not ((p > 0) & (p < 1)).all():
+        raise InputRefused(
+            "a grade's PD is 0 or 1" if len(p) else "there is no grade",
+            expected="PDs between 0 and 1",
+            do="leave the grade out",
+        )
+    found = float(((d - n * p) ** 2 / (n * p * (1 - p))).sum())
+    return found, float(stats.chi2.sf(found, len(p)))
+
+
 def lights(p_values: npt.ArrayLike) -> list[str]:
     """Return green, amber or red for each p-value, corrected for their number (Holm)."""
     adjusted = holm(p_values)

@@ -1,8 +1,9 @@
 """Basel IRB capital: the risk-weight functions of the internal ratings-based approach.
 
 Source: Basel Committee, Basel Framework, CRE31 "IRB approach: risk weight functions" (corporate
-CRE31.5, retail CRE31.13 to CRE31.18 in the version effective as of January 2023), and the input
-floors of CRE32. The scaling factor of 1.06 of Basel II is no longer part of it.
+CRE31.5, retail CRE31.13 to CRE31.18 in the version effective as of January 2023), and the floors
+of PD and LGD in CRE32 "IRB approach: risk components". The scaling factor of 1.06 of Basel II is no
+longer part of it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,35 @@ from riskwright.portfolio.vasicek import conditional_pd
 
 Exposure = Literal["corporate", "mortgage", "revolving", "retail"]
 CONFIDENCE = 0.999
-PD_FLOOR = 0.0005  # CRE32: 0.05 % for corporate and retail exposures
+
+# CRE32, as of January 2023. A line of credit is taken for a revolver's (0.05 % would be a
+# transactor's, who repays in full each month); exposures without a mortgage for unsecured ones.
+PD_FLOORS: dict[str, float] = {
+    "corporate": 0.0005, "mortgage": 0.0005, "revolving": 0.001, "retail": 0.0005,
+}  # fmt: skip
+LGD_FLOORS: dict[str, float] = {
+    "corporate": 0.25, "mortgage": 0.05, "revolving": 0.50, "retail": 0.30,
+}  # fmt: skip
+
+
+def pd_floor(exposure: Exposure) -> float:
+    """Return the least PD that the capital formula takes.
+
+    CRE32: 0.05 % (CRE32.4 for corporate exposures, and retail ones), 0.10 % for revolvers among
+    qualifying revolving retail exposures.
+    """
+    _known(exposure)
+    return PD_FLOORS[exposure]
+
+
+def lgd_floor(exposure: Exposure) -> float:
+    """Return the least LGD that the capital formula takes.
+
+    CRE32, advanced approach: 25 % for unsecured corporate exposures, 5 % for residential mortgages,
+    50 % for qualifying revolving retail and 30 % for other unsecured retail exposures.
+    """
+    _known(exposure)
+    return LGD_FLOORS[exposure]
 
 
 def correlation(pd: npt.ArrayLike, exposure: Exposure) -> FloatArray:
@@ -53,12 +82,12 @@ def capital_requirement(
     Parameters
     ----------
     pd, lgd
-        Shape (n,); PDs below the floor of 0.05 % are raised to it.
+        Shape (n,); raised to ``pd_floor`` and ``lgd_floor`` of the exposure class.
     maturity
         Effective maturity in years; corporate exposures alone are adjusted for it.
     """
-    p = np.maximum(probabilities("pd", np.atleast_1d(pd)), PD_FLOOR)
-    loss = probabilities("lgd", lgd, len(p))
+    p = np.maximum(probabilities("pd", np.atleast_1d(pd)), pd_floor(exposure))
+    loss = np.maximum(probabilities("lgd", lgd, len(p)), lgd_floor(exposure))
     r = correlation(p, exposure)
     # At a PD of 1 the loss is expected, not unexpected: K is 0.
     k = loss * (conditional_pd(p, r, ndtri(1 - CONFIDENCE)) - p)

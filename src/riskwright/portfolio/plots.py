@@ -20,6 +20,7 @@ from riskwright.evaluation.plots import (
 from riskwright.portfolio.losses import LossDistribution
 
 BINS = 80
+MOST_GROUPS = 15
 
 
 def plot_vintages(table: pd.DataFrame, path: Path) -> Path:
@@ -84,4 +85,41 @@ def plot_waterfall(steps: pd.Series, currency: str, path: Path) -> Path:
     largest = str(moves.abs().idxmax())
     change = steps.iloc[-1] - steps.iloc[0]
     headline(axes, f"Expected loss moved by {change:+,.0f}, most of it by {largest}", "")
+    return save_figure(figure, path)
+
+
+def plot_groups(named: tuple[str, pd.DataFrame], currency: str, path: Path) -> Path:
+    """Draw the expected loss of each group with its interval (``expected.by_group``)."""
+    name, table = named
+    shown = table.head(MOST_GROUPS)[::-1]
+    figure = new_figure((7.2, 1.6 + 0.32 * len(shown)))
+    axes = figure.subplots()
+    rate = 100 * shown["el_rate"]
+    low, high = (100 * shown[c] / shown["balance"] for c in ("el_low", "el_high"))
+    axes.barh(range(len(shown)), rate, color=BLUE, xerr=[rate - low, high - rate], capsize=3)
+    axes.set_yticks(range(len(shown)), [str(n) for n in shown.index])
+    axes.set(xlabel="expected loss in a year (% of the balance)", ylabel=name)
+    largest = table.index[0]
+    share = table["el"].iloc[0] / max(table["el"].sum(), 1e-12)
+    note = f"95% interval of the models' uncertainty; {table['el'].sum():,.0f} {currency} in all"
+    headline(axes, f"{name} {largest} carries {share:.0%} of the expected loss", note)
+    return save_figure(figure, path)
+
+
+def plot_stress(table: pd.DataFrame, currency: str, path: Path) -> Path:
+    """Draw expected loss and bad year under each scenario (the report's table of stresses)."""
+    figure = new_figure((7.2, 4.2))
+    axes = figure.subplots()
+    spots = np.arange(len(table))
+    bad = table["bad_year_asymptotic"]
+    million = 1e6 if bad.max() > 1e6 else 1.0
+    unit = f"million {currency}" if million > 1 else currency
+    axes.bar(spots - 0.2, table["el"] / million, 0.4, color=GREEN, label="expected loss")
+    axes.bar(spots + 0.2, bad / million, 0.4, color=ORANGE, label="bad year, were no loan large")
+    axes.set_xticks(spots, [str(n) for n in table.index])
+    axes.set(ylabel=f"loss within a year ({unit})", xlabel="scenario")
+    axes.legend(frameon=False)
+    worst = table["el"].idxmax()
+    sentence = f"{worst}: {table['times_base'].max():.1f} times today's expected loss"
+    headline(axes, sentence, "drivers move the log-odds of PD and LGD by stated amounts")
     return save_figure(figure, path)

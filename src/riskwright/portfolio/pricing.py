@@ -108,7 +108,7 @@ def cutoff_table(
     lgd: npt.ArrayLike,
     term: npt.ArrayLike,
     *,
-    outlay: float,
+    outlay: npt.ArrayLike,
     cutoffs: npt.ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Return what approving below each cut-off would mean in money.
@@ -120,7 +120,7 @@ def cutoff_table(
     amount, rate, lgd, term
         Money lent, nominal rate a year, loss given default, months, shape (n,).
     outlay
-        What the balance costs a year: funding, running costs, capital, margin.
+        What the balance costs a year: funding, running costs, capital, margin; (n,) or a number.
     cutoffs
         PDs; the deciles and the 95 and 99 % quantiles of the book if left out.
 

@@ -3,7 +3,8 @@
 A loan is in stage 1 until its credit risk has risen significantly since it was made (IFRS 9,
 5.5.3 and 5.5.5), then in stage 2, and in stage 3 once it is credit-impaired. Stage 1 carries the
 loss of defaults within 12 months, the others the loss over the loan's life. Backstops: 30 days
-past due mean a significant increase (5.5.11), 90 days past due mean default (B5.5.37).
+past due mean a significant increase (more than 30 days: 5.5.11); default is no later than 90 days
+past due (B5.5.37).
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def stages(
     risen = (rate_now >= RATIO * rate_then) & (rate_now - rate_then >= RISE)
     late = np.broadcast_to(np.asarray(days_past_due), now.shape)
     stage = np.where(risen | (late > STAGE_2_DAYS), 2, 1)
-    return np.where(late > STAGE_3_DAYS, 3, stage).astype(np.int8)
+    return np.where(late >= STAGE_3_DAYS, 3, stage).astype(np.int8)
 
 
 def annual(pd: npt.ArrayLike, years: npt.ArrayLike) -> FloatArray:

@@ -47,7 +47,12 @@ class Scenario:
     weight: float = 0.0
 
     def __post_init__(self) -> None:
-        for driver in self.shocks:
+        for driver, size in self.shocks.items():
+            if not np.isfinite(size):
+                raise InputRefused(
+                    f"the scenario {self.name!r} moves {driver!r} by {size}",
+                    expected="a finite number",
+                )
             if driver not in SENSITIVITIES:
                 raise InputRefused(
                     f"the scenario {self.name!r} names an unknown driver {driver!r}",
@@ -101,6 +106,10 @@ def load_scenario(name: str) -> Scenario:
 
     try:
         plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if unknown := sorted(set(plain) - {"name", "shocks"}):
+            raise ValueError(f"unknown keys {', '.join(map(str, unknown))}")
+        if plain.get("name") in SCENARIOS:
+            raise ValueError(f"{plain['name']!r} is the name of a shipped scenario")
         shocks = {str(k): float(v) for k, v in plain["shocks"].items()}
         return Scenario(str(plain.get("name", path.stem)), shocks)
     except InputRefused as error:
@@ -177,11 +186,16 @@ def carriers(
             {
                 "feature": name,
                 "value": sums.index.astype(str),
-                "share": sums["extra"].to_numpy() / extra.sum(),
-                "share_of_base": sums["base"].to_numpy() / before.sum(),
+                "share": _shares(sums["extra"].to_numpy()),
+                "share_of_base": _shares(sums["base"].to_numpy()),
             }
         )
         parts.append(part)
     table = pd.concat(parts, ignore_index=True)
-    table["lift"] = table["share"] / table["share_of_base"]
+    table["lift"] = table["share"] / table["share_of_base"].where(table["share_of_base"] > 0)
     return table.sort_values("share", ascending=False, ignore_index=True)
+
+
+def _shares(money: FloatArray) -> FloatArray:
+    total = money.sum()
+    return money / total if total else np.zeros(len(money))

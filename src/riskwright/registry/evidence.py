@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from riskwright.bundle.candidates import load_candidate, load_hazard, new_part, publish
-from riskwright.data import snapshots
+from riskwright.data import maturity, snapshots
 from riskwright.data.contract import target_of
 from riskwright.evaluation.cutoffs import confusion
 from riskwright.evaluation.disagreement import error_by_band
@@ -36,8 +36,15 @@ def gather(
     seed: int,
     folder: Path,
     loss: dict[str, Any] | None = None,
+    clean: str | None = None,
 ) -> dict[str, Any]:
     """Evaluate every family, the baseline and the ensemble on the test part; choose; explain.
+
+    Parameters
+    ----------
+    clean
+        The snapshot that both parts were cut from: of a loan book, which loans aren't mature yet,
+        and up to when payments and recoveries were seen.
 
     Returns
     -------
@@ -85,13 +92,23 @@ def gather(
         bands=bands,
         cutoff=chosen_limits.cutoff,
     )
-    judged = {}
+    judged: dict[str, Any] = {}
+    every = snapshots.read(clean, home) if clean and usecase.loan is not None else None
     if loss:
         from riskwright.registry.loss_evidence import judge_loss
 
         hazard = load_hazard(joined, choice.kind)
-        judged = {"loss": judge_loss(usecase, frame, pds[choice.kind], hazard, loss, part)}
-    training = snapshots.read(train, home)[usecase.feature_names]
+        seen = maturity.recoveries_until(usecase, every) if every is not None else None
+        found = judge_loss(usecase, frame, pds[choice.kind], hazard, loss, part, seen)
+        judged = {"loss": found}
+    learnt_from = snapshots.read(train, home)
+    if usecase.loan is not None:
+        from riskwright.registry.vintages import judge_vintages
+
+        judged["grades"] = judge_vintages(
+            usecase, learnt_from, frame, pds[choice.kind], part, every
+        )
+    training = learnt_from[usecase.feature_names]
     _explain(part, usecase=usecase, ensemble=chosen, x=x, y=y, training=training, seed=seed)
     told = {
         "chosen": choice.kind,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -20,10 +19,11 @@ from riskwright.bundle.loss_bundle import LossBundle, LossModel
 from riskwright.bundle.manifest import verify
 from riskwright.data import snapshots
 from riskwright.data.splits import row_keys
-from riskwright.errors import GateRefused, InputRefused, IntegrityError, RiskwrightError
+from riskwright.errors import InputRefused, IntegrityError, RiskwrightError
 from riskwright.home import Home
 from riskwright.ledger import Gate, Ledger, ModelRef
-from riskwright.registry.gates import Choice, gates, loss_gate
+from riskwright.registry.gates import Choice, gates, grade_gate, loss_gate
+from riskwright.registry.policy import go_live, rules_digest, version_number
 from riskwright.registry.tracking import Tracker, connect, local_bundle, set_alias
 from riskwright.usecase import UseCase
 
@@ -106,61 +106,15 @@ def submit(of: Submission) -> Submitted:
     if not judged:
         judged = _judge(of, version)
         ledger.record_gates(usecase.name, version, judged)
-    passed = all(g.passed for g in judged if g.blocking)
-    champion = ledger.champion(usecase.name)
-    live = champion is not None and champion.version == version
-    waits = ledger.version(usecase.name, version).status == "challenger"
-    note = ""
-    if usecase.approval.policy == "automatic" and passed and waits:
-        against = next(g.figures["against"] for g in judged if g.name == "champion")
-        if _rules_changed(of, version):
-            note = "the rules of the use case changed since the champion's: a person decides"
-        else:
-            ledger.promote(
-                usecase.name,
-                version,
-                expected=against,
-                actor=f"policy:automatic:{usecase.digest[:12]}",
-                reason=of.evidence["why"],
-                policy="automatic",
-            )
-            live = True
+    live, note = go_live(usecase, ledger, version, judged, of.evidence["why"], of.run_id)
     reconcile(usecase.name, of.home, ledger)
     return Submitted(version, of.kind, of.evidence["why"], judged, live, note)
-
-
-def rules_digest(usecase: UseCase) -> str:
-    """SHA-256 of the rules that a use case's versions live by, whatever its data and families."""
-    rules = usecase.model_dump_json(
-        include={"approval", "gates", "monitor", "split", "baseline", "quarantine_limit"}
-    )
-    return hashlib.sha256(rules.encode()).hexdigest()
 
 
 def remembered_data(ledger: Ledger, usecase: str) -> str | None:
     """Where the champion's rows came from, for a retrain that names no data; None: the source."""
     champion = ledger.champion(usecase)
     return champion.evidence.get("data") if champion else None
-
-
-def _rules_changed(of: Submission, version: int) -> bool:
-    """Whoever trains writes the YAML: rules that differ from the champion's need a person.
-
-    Where nothing is live, from those of any earlier version: else a second retrain under the new
-    rules would find them unchanged.
-    """
-    name, mine = of.usecase.name, rules_digest(of.usecase)
-    champion = of.ledger.champion(name)
-    earlier = (
-        [champion.evidence]
-        if champion
-        else [
-            v.evidence
-            for v in of.ledger.versions(name)
-            if v.version < version and v.run_id != of.run_id
-        ]
-    )
-    return any(evidence.get("rules", mine) != mine for evidence in earlier)
 
 
 def _register(of: Submission, kind: str, *, standby: bool) -> int:
@@ -180,7 +134,7 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
         writers[model] = partial(_write_loss, of, model, version)
     models: dict[str, ModelRef] = {}
     for part_of, write in writers.items():
-        bundle, digest = _bundle(of.folder / kind / part_of / "bundle", write)
+        bundle, digest = finished_bundle(of.folder / kind / part_of / "bundle", write)
         logged = of.tracker.log_model(of.run_id, part_of, bundle, version)
         models[part_of] = ModelRef(
             part_of, logged["registered"], logged["version"], digest, logged["uri"]
@@ -221,30 +175,7 @@ def load_version(home: Home, ledger: Ledger, usecase: str, which: str = "champio
     IntegrityError
         If a file of the bundle is not what was registered.
     """
-    if which == "champion":
-        champion = ledger.champion(usecase)
-        if champion is None:
-            raise InputRefused(
-                f"{usecase} has no champion",
-                expected="a version that was promoted",
-                do=f"run 'riskwright retrain {usecase}', then 'riskwright challengers {usecase}'",
-            )
-        number = champion.version
-    elif which == "challenger":
-        waiting = ledger.challengers(usecase)
-        if not waiting:
-            raise InputRefused(f"{usecase} has no challenger", do="score with --version champion")
-        number = waiting[-1].version
-    elif which.isdigit():
-        number = int(which)
-        if ledger.version(usecase, number).status == "rejected":
-            raise GateRefused(
-                f"version {number} of {usecase} was rejected", do="score with the champion"
-            )
-    else:
-        raise InputRefused(
-            f"unknown version {which!r}", expected="champion, challenger or a version's number"
-        )
+    number = version_number(ledger, usecase, which)
     ref = ledger.version(usecase, number).models[MODEL]
     cache = home.root / "bundles" / ref.digest
     bundle = Bundle.load(local_bundle(ref.uri, cache), ref.digest)
@@ -338,6 +269,7 @@ def _judge(of: Submission, version: int) -> list[Gate]:
             for g in judged
         ]
     more = [loss_gate(evidence["loss"])] if "loss" in evidence else []
+    more += [grade_gate(evidence["grades"])] if evidence.get("grades") else []
     return [*judged, *more, _golden(of, frame, p, version)]
 
 
@@ -374,7 +306,7 @@ def _write_loss(of: Submission, model: LossModel, version: int, part: Path) -> s
     return LossBundle.write(part, of.usecase, model, source, version, constant)
 
 
-def _bundle(folder: Path, write: Callable[[Path], str]) -> tuple[Path, str]:
+def finished_bundle(folder: Path, write: Callable[[Path], str]) -> tuple[Path, str]:
     """Write the bundle, or return the one that a killed retrain had finished."""
     try:
         return folder, verify(folder)

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlparse
 from riskwright.data.snapshots import Snapshot
 from riskwright.errors import Unavailable
 from riskwright.home import Home
+from riskwright.market.case import MarketCase
 from riskwright.usecase import UseCase
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Tracker:
         The retrain's key: what makes a second call find the first one's runs.
     """
 
-    def __init__(self, home: Home, usecase: UseCase, key: str) -> None:
+    def __init__(self, home: Home, usecase: UseCase | MarketCase, key: str) -> None:
         self.usecase, self.key = usecase, key
         self.client = connect(home)
         self.experiment = _experiment(self.client, home, usecase.name)
@@ -128,7 +129,9 @@ class Tracker:
                 "version": int(found[0].version),
                 "uri": logged.artifact_location,
             }
-        kept = {v.source.removeprefix("models:/") for v in registered}
+        # The other models of the set are logged by the same run.
+        of_run = self.client.search_model_versions(f"run_id='{run_id}'")
+        kept = {v.source.removeprefix("models:/") for v in (*registered, *of_run)}
         for logged in self._logged_models(run_id):
             if logged not in kept:  # of a retrain that was killed before it registered it
                 self.client.delete_logged_model(logged)
@@ -250,13 +253,23 @@ def _experiment(client: MlflowClient, home: Home, name: str) -> str:
     return str(client.create_experiment(name, artifact_location=location))
 
 
-def _signature(usecase: UseCase, model: str) -> ModelSignature:
+def _signature(usecase: UseCase | MarketCase, model: str) -> ModelSignature:
     """Any cell type in (the contract checks and says more), the score's columns out."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import AnyType
 
     from riskwright.bundle.bundle import COLUMNS
+
+    if isinstance(usecase, MarketCase):
+        from riskwright.bundle import forecast_bundle
+
+        given = ("origin", *usecase.predictors, *usecase.context, "change", "cash")
+        kinds = {"model_version": DataType.long}
+        out = [ColSpec(kinds.get(n, DataType.double), n) for n in forecast_bundle.COLUMNS]
+        return ModelSignature(
+            inputs=Schema([ColSpec(AnyType(), name) for name in given]), outputs=Schema(out)
+        )
 
     inputs = [
         ColSpec(AnyType(), name, required=False)

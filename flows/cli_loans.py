@@ -1,0 +1,60 @@
+"""Commands about a book of loans: portfolio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows import say
+from flows.cli_cases import Json, UseCaseName
+from flows.say import answer
+
+# Rough relative costs: they only shape the bar.
+STAGES = {"read the book": 1, "value the loans": 4, "simulate bad years": 4, "write the report": 2}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(portfolio)
+
+
+def portfolio(
+    usecase: UseCaseName,
+    input: Annotated[str, typer.Option(help="file or URL: live loans, or a history of loans")],
+    output: Annotated[Path, typer.Option(help="folder for the report; a new or empty one")],
+    as_of: Annotated[
+        str | None, typer.Option(help="date of the book, where the file doesn't say it")
+    ] = None,
+    scenario: Annotated[
+        str, typer.Option(help="base, mild, adverse, severe, or a YAML file of shocks")
+    ] = "base",
+    confidence: Annotated[float, typer.Option(help="of the bad year, such as 0.999")] = 0.999,
+    as_json: Json = False,
+) -> None:
+    """Say what the loans that we hold will lose: expected loss, bad years, stress, stages, prices.
+
+    Example: riskwright portfolio loan_book --input book.csv --output report
+    """
+    from flows.progress import bar, mover
+    from flows.runtime import prepare
+    from riskwright.monitoring.history import day_of
+    from riskwright.registry.book import report_on
+    from riskwright.usecase import load_usecase
+
+    home, ledger = prepare(create=False)
+    spec = load_usecase(usecase, home)
+    with bar(sum(STAGES.values()), f"portfolio {spec.name}"):
+        result: dict[str, Any] = report_on(
+            spec,
+            home,
+            ledger,
+            input=input,
+            output=output,
+            as_of=day_of(as_of) if as_of else None,
+            scenario=scenario,
+            confidence=confidence,
+            progress=mover(STAGES),
+        )
+    answer(result, as_json, lambda: say.portfolio(result))

@@ -1,0 +1,149 @@
+"""Commands about a market: forecast, backtest; and what retrain does for one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows import say_market
+from flows.cli_cases import Json, UseCaseName
+from flows.say import answer
+
+if TYPE_CHECKING:
+    from riskwright.home import Home
+    from riskwright.ledger import Ledger
+
+Folder = Annotated[
+    str | None, typer.Option(help="folder of the series; else where the champion's came from")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (forecast, backtest):
+        app.command()(command)
+
+
+def forecast(
+    usecase: UseCaseName,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="2008-09 or 2008-09-30; else the newest")
+    ] = None,
+    horizon: Annotated[str | None, typer.Option(help="1m or 12m; the longest if left out")] = None,
+    data: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a market will return, how sure that is, what to hold, and why.
+
+    Example: riskwright forecast market_return --as-of 2008-09 --horizon 12m
+    """
+    from flows.runtime import prepare
+    from riskwright.registry.forecasting import forecast_of
+
+    home, ledger = prepare(create=False)
+    name = market_name(usecase, home)
+    result = forecast_of(name, home, ledger, horizon=horizon, as_of=as_of, data=data)
+    answer(result, as_json, lambda: say_market.forecast(result))
+
+
+def backtest(
+    usecase: UseCaseName,
+    output: Annotated[Path, typer.Option(help="folder for the report; a new or empty one")],
+    as_json: Json = False,
+) -> None:
+    """Report on all forecasts of the live version's walk-forward: skill, coverage, a strategy.
+
+    Example: riskwright backtest market_return --output report
+    """
+    from flows.progress import console
+    from flows.runtime import prepare
+    from riskwright.registry.backtest import backtest as report_on
+
+    home, ledger = prepare(create=False)
+    name = market_name(usecase, home)
+    with console.status("backtest"):
+        result = report_on(name, home, ledger, output)
+    answer(result, as_json, lambda: say_market.backtest(result))
+
+
+def retrain_market(
+    home: Home,
+    ledger: Ledger,
+    usecase: str,
+    data: str | None,
+    budget: str | None,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Retrain a market forecast; what its series break is told before the orchestrator starts."""
+    from riskwright.errors import InputRefused
+    from riskwright.market.case import load_market_case
+    from riskwright.market.ingest import ingest
+    from riskwright.registry.promotion import remembered_data
+
+    if budget is not None:
+        raise InputRefused(
+            "a market forecast has no budget for tuning",
+            where="--budget",
+            expected="what is tuned is chosen inside each window, among few configurations",
+            do="leave --budget out",
+        )
+    case = load_market_case(usecase, home)
+    folder = str(Path(data).resolve()) if data else remembered_data(ledger, case.name)
+    ingest(case, Path(folder) if folder else None, home)
+    named = str(Path(usecase).resolve()) if Path(usecase).is_file() else usecase
+    from flows.market import retrain_market_flow
+
+    result: dict[str, Any] = retrain_market_flow(named, folder, seed)
+    answer(result, as_json, lambda: say_market.retrained(result))
+    return 0 if result["passed"] else 3
+
+
+def monitor_market(
+    home: Home,
+    ledger: Ledger,
+    usecase: str,
+    folder: str | None,
+    labels: str | None,
+    as_of: str | None,
+    as_json: bool,
+) -> None:
+    """Watch a market forecast on what came after its training."""
+    from flows.progress import console
+    from riskwright.errors import InputRefused
+    from riskwright.monitoring.market import watch_market
+
+    if labels is not None:
+        raise InputRefused(
+            "the outcomes of a market forecast are in its series", expected="no --labels"
+        )
+    name = market_name(usecase, home)
+    with console.status("monitoring"):
+        result = watch_market(name, home, ledger, input=folder, as_of=as_of)
+    answer(result, as_json, lambda: say_market.monitored(result))
+
+
+def market_name(usecase: str, home: Home) -> str:
+    """Return the name of a market use case; a path is read, a known name needs no reading.
+
+    Raises
+    ------
+    InputRefused
+        If it is a use case about credit, or none.
+    """
+    from riskwright.errors import InputRefused
+    from riskwright.market.case import load_market_case
+    from riskwright.usecase_files import is_market, known_usecases, market_files, refuse_twice
+
+    refuse_twice(usecase, home)
+    if usecase in market_files(home):
+        return usecase
+    if usecase in known_usecases(home) or (Path(usecase).is_file() and not is_market(usecase)):
+        raise InputRefused(
+            f"{usecase!r} is about credit: it forecasts no market",
+            expected=f"a market use case, such as {', '.join(market_files(home))}",
+            do=f"run 'riskwright score {usecase} --input FILE --output FILE'",
+        )
+    return load_market_case(usecase, home).name

@@ -1,0 +1,235 @@
+"""Retrain a market forecast: ingest, walk, join, judge, promote. Resumable step by step."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, tags, task
+
+from flows import progress
+from flows.crashed import mark_crashed, mark_failed
+from flows.promote import finish
+from flows.runtime import alone, owner, prepare, resumed, workplace, world_failed
+from flows.train import sweep
+from riskwright.errors import Conflict
+from riskwright.home import os_user
+from riskwright.market.case import load_market_case
+from riskwright.registry.promotion import remembered_data
+
+WALK, JOIN, JUDGE, LOG, GATES = 40, 4, 10, 4, 4  # rough relative costs: they only shape the bar
+
+
+@task(retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=world_failed)
+def ingest_task(usecase: str, data: str | None) -> dict[str, Any]:
+    """Read, check and store the series; the snapshot's name is its hash."""
+    from riskwright.market.ingest import ingest
+
+    home, _ = prepare()
+    with progress.Step("ingest and check"):
+        found = ingest(load_market_case(usecase, home), Path(data) if data else None, home)
+    return {
+        "clean": found.snapshot.hash,
+        "newest": str(found.panel.as_of),
+        "rows": found.snapshot.rows,
+        "series": len(found.panel.case.series),
+        "warnings": found.notes,
+    }
+
+
+@task
+def tried_task(usecase: str) -> list[str]:
+    """Read what earlier retrains tried: makes sure, beside the walk, that MLflow answers."""
+    from riskwright.registry.market_record import tried_before
+
+    home, _ = prepare()
+    return tried_before(home, load_market_case(usecase, home))
+
+
+@task
+def walk_task(key: str, usecase: str, data: str, model: str, seed: int) -> dict[str, Any]:
+    """Forecast one model at every origin, with every family."""
+    from riskwright.bundle.forecast_steps import walk_model
+
+    home, _ = prepare()
+    case = load_market_case(usecase, home)
+    with progress.Step(f"walk forward, {model}", WALK) as step:
+        return walk_model(
+            case,
+            home,
+            data=data,
+            model=model,
+            seed=seed,
+            folder=workplace(home, case.name, key) / f"walk_{model}",
+            progress=step,
+        )
+
+
+@task
+def join_task(
+    key: str, usecase: str, data: str, walks: list[dict[str, Any]], seed: int
+) -> dict[str, Any]:
+    """Ensemble, intervals and weights at each origin; the live members."""
+    from riskwright.bundle.forecast_steps import join_models
+
+    home, _ = prepare()
+    case = load_market_case(usecase, home)
+    with progress.Step("join the ensemble", JOIN):
+        folder = workplace(home, case.name, key) / "joined"
+        return join_models(case, home, data=data, walks=walks, seed=seed, folder=folder)
+
+
+@task
+def judge_task(
+    key: str,
+    usecase: str,
+    data: str,
+    walks: list[dict[str, Any]],
+    joined: dict[str, Any],
+    tried: list[str],
+    seed: int,
+) -> dict[str, Any]:
+    """Skill and coverage by test, the as-of test, the backtest; the choice (counted)."""
+    from riskwright.registry.market_evidence import gather
+
+    home, ledger = prepare()
+    case = load_market_case(usecase, home)
+    ledger.count_reading(data, case.name, "evaluate", key)
+    with progress.Step("judge the forecasts", JUDGE) as step:
+        return gather(
+            case,
+            home,
+            data=data,
+            walks=walks,
+            joined=joined,
+            tried=tried,
+            seed=seed,
+            folder=workplace(home, case.name, key) / "evidence",
+            progress=step,
+        )
+
+
+@task(retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=world_failed)
+def log_task(key: str, usecase: str, trained: dict[str, Any]) -> str:
+    """Write the parent run and a child for each family; return the parent's id."""
+    from riskwright.registry.market_record import record
+
+    home, ledger = prepare()
+    case = load_market_case(usecase, home)
+    with progress.Step("log to MLflow", LOG):
+        return record(case, home, ledger, key=key, trained=trained, owner=owner())
+
+
+@task(retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=world_failed)
+def submit_task(
+    key: str, usecase: str, source: str | None, trained: dict[str, Any], run_id: str, seed: int
+) -> dict[str, Any]:
+    """Register the challenger, record its gates, promote it if the policy says so."""
+    from riskwright.registry.market_life import MarketSubmission, submit
+    from riskwright.registry.tracking import Tracker
+
+    home, ledger = prepare()
+    case = load_market_case(usecase, home)
+    with progress.Step("gates and promotion", GATES):
+        tracker = Tracker(home, case, key)
+        submission = MarketSubmission(
+            case=case,
+            home=home,
+            ledger=ledger,
+            tracker=tracker,
+            run_id=run_id,
+            data=trained["data"]["clean"],
+            joined=trained["joined"],
+            evidence=trained["evidence"],
+            folder=workplace(home, case.name, key),
+            seed=seed,
+            actor=os_user(),
+            source=source,
+            specification=usecase,
+        )
+        return finish(ledger, tracker, run_id, submit(submission))
+
+
+@flow(name="retrain-market", validate_parameters=False)
+def retrain_market_flow(usecase: str, data: str | None = None, seed: int = 0) -> dict[str, Any]:
+    """Take a market forecast from series to a judged challenger (and a champion, by its policy).
+
+    Parameters
+    ----------
+    usecase
+        A shipped name, a name in the home, or a path to a YAML file.
+    data
+        Folder of its files; if left out where the champion's came from.
+    seed
+        Of the families that draw, and of the bootstraps.
+    """
+    home, ledger = prepare()
+    case = load_market_case(usecase, home)
+    data = data or remembered_data(ledger, case.name)
+    started = time.monotonic()
+    with alone(ledger, f"retrain:{case.name}") as lost:
+        mark_crashed(home, ledger)
+        total = 1 + WALK * len(case.models) + JOIN + JUDGE + LOG + GATES
+        with tags(f"owner:{owner()}"), progress.bar(total, f"retrain {case.name}"):
+            data_step = ingest_task(usecase, data)
+            trained = _train(usecase, data_step, seed)
+            if lost.is_set():
+                raise Conflict(
+                    f"another process took over the retrain of {case.name}",
+                    do="wait for it; nothing of this one was registered",
+                )
+            key = trained["key"]
+            try:
+                run_id = log_task(key, usecase, trained)
+                done: dict[str, Any] = submit_task(key, usecase, data, trained, run_id, seed)
+            except BaseException as error:
+                mark_failed(home, ledger, case.name, key, error)
+                raise
+    evidence = trained["evidence"]
+    return {
+        **done,
+        "usecase": case.name,
+        "key": key,
+        "run_id": run_id,
+        "seconds": round(time.monotonic() - started, 1),
+        "walk_seconds": {step["model"]: step["seconds"] for step in trained["walks"]},
+        "data": data_step,
+        "deployed": evidence["deployed"],
+        "models": evidence["models"],
+        "origins": evidence["origins"],
+        "trials": evidence["trials"],
+        "strategy": evidence["strategy"],
+        "evidence": evidence["folder"],
+        "report": str(Path(evidence["folder"]) / "backtest" / "report.html"),
+    }
+
+
+def _train(usecase: str, data_step: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Walk, join and judge on a stored snapshot; each step resumed if it was done."""
+    from riskwright.bundle.candidates import intact
+    from riskwright.bundle.forecast_steps import walk_key
+
+    home, _ = prepare()
+    case = load_market_case(usecase, home)
+    data = data_step["clean"]
+    key = walk_key(case, data, seed)
+    place = workplace(home, case.name, key)
+    sweep(place)
+    tried = tried_task.submit(usecase)
+    common = {"key": key, "usecase": usecase, "data": data, "seed": seed}
+    walks = [
+        resumed(walk_task, place / f"walk_{model}.json", intact, **common, model=model)
+        for model in case.models
+    ]
+    joined = resumed(join_task, place / "joined.json", intact, **common, walks=walks)
+    evidence = resumed(
+        judge_task,
+        place / "evidence.json",
+        intact,
+        **common,
+        walks=walks,
+        joined=joined,
+        tried=tried.result(),
+    )
+    return {"key": key, "data": data_step, "walks": walks, "joined": joined, "evidence": evidence}

@@ -1,0 +1,209 @@
+"""A history of loans as it was known on a date: what came later is ignored.
+
+Loans issued later are left out. A payment later than the date hides the loan's ending, and a loan
+that failed is in default only from ``grace_months`` after its last payment on. Labels are those
+that ``data.maturity`` calls mature by then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from riskwright.data import maturity, parsing
+from riskwright.data.maturity import FAILED
+from riskwright.errors import InputRefused
+from riskwright.usecase import UseCase
+
+RECENT_MONTHS = 12  # of issue, that quality, columns and score look at
+
+
+@dataclass(frozen=True)
+class History:
+    """The loans of a file that were issued by a date.
+
+    Attributes
+    ----------
+    raw
+        Their cells as they arrived, shape (n, any), outcomes of any date included.
+    recent
+        Those of the last twelve months in which loans were issued, of the population that the
+        model is trained on; a row whose month or population can't be read is among them, so that
+        it is seen.
+    since, until
+        First and last issue of these.
+    as_of
+        The date.
+    seen
+        Up to when outcomes are known: the date, or the last that the file holds, if earlier.
+    later
+        How many loans were left out.
+    """
+
+    raw: pd.DataFrame
+    recent: pd.DataFrame
+    since: pd.Timestamp
+    until: pd.Timestamp
+    as_of: pd.Timestamp
+    seen: pd.Timestamp
+    later: int
+
+
+def day_of(text: str) -> pd.Timestamp:
+    """Return the date that somebody wrote.
+
+    Raises
+    ------
+    InputRefused
+        If it isn't one.
+    """
+    try:
+        return pd.Timestamp(date.fromisoformat(text.strip()))
+    except ValueError:
+        raise InputRefused(
+            f"{text!r} is not a date", where="--as-of", expected="a date such as 2016-06-01"
+        ) from None
+
+
+def cut(usecase: UseCase, raw: pd.DataFrame, as_of: pd.Timestamp, where: str) -> History:
+    """Keep what was there on a date.
+
+    Parameters
+    ----------
+    raw
+        The file's rows as they arrived, shape (n, any).
+    where
+        The file, for what is said of it.
+
+    Raises
+    ------
+    InputRefused
+        If the use case is no loan book, the months of issue are absent or unreadable, or no loan
+        was issued by then.
+    """
+    held, time = maturity.loan_of(usecase), str(usecase.time)
+    if time not in raw:
+        raise InputRefused(
+            f"the column {time!r} is absent: what came after the date can't be told",
+            where=where,
+            expected="the month of issue of each loan",
+        )
+    issued = _dates(usecase, raw, time)
+    there = (issued <= as_of).to_numpy()
+    if not there.any():
+        first = issued.min()
+        raise InputRefused(
+            f"no loan was issued by {as_of:%Y-%m-%d}",
+            where=f"{where}: "
+            + (f"column {time!r} holds no date" if pd.isna(first) else f"first issue {first:%F}"),
+            expected="a date on or after the first issue",
+        )
+    kept = there | issued.isna().to_numpy()
+    other = np.zeros(len(raw), dtype=bool)
+    for name, value in (held.population or {}).items():
+        if name in raw:
+            known = usecase.columns[name].values
+            codes = parsing.codes(raw[name], known, usecase.source.missing)
+            other |= (codes.isin(list(known)) & (codes != value)).to_numpy(dtype=bool)
+    until = issued[there].max()
+    since = until - pd.DateOffset(months=RECENT_MONTHS) + pd.DateOffset(days=1)
+    return History(
+        raw=raw[kept],
+        recent=raw[kept & ~other & ~(issued < since).to_numpy()],
+        since=issued[there & (issued >= since).to_numpy()].min(),
+        until=until,
+        as_of=as_of,
+        seen=min(as_of, seen_until(usecase, raw)),
+        later=int((~kept).sum()),
+    )
+
+
+def seen_until(usecase: UseCase, raw: pd.DataFrame) -> pd.Timestamp:
+    """Return the latest payment or issue in rows as they arrived; NaT if there is no date."""
+    names = (str(usecase.time), maturity.loan_of(usecase).closed)
+    times = pd.DataFrame({name: _dates(usecase, raw, name) for name in names})
+    return maturity.observed_until(usecase, times)
+
+
+def as_known(usecase: UseCase, frame: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
+    """Hide how loans ended where that was not known on a day yet.
+
+    Parameters
+    ----------
+    frame
+        Canonical loans with their endings, shape (n, k).
+
+    Returns
+    -------
+    DataFrame
+        A copy whose target and date of the last payment are missing where the last payment is
+        later, or where the loan failed and its months of grace were not over.
+    """
+    held, target = maturity.loan_of(usecase), usecase.target
+    status, closed = frame[target.column], frame[held.closed]
+    age = maturity.months_between(frame[str(usecase.time)], day)
+    waits = maturity.default_month(held, frame, str(usecase.time)) > age
+    hidden = (closed > day) | ((status == target.bad) & waits)
+    hidden |= (status == target.good) & closed.isna()  # nobody can tell when
+    return frame.assign(**{target.column: status.mask(hidden), held.closed: closed.mask(hidden)})
+
+
+def defaults_by(
+    usecase: UseCase, frame: pd.DataFrame, day: pd.Timestamp
+) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
+    """Return how far into its life each loan was seen by a day, and if it was in default by then.
+
+    Returns
+    -------
+    Months of life (n,), whose expected defaults the second array (n,) is to be held against: up to
+    the loan's age, and its term once the grace after that is over; in between a default of the last
+    months may not show yet, so these loans are counted to the month before the term.
+    """
+    held = maturity.loan_of(usecase)
+    known = as_known(usecase, frame, day)
+    age = maturity.months_between(frame[str(usecase.time)], day)
+    term = frame[held.term].to_numpy()
+    seen = np.where(age >= term + held.grace_months, term, np.minimum(age, term - 1))
+    month, ended = maturity.endings(usecase, known)
+    return seen.astype(int), (ended == FAILED) & (month <= seen)
+
+
+def mature_labels(
+    usecase: UseCase, raw: pd.DataFrame, accepted: pd.DataFrame, seen: pd.Timestamp
+) -> NDArray[np.float64] | None:
+    """Return the outcomes of loans (1 = bad) whose labels are mature on a day, else NaN.
+
+    Parameters
+    ----------
+    raw
+        Rows as they arrived.
+    accepted
+        Those that the contract accepts, canonical, shape (n, k).
+
+    Returns
+    -------
+    Shape (n,); None if the rows don't say how or when loans ended.
+    """
+    held, target = maturity.loan_of(usecase), usecase.target
+    if not {target.column, held.closed} <= set(raw):
+        return None
+    if not {str(usecase.time), held.term} <= set(accepted):
+        return None
+    ends = raw.loc[accepted.index]
+    codes = {target.bad, target.good, *target.open}
+    status = parsing.codes(ends[target.column], codes, usecase.source.missing)
+    closed = _dates(usecase, ends, held.closed)
+    frame = accepted.assign(**{target.column: status, held.closed: closed})
+    known = as_known(usecase, frame, seen)
+    bad = (known[target.column] == target.bad).to_numpy()
+    return np.where(maturity.mature(usecase, known, seen), bad.astype(float), np.nan)
+
+
+def _dates(usecase: UseCase, raw: pd.DataFrame, name: str) -> pd.Series:
+    if name not in raw:
+        return pd.Series(pd.NaT, index=raw.index, dtype="datetime64[us]")
+    return parsing.dates(raw[name], usecase.source.missing)[0]

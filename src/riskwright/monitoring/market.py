@@ -1,0 +1,330 @@
+"""Watch a market forecast: its predictors, its errors and its intervals since training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from riskwright.bundle.forecast_bundle import ForecastBundle
+from riskwright.bundle.forecast_steps import read_joined
+from riskwright.home import Home
+from riskwright.ledger import Ledger, Version
+from riskwright.market.case import MarketCase
+from riskwright.market.coverage import LEVELS, coverage_table
+from riskwright.market.ingest import panel_of
+from riskwright.market.panel import Panel, assemble, month_of, read_store
+from riskwright.market.predictors import PREDICTORS
+from riskwright.market.series import Series
+from riskwright.market.tables import to_table
+from riskwright.monitoring.cusum import Drift, drift, surprises
+from riskwright.monitoring.findings import (
+    NOT_ENOUGH,
+    FamilyName,
+    Finding,
+    Severity,
+    failed,
+    family_verdict,
+    title_of,
+)
+from riskwright.monitoring.market_page import write_page
+from riskwright.portfolio.backtests import holm
+from riskwright.registry.market_life import kept_walk, load_forecast
+from riskwright.registry.policy import version_number
+from riskwright.registry.tracking import Tracker
+
+YEAR, SWINGS = 12, 36  # months over which surprises, and their sizes, depend on each other
+LEVEL_FLOOR = 0.5  # training standard deviations that a predictor's mean must have moved by
+SPREAD_FLOOR = 1.5  # times (or one over it) that its surprises must have grown or shrunk by
+ERROR_FLOOR = 0.25  # standard deviations that the errors' mean must have moved by
+COVERAGE_FLOOR = 0.05  # share of outcomes
+
+
+@dataclass(frozen=True)
+class Since:
+    """One model since training.
+
+    Attributes
+    ----------
+    before, now
+        Index origin: ``forecast``, ``sd``, the bounds and ``actual``, by the walk-forward in
+        training, and by the bundle after it (outcomes that are over alone).
+    h
+        Horizon in months.
+    """
+
+    before: pd.DataFrame
+    now: pd.DataFrame
+    h: int
+
+
+def watch_market(
+    name: str,
+    home: Home,
+    ledger: Ledger,
+    *,
+    input: str | None = None,
+    as_of: str | None = None,
+    store: dict[str, Series] | None = None,
+) -> dict[str, Any]:
+    """Monitor the live version on what came after its training.
+
+    Parameters
+    ----------
+    name
+        Of the use case.
+    input
+        Folder of the series as they are now; where the champion's came from if left out.
+    as_of
+        Date by which to look; the newest if left out.
+    store
+        The series themselves, instead of a folder.
+
+    Returns
+    -------
+    dict
+        Verdicts by family, findings, the report's path, and the alert's id or None.
+
+    Raises
+    ------
+    InputRefused
+        If there is no champion, or a series can't be used.
+    """
+    version = ledger.version(name, version_number(ledger, name, "champion"))
+    evidence = version.evidence
+    bundles = {m: load_forecast(home, ledger, name, m) for m in version.models}
+    case = next(iter(bundles.values())).case
+    if store is None:
+        folder = input or evidence["data"]
+        store = read_store(case, Path(folder) if folder else None)
+    panel = assemble(case, store, None if as_of is None else month_of(as_of))
+    trained = panel_of(case, evidence["train"], home)
+    joined = kept_walk(evidence)
+    since = {m: since_training(b, joined, panel) for m, b in bundles.items()}
+    findings: list[Finding] = []
+    checks: dict[FamilyName, Callable[[], list[Finding]]] = {
+        "predictors": lambda: check_predictors(case, trained, panel),
+        "error": lambda: check_errors(case, since),
+        "coverage": lambda: check_coverage(case, since),
+    }
+    for family, check in checks.items():
+        try:
+            findings += sorted(check(), key=lambda f: not f.alarm)
+        except Exception as error:  # noqa: BLE001 - one family's fault must not hide the others
+            findings.append(failed(family, family, None, error))
+    batch = _hash(store, panel)
+    return _tell(case, home, ledger, version, panel, trained, since, findings, batch)
+
+
+def check_predictors(case: MarketCase, trained: Panel, panel: Panel) -> list[Finding]:
+    """Test each predictor for a change of regime since training.
+
+    Two tests each, of its surprises (``cusum.surprises``): of their mean, and of their size. The
+    p-values are corrected for the number of tests (Holm); an alarm needs a size of effect as well.
+    """
+    old = pd.concat([trained.X, trained.context], axis=1)
+    new = pd.concat([panel.X, panel.context], axis=1).loc[lambda f: f.index > trained.as_of]
+    tests: list[tuple[str, str, Drift, float, float, str]] = []
+    findings = []
+    for name in map(str, old):
+        before, now = old[name].dropna(), new[name]
+        enough = len(before) >= 2 * case.monitor.min_months
+        if now.isna().any() or len(now) < case.monitor.min_months or not enough:
+            words = f"{now.notna().sum()} months since training, {case.monitor.min_months} needed"
+            findings.append(
+                Finding("predictors", "regime", name, NOT_ENOUGH, detail=f"{name}: {words}")
+            )
+            continue
+        was, is_now = surprises(before.to_numpy(dtype=float), now.to_numpy(dtype=float))
+        moved = float(abs(now.mean() - before.mean()) / before.std())
+        grown = float(is_now.std() / was.std()) if was.std() > 0 else 1.0
+        label, month = PREDICTORS[name].label, new.index
+        found = drift(was, is_now, YEAR)
+        words = f"{label}: mean {before.mean():.4g} in training, {now.mean():.4g} since"
+        tests.append((name, "level", found, moved, LEVEL_FLOOR, f"{words} ({month[found.at]})"))
+        found = drift(np.abs(was), np.abs(is_now), SWINGS)
+        words = f"{label}: its monthly surprises are {grown:.2f} times as large as in training"
+        size = max(grown, 1 / grown) if grown > 0 else np.inf
+        tests.append((name, "swings", found, size, SPREAD_FLOOR, f"{words} ({month[found.at]})"))
+    adjusted = holm([t[2].p for t in tests])
+    limit = case.monitor.predictor_p
+    for (name, code, found, effect, floor, words), p in zip(tests, adjusted, strict=True):
+        alarm = bool(p < limit and effect >= floor)
+        findings.append(
+            Finding(
+                "predictors", code, name, "alarm" if alarm else "ok", "CUSUM",
+                found.statistic, limit, float(p), effect,
+                f"{words}; corrected p {p:.2g} (limit {limit:g}), effect {effect:.2f} (floor "
+                f"{floor:g})",
+                alarm,
+            )
+        )  # fmt: skip
+    return findings
+
+
+def check_errors(case: MarketCase, since: dict[str, Since]) -> list[Finding]:
+    """Test the forecast errors, in units of the expected spread, for a change of their mean."""
+    findings, tests = [], {}
+    for model, one in since.items():
+        needed = _needed(case, one.h)
+        if len(one.now) < needed:
+            findings.append(_few("error", "forecast_error", model, len(one.now), needed))
+            continue
+        tests[model] = drift(_errors(one.before), _errors(one.now), one.h)
+    limit = case.monitor.error_p
+    for (model, found), p in zip(tests.items(), holm([t.p for t in tests.values()]), strict=True):
+        before, now = _errors(since[model].before), _errors(since[model].now)
+        effect = float(abs(now.mean() - before.mean()))
+        alarm = bool(p < limit and effect >= ERROR_FLOOR)
+        findings.append(
+            Finding(
+                "error", "forecast_error", model, "alarm" if alarm else "ok", "CUSUM",
+                found.statistic, limit, float(p), effect,
+                f"{model}: errors average {now.mean():+.2f} of their expected spread over "
+                f"{len(now)} outcomes ({before.mean():+.2f} in the walk-forward), furthest at "
+                f"{since[model].now.index[found.at]}; corrected p {p:.2g} (limit {limit:g})",
+                alarm,
+            )
+        )  # fmt: skip
+    return findings
+
+
+def check_coverage(case: MarketCase, since: dict[str, Since]) -> list[Finding]:
+    """Test whether the intervals hold as many outcomes as they state."""
+    findings = []
+    for model, one in since.items():
+        needed = _needed(case, one.h)
+        if len(one.now) < needed:
+            findings.append(_few("coverage", "interval", model, len(one.now), needed))
+            continue
+        table = coverage_table(one.now, one.now["actual"], one.h)
+        limit = case.monitor.coverage_p / (len(LEVELS) * len(since))
+        for level, row in table.iterrows():
+            effect = abs(float(row["coverage"] - row["nominal"]))
+            alarm = bool(row["p"] < limit and effect >= COVERAGE_FLOOR)
+            findings.append(
+                Finding(
+                    "coverage", f"interval_{level}", model, "alarm" if alarm else "ok", "coverage",
+                    float(row["coverage"]), limit, float(row["p"]), effect,
+                    f"{model}: the {level} % interval held {row['coverage']:.0%} of "
+                    f"{len(one.now)} outcomes, p {row['p']:.2g} (limit {limit:.2g})",
+                    alarm,
+                )
+            )  # fmt: skip
+    return findings
+
+
+def _needed(case: MarketCase, h: int) -> int:
+    """Outcomes from which a model is judged: at least four that don't overlap."""
+    return max(case.monitor.min_months, 4 * h)
+
+
+def _few(family: FamilyName, code: str, model: str, count: int, needed: int) -> Finding:
+    words = f"{model}: {count} outcomes since training, {needed} needed"
+    return Finding(family, code, model, NOT_ENOUGH, detail=words)
+
+
+def _errors(table: pd.DataFrame) -> np.ndarray:
+    return ((table["actual"] - table["forecast"]) / table["sd"]).to_numpy(dtype=float)
+
+
+def since_training(bundle: ForecastBundle, joined: dict[str, Any], panel: Panel) -> Since:
+    """Return what a bundle forecast of the months after its training, and what came of it.
+
+    Parameters
+    ----------
+    joined
+        What the walk-forward kept of the version.
+    """
+    model, kind = bundle.state.model, bundle.state.deployed
+    before = read_joined(joined, model, f"answers_{kind}")
+    before = before.join(read_joined(joined, model, "forecasts")["actual"]).dropna(subset="actual")
+    if panel.as_of <= bundle.newest:
+        return Since(before, before.iloc[:0], bundle.spec.horizon)
+    now = bundle.forecast(panel).join(panel.targets[model].rename("actual"))
+    now = now[now.index > bundle.newest].dropna(subset="actual")
+    return Since(before, now, bundle.spec.horizon)
+
+
+def _severity(findings: list[Finding]) -> Severity:
+    """By the consequence: forecasts that are off weigh more than predictors that moved."""
+    alarmed = {f.family for f in findings if f.alarm}
+    if not alarmed:
+        return "none"
+    return "high" if alarmed & {"error", "coverage"} else "medium"
+
+
+def _hash(store: dict[str, Series], panel: Panel) -> str:
+    table = to_table({n: s.cut(panel.as_of) for n, s in store.items()})
+    digest = hashlib.sha256(str(panel.as_of).encode())
+    digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _tell(
+    case: MarketCase,
+    home: Home,
+    ledger: Ledger,
+    version: Version,
+    panel: Panel,
+    trained: Panel,
+    since: dict[str, Since],
+    findings: list[Finding],
+    batch: str,
+) -> dict[str, Any]:
+    """Write the page and the findings, open an alert if one is due, and answer."""
+    families = ("predictors", "error", "coverage")
+    verdicts = {f: family_verdict([x for x in findings if x.family == f]) for f in families}
+    severity, title = _severity(findings), title_of(findings)
+    plain = [finding.as_dict() for finding in findings]
+    told: dict[str, Any] = {
+        "usecase": case.name,
+        "version": version.version,
+        "batch": batch,
+        "origin": str(panel.as_of),
+        "trained_to": str(trained.as_of),
+        "months_since": max((panel.as_of - trained.as_of).n, 0),
+        "verdicts": verdicts,
+        "findings": plain,
+        "severity": severity,
+        "title": title,
+        "alarm": any(finding.alarm for finding in findings),
+    }
+    folder = home.folder("reports", case.name, f"monitor-{batch[:16]}")
+    report = write_page(folder, case, told, since, trained, panel)
+    ledger.record_findings(case.name, batch, plain, version.version)
+    alert = None
+    if told["alarm"]:
+        alert = ledger.open_alert(
+            case.name,
+            title=title,
+            findings=[f for f in plain if f["alarm"]],
+            severity=severity,
+            batch_hash=batch,
+            version=version.version,
+            report=str(report),
+        )
+    told |= {
+        "report": str(report),
+        "alert": alert,
+        "alert_open": alert is not None and ledger.alert(alert).status == "open",
+    }
+    (folder / "findings.json").write_text(json.dumps(told, indent=1, default=str))
+    try:
+        tracker = Tracker(home, case, folder.name)
+        tracker.log(
+            tracker.run("monitor"),
+            params={"version": version.version, "batch": batch},
+            metrics={"alarms": sum(f.alarm for f in findings)},
+            tags={"riskwright.alert": str(alert)},
+            artifacts=[folder],
+        )
+    except Exception as error:  # noqa: BLE001  (the alert stands, whatever MLflow says)
+        told["mlflow"] = f"the report is not in MLflow: {type(error).__name__}: {error}"
+    return told

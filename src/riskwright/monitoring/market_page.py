@@ -1,0 +1,117 @@
+"""The page about a market forecast since its training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from riskwright.market.case import MarketCase
+from riskwright.market.panel import Panel
+from riskwright.market.predictors import PREDICTORS
+from riskwright.monitoring.charts import history_chart, outcome_chart
+
+if TYPE_CHECKING:
+    from riskwright.monitoring.market import Since
+
+PAGE = "report.html"
+MOST_CHARTS, YEARS_SHOWN = 6, 30
+
+# Measured by benchmarks/market_alarms.py (docs/reference/market.md).
+MEASURED = "see docs/reference/market.md for the rate that was measured"
+CHANCE = {
+    "predictors": f"{MEASURED}; the tests are corrected for their number",
+    "error": f"{MEASURED}; the tests are corrected for the number of models",
+    "coverage": f"{MEASURED}; the limit is shared by models and levels",
+}
+
+
+def write_page(
+    folder: Path,
+    case: MarketCase,
+    told: Mapping[str, Any],
+    since: Mapping[str, Since],
+    trained: Panel,
+    panel: Panel,
+) -> Path:
+    """Write ``report.html`` into a folder: one file, no outside resources.
+
+    Parameters
+    ----------
+    told
+        What ``market.watch_market`` answers.
+    since
+        Each model since training.
+    trained, panel
+        The data of the training, and as they are now.
+    """
+    from importlib.resources import files
+
+    from jinja2 import Environment
+
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(
+        files("riskwright.monitoring").joinpath("market.html.j2").read_text(encoding="utf-8")
+    )
+    text = template.render(
+        case=case,
+        told=told,
+        chance=CHANCE,
+        advice=_advice({f["family"] for f in told["findings"] if f["alarm"]}),
+        charts=_charts(told, since, trained, panel),
+        css=lambda verdict: verdict if verdict in ("alarm", "failed", "ok") else "unsure",
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f".{PAGE}.{os.getpid()}.part"
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, folder / PAGE)
+    return folder / PAGE
+
+
+def _advice(alarmed: set[str]) -> str:
+    if "error" in alarmed:
+        return (
+            "The forecasts are off by more than chance. Retrain on what came since; until then "
+            "fall back to the historical mean, if it isn't what is live already."
+        )
+    if "coverage" in alarmed:
+        return (
+            "The intervals don't hold what they state, so the weights rest on a wrong risk. "
+            "Retrain: the intervals follow the errors of the past."
+        )
+    return (
+        "Predictors have left what the forecasts were learnt from. Find out whether the series are "
+        "right; if they are and the change stays, retrain, and until then read forecasts with care."
+    )
+
+
+def _charts(
+    told: Mapping[str, Any], since: Mapping[str, Since], trained: Panel, panel: Panel
+) -> list[Any]:
+    columns = pd.concat([panel.X, panel.context], axis=1)
+    alarmed = dict.fromkeys(
+        f["column"] for f in told["findings"] if f["alarm"] and f["column"] in columns
+    )
+    drawn = [
+        _drawn(partial(outcome_chart, one.now, f"{model}: outcomes since training"))
+        for model, one in since.items()
+        if len(one.now) > 1
+    ]
+    for name in list(alarmed)[:MOST_CHARTS]:
+        values = columns[name].iloc[-12 * YEARS_SHOWN :]
+        drawn.append(_drawn(partial(history_chart, values, trained.as_of, PREDICTORS[name].label)))
+    return drawn
+
+
+def _drawn(draw: Callable[[], str]) -> Any:
+    """Return the picture as markup; one that fails must not hide the page."""
+    from markupsafe import Markup
+
+    try:
+        return Markup(draw())  # noqa: S704 - matplotlib escapes its texts
+    except Exception as error:  # noqa: BLE001 - as said above
+        return f"a picture failed: {type(error).__name__}"

@@ -1,0 +1,120 @@
+"""The backtest of a market forecast: skill, coverage and a strategy, from what the walk kept.
+
+Nothing is fitted: the walk-forward's forecasts are in the retrain's workplace.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from riskwright.bundle.forecast_steps import read_joined
+from riskwright.market import answer
+from riskwright.market.case import MarketCase
+from riskwright.market.checks import BENCHMARK
+from riskwright.market.ingest import notes
+from riskwright.market.joined import ENSEMBLE
+from riskwright.market.panel import Panel
+from riskwright.market.report import Horizon, write_report
+from riskwright.market.strategy import Strategies, compare, run
+from riskwright.market.trials import Tried
+
+NOT_FAMILIES = ["actual", "known_at"]
+
+
+def horizon_of(case: MarketCase, joined: dict[str, Any], model: str) -> Horizon:
+    """Return what the walk kept of a model, at the origins that are judged."""
+    live = read_joined(joined, model, "answers_ensemble")
+    table = read_joined(joined, model, "forecasts").loc[live.index]
+    return Horizon(
+        name=model,
+        h=case.models[model].horizon,
+        forecasts=table.drop(columns=NOT_FAMILIES),
+        actual=table["actual"],
+        intervals=live[[c for c in answer.BOUNDS if c not in ("sd", "p_above_cash")]],
+        contributions=read_joined(joined, model, "contributions"),
+    )
+
+
+def steering(case: MarketCase) -> str:
+    """Return the model whose forecasts set the weight: it earns the next month, so the shortest."""
+    return min(case.models, key=lambda name: case.models[name].horizon)
+
+
+def strategies_of(
+    case: MarketCase, panel: Panel, joined: dict[str, Any]
+) -> tuple[Strategies, pd.DataFrame]:
+    """Return the strategies of ensemble and historical mean, and every trial's monthly excess.
+
+    They begin when cash is known, and end with the last month that is over.
+    """
+    model = steering(case)
+    horizon = case.models[model].horizon
+    live = read_joined(joined, model, "answers_ensemble")
+    basis = read_joined(joined, model, "basis").loc[live.index]
+    forecasts = read_joined(joined, model, "forecasts").loc[live.index].drop(columns=NOT_FAMILIES)
+    every = answer.weights(
+        case,
+        horizon,
+        forecasts,
+        sd=live["sd"],
+        cash=answer.over_horizon(basis["cash"], horizon),
+        learnt=basis["learnt"],
+        disagreement=live["disagreement"],
+        mean=BENCHMARK,
+    )
+    earned = pd.DataFrame({"equity": panel.returns, "bills": panel.risk_free}).dropna()
+    every = every.dropna()
+    every = every[(every.index + 1).isin(earned.index)]
+    equity, bills = earned["equity"], earned["bills"]
+    cost = case.strategy.cost_bp
+    found = compare(
+        every[[ENSEMBLE, BENCHMARK]],
+        equity,
+        bills,
+        cost_bp=cost,
+        risk_aversion=case.strategy.risk_aversion,
+    )
+    net = {name: run(w, equity, bills, cost)[0] for name, w in every.items()}
+    return found, pd.DataFrame(net).sub(found.bills, axis=0)
+
+
+def write_backtest(
+    case: MarketCase,
+    panel: Panel,
+    joined: dict[str, Any],
+    folder: Path,
+    *,
+    trials: int,
+    more: list[str],
+    seed: int,
+) -> Strategies:
+    """Write the report of a backtest and its tables into a folder.
+
+    Parameters
+    ----------
+    trials
+        Configurations that were ever tried for this use case.
+    more
+        Notes beside those on the data.
+    """
+    found, excess = strategies_of(case, panel, joined)
+    said = [
+        *notes(case),
+        f"The weights of equities follow {steering(case)}, since each earns the month after it. "
+        "The 40 of 60/40 are bills: no series of bond returns is declared.",
+        *more,
+    ]
+    write_report(
+        folder,
+        title=case.title,
+        horizons=[horizon_of(case, joined, model) for model in case.models],
+        strategies=found,
+        tried=Tried(trials, excess),
+        notes=said,
+        alpha=case.gates.alpha,
+        seed=seed,
+    )
+    return found

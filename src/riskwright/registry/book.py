@@ -1,0 +1,244 @@
+"""Value a book with the champion's set of models, and keep the report under its version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from riskwright.bundle.loss_bundle import LossBundle
+from riskwright.bundle.valuation import Valued, value_loans
+from riskwright.data import maturity
+from riskwright.data.book import Book, read_book
+from riskwright.home import Home
+from riskwright.ledger import Ledger
+from riskwright.portfolio import report, stress, summary
+from riskwright.portfolio.checks import confidence_level
+from riskwright.registry.output import new_folder, refuse_taken
+from riskwright.registry.promotion import load_loss, load_version
+from riskwright.registry.status import status_of
+from riskwright.registry.tracking import Tracker
+from riskwright.usecase import UseCase
+
+Progress = Callable[[str, float], None]
+LOANS = "loans.parquet"
+SEGMENTS = "segments.csv"
+
+
+def report_on(
+    usecase: UseCase,
+    home: Home,
+    ledger: Ledger,
+    *,
+    input: str,
+    output: Path,
+    as_of: date | None = None,
+    scenario: str = "base",
+    confidence: float = 0.999,
+    progress: Progress = lambda what, done: None,
+) -> dict[str, Any]:
+    """Say what the loans that we hold will lose.
+
+    Parameters
+    ----------
+    input
+        File or URL of the book (``data.book.read_book``).
+    output
+        Folder for the report; made, and complete or not there at all.
+    as_of
+        The book's date, where the file doesn't say it.
+    scenario
+        A shipped name, or a YAML file: the stress in the foreground.
+    confidence
+        Of the bad year, inside (0, 1).
+    progress
+        Called with what is being done and the fraction of it.
+
+    Returns
+    -------
+    dict
+        The headline figures, and where the report, the loans and the quarantine are.
+
+    Raises
+    ------
+    InputRefused
+        If the book, the scenario, the confidence or the output can't be used; nothing is written.
+    """
+    confidence_level(confidence)
+    shock = stress.load_scenario(scenario)
+    output = output.resolve()
+    refuse_taken(output)
+    maturity.loan_of(usecase)
+    bundle = load_version(home, ledger, usecase.name)
+    usecase = bundle.usecase  # the champion's own: today's YAML may say otherwise
+    lgd = load_loss(home, ledger, usecase.name, bundle.version, "lgd")
+    ead = load_loss(home, ledger, usecase.name, bundle.version, "ead")
+    progress("read the book", 0.0)
+    book = read_book(usecase, input, as_of)
+    status = status_of(ledger, usecase.name)
+    valued = value_loans(
+        bundle,
+        lgd,
+        ead,
+        book.frame,
+        status=status,
+        scenarios=stress.SCENARIOS.values(),
+        progress=lambda done: progress("value the loans", done),
+    )
+    by = _divisions(usecase, book.frame)
+    loans = _named(usecase, book, valued, bundle.version)
+    place = home.folder("books", usecase.name)
+    earlier = _last(place, book.as_of)
+    found = summary.summarise(
+        maturity.loan_of(usecase),
+        loans,
+        by,
+        members_el=valued.members_el,
+        weights=valued.weights,
+        errors=valued.errors,
+        scenario_ecl=valued.scenario_ecl,
+        confidence=confidence,
+        scenario=shock,
+        status=status,
+        before=None if earlier is None else earlier[2],
+        progress=lambda done: progress("simulate bad years", done),
+    )
+    found.notes[:0] = _notes(usecase, book, _converts(ead))
+    progress("write the report", 0.0)
+    compared = "" if earlier is None else f"Against {earlier[0]}: {earlier[1]}."
+    with new_folder(output) as part:
+        pd.concat([loans, by.add_prefix("segment_")], axis=1).to_parquet(part / LOANS, index=False)
+        if len(book.quarantine):
+            book.quarantine.to_csv(part / "quarantine.csv", index=False)
+        report.write(
+            part,
+            found,
+            title=f"{usecase.title} on {book.as_of:%Y-%m-%d}",
+            facts={
+                "Version": str(bundle.version),
+                "loans": f"{len(loans):,}",
+                "file": Path(input).name,
+                "PD, LGD and EAD": "promoted together",
+            },
+            compared=compared,
+        )
+    told = {
+        "usecase": usecase.name,
+        "version": bundle.version,
+        "as_of": f"{book.as_of:%Y-%m-%d}",
+        **found.headline,
+        "read": book.read,
+        "refused": len(book.quarantine),
+        "left_out": book.left_out,
+        "notes": found.notes,
+        "stress": found.tables["Stress"].reset_index().to_dict("records"),
+        "worst": next(iter(found.groups.values())).head(5).reset_index().to_dict("records"),
+        "steps": None if found.steps is None else found.steps.to_dict(),
+        "report": str(output / report.PAGE),
+        "loans_file": str(output / LOANS),
+    }
+    segments = summary.segments_for_waterfall(loans, by.iloc[:, 0])
+    _remember(place, book.as_of, segments, f"{len(loans):,} loans, version {bundle.version}")
+    told |= _to_mlflow(usecase, home, ledger, output, told)
+    return told
+
+
+def _divisions(usecase: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
+    """The ways to divide the book: grade, the segments of the use case, the quarter of issue."""
+    held = maturity.loan_of(usecase)
+    names = [n for n in ([held.grade] if held.grade else []) + list(held.segments) if n in frame]
+    out = {
+        n: frame[n].map(lambda v: f"{v:g}" if isinstance(v, float) else v).fillna("not known")
+        for n in names
+    }
+    out["vintage"] = frame[str(usecase.time)].dt.to_period("Q").astype("str")
+    return pd.DataFrame(out).astype("str")
+
+
+def _named(usecase: UseCase, book: Book, valued: Valued, version: int) -> pd.DataFrame:
+    held = maturity.loan_of(usecase)
+    frame = book.frame
+    ids = frame[usecase.id] if usecase.id else pd.Series(frame.index.astype("str"), frame.index)
+    return valued.loans.assign(
+        id=ids,
+        as_of=book.as_of,
+        rate=frame[held.rate],
+        months_left=frame["months_left"],
+        days_past_due=frame["days_past_due"],
+        model_version=version,
+    )
+
+
+def _notes(usecase: UseCase, book: Book, conversion: bool) -> list[str]:
+    notes = list(book.notes)
+    if not conversion:
+        notes.append(
+            "the training data hold no revolving lines (no credit conversion factor was learnt), "
+            "and where they have no dates of recoveries and cures, stated rules stand in"
+        )
+    if len(book.quarantine):
+        notes.append(
+            f"{len(book.quarantine):,} loans couldn't be read and are in no figure: see "
+            f"quarantine.csv; what they owe: {_owed(book.left_out)}"
+        )
+    return notes
+
+
+def _owed(money: float) -> str:
+    return "the source doesn't say" if np.isnan(money) else f"{money:,.0f}"
+
+
+def _converts(ead: LossBundle) -> bool:
+    """Whether a credit conversion factor was learnt."""
+    return getattr(ead.fitted, "ccf", None) is not None
+
+
+def _last(place: Path, as_of: pd.Timestamp) -> tuple[str, str, pd.DataFrame] | None:
+    """The latest report before a date: when, of what, and its segments."""
+    earlier = [p for p in sorted(place.glob("*.json")) if p.stem < f"{as_of:%Y-%m-%d}"]
+    if not earlier:
+        return None
+    plain = json.loads(earlier[-1].read_text(encoding="utf-8"))
+    return earlier[-1].stem, plain["of"], pd.DataFrame.from_dict(plain["segments"], orient="index")
+
+
+def _remember(place: Path, as_of: pd.Timestamp, segments: pd.DataFrame, of: str) -> None:
+    path = place / f"{as_of:%Y-%m-%d}.json"
+    part = path.with_name(path.name + ".part")
+    plain = {"of": of, "segments": segments.to_dict("index")}
+    part.write_text(json.dumps(plain, indent=1), encoding="utf-8")
+    os.replace(part, path)
+
+
+def _to_mlflow(
+    usecase: UseCase, home: Home, ledger: Ledger, output: Path, told: dict[str, Any]
+) -> dict[str, str]:
+    """Keep the report under the champion's version; its absence is told, never the end."""
+    plain = json.dumps(told, sort_keys=True, default=str)
+    key = f"book-{told['as_of']}-{hashlib.sha256(plain.encode()).hexdigest()[:12]}"
+    figures = {
+        k: float(v)
+        for k, v in told.items()
+        if isinstance(v, (int, float)) and not isinstance(v, bool)
+    }
+    try:
+        tracker = Tracker(home, usecase, key)
+        parent = ledger.version(usecase.name, told["version"]).run_id
+        run = tracker.run("portfolio", parent)
+        tracker.log(
+            run,
+            params={"version": told["version"], "as_of": told["as_of"]},
+            metrics=figures,
+            tags={"riskwright.version": str(told["version"])},
+            artifacts=[output],
+        )
+        return {"run_id": run}
+    except Exception as error:  # noqa: BLE001  (the report is written, whatever MLflow says)
+        return {"mlflow": f"the report is not in MLflow: {type(error).__name__}: {error}"}

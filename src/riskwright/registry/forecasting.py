@@ -1,0 +1,185 @@
+"""What the live version says of a market, now or at an earlier date, and why."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from riskwright.bundle.forecast_bundle import ForecastBundle
+from riskwright.bundle.forecast_steps import read_joined
+from riskwright.errors import InputRefused
+from riskwright.home import Home
+from riskwright.ledger import Ledger
+from riskwright.market.advice import sentence, strength
+from riskwright.market.answer import ANSWER
+from riskwright.market.checks import BENCHMARK
+from riskwright.market.ingest import notes
+from riskwright.market.panel import Panel, assemble, month_of, read_store
+from riskwright.market.predictors import PREDICTORS
+from riskwright.market.tables import at
+from riskwright.registry.market_life import kept_walk, load_forecast
+
+LIVE, WALKED = "live version", "walk-forward"
+
+
+@dataclass(frozen=True)
+class Said:
+    """A forecast of one origin: ``ANSWER``, the historical mean, and what each predictor adds."""
+
+    row: pd.Series
+    mean: float
+    parts: pd.Series
+    source: str
+
+
+def forecast_of(
+    name: str,
+    home: Home,
+    ledger: Ledger,
+    *,
+    horizon: str | None = None,
+    as_of: str | None = None,
+    data: str | None = None,
+) -> dict[str, Any]:
+    """Answer with the champion's forecast.
+
+    Before the champion's newest origin it is the one that the walk-forward made there, never one of
+    a bundle that was fitted later; from then on the bundle's, on the data as they are today.
+
+    Parameters
+    ----------
+    name
+        Of the use case.
+    horizon
+        ``1m``, ``12m``; the longest of the use case if left out.
+    as_of
+        Month, or date (then the month that had ended by it); the newest if left out.
+    data
+        Folder of the series' files; where the champion's came from if left out.
+
+    Raises
+    ------
+    InputRefused
+        If there is no champion, no such horizon, no forecast at that date, or the series can't be
+        used.
+    """
+    month = None if as_of is None else month_of(as_of)
+    bundle = load_forecast(home, ledger, name, _model(ledger, name, horizon))
+    evidence = ledger.version(name, bundle.version).evidence
+    case, model = bundle.case, bundle.state.model
+    if month is None or month >= bundle.newest:
+        folder = data or evidence["data"]
+        store = read_store(case, Path(folder) if folder else None)
+        panel = assemble(case, store, month)
+        month = panel.as_of
+    said = (
+        _from_bundle(bundle, panel)
+        if month >= bundle.newest
+        else _from_walk(bundle, evidence, month)
+    )
+    skill = evidence["skill"][model]
+    answer = {key: _number(said.row[key]) for key in ANSWER}
+    return {
+        "usecase": name,
+        "title": case.title,
+        "version": bundle.version,
+        "model": model,
+        "horizon": bundle.spec.horizon,
+        "skip": bundle.spec.skip,
+        "target": case.target.kind,
+        "origin": str(month),
+        "source": said.source,
+        "deployed": bundle.state.deployed,
+        **answer,
+        "historical_mean": said.mean,
+        "reasons": _reasons(said.parts),
+        "evidence": skill,
+        "notes": notes(case),
+        "sentence": _sentence(bundle.spec.horizon, answer, skill),
+    }
+
+
+def _model(ledger: Ledger, name: str, horizon: str | None) -> str:
+    """Return the model of a horizon; the longest if none is named."""
+    champion = ledger.champion(name)
+    if champion is None:
+        raise InputRefused(
+            f"{name} has no champion",
+            expected="a version that was promoted",
+            do=f"run 'riskwright retrain {name}', then 'riskwright challengers {name}'",
+        )
+    months = sorted(int(model[1:]) for model in champion.models)
+    if horizon is None:
+        return f"m{months[-1]}"
+    found = re.fullmatch(r"0*(\d+)m", horizon)
+    if found is None or int(found[1]) not in months:
+        raise InputRefused(
+            f"{horizon!r} is no horizon of {name}",
+            where="--horizon",
+            expected=" or ".join(f"{count}m" for count in months),
+        )
+    return f"m{int(found[1])}"
+
+
+def _from_bundle(bundle: ForecastBundle, panel: Panel) -> Said:
+    row = at(bundle.forecast(panel), panel.as_of)
+    return Said(row, bundle.state.mean, at(bundle.reasons(panel), panel.as_of), LIVE)
+
+
+def _from_walk(bundle: ForecastBundle, evidence: dict[str, Any], month: pd.Period) -> Said:
+    joined, state = kept_walk(evidence), bundle.state
+    answers = read_joined(joined, state.model, f"answers_{state.deployed}")
+    if month not in answers.index:
+        raise InputRefused(
+            f"no forecast was made at the end of {month}",
+            where="--as-of",
+            expected=f"{answers.index[0]} to {answers.index[-1]}, or later if the data are",
+        )
+    mean = at(read_joined(joined, state.model, "forecasts"), month)[BENCHMARK]
+    parts = at(read_joined(joined, state.model, "contributions"), month)
+    return Said(at(answers, month), float(mean), parts * (state.deployed == "ensemble"), WALKED)
+
+
+def _reasons(parts: pd.Series) -> list[dict[str, Any]]:
+    """What each predictor adds to the historical mean, largest first; zeros are left out."""
+    order = parts.abs().sort_values(ascending=False, kind="stable").index
+    return [
+        {
+            "predictor": str(name),
+            "label": PREDICTORS[str(name)].label if name in PREDICTORS else "what belongs to none",
+            "adds": float(parts[name]),
+        }
+        for name in order
+        if abs(parts[name]) >= 1e-6  # a ten-thousandth of a percentage point
+    ]
+
+
+def _sentence(horizon: int, answer: dict[str, Any], skill: dict[str, Any]) -> str:
+    figures, passed = skill["figures"], skill["passed"]
+    expected, low, high = (answer[k] for k in ("forecast", "low80", "high80"))
+    if answer["weight"] is None:
+        return (
+            f"Expected return {expected:+.1%} (80 % interval {low:+.1%} to {high:+.1%}). What cash "
+            f"returns isn't known at this date, so that no weight is given. "
+            f"{strength(figures, passed)}"
+        )
+    return sentence(
+        h=horizon,
+        expected=expected,
+        low=low,
+        high=high,
+        above_cash=answer["p_above_cash"],
+        weight=answer["weight"],
+        mean_weight=answer["mean_weight"],
+        figures=figures,
+        passed=passed,
+    )
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if math.isfinite(value) else None

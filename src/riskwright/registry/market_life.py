@@ -1,0 +1,244 @@
+"""Submit a market challenger: its models registered as one set, judged, and live by the policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from riskwright.bundle.forecast_bundle import ForecastBundle
+from riskwright.bundle.forecast_steps import read_joined
+from riskwright.bundle.manifest import folder_digest
+from riskwright.errors import InputRefused, IntegrityError
+from riskwright.home import Home
+from riskwright.ledger import ChampionInfo, Gate, Ledger, ModelRef
+from riskwright.market.case import MarketCase
+from riskwright.market.ingest import panel_of
+from riskwright.market.joined import Kind
+from riskwright.market.tables import at
+from riskwright.registry.market_gates import Rival, gates
+from riskwright.registry.policy import go_live, rules_digest, version_number
+from riskwright.registry.promotion import Submitted, finished_bundle, reconcile
+from riskwright.registry.tracking import Tracker, local_bundle
+
+
+@dataclass(frozen=True)
+class MarketSubmission:
+    """All that a finished retrain hands to the registry.
+
+    Attributes
+    ----------
+    run_id
+        MLflow's parent run.
+    data
+        Hash of the snapshot of series.
+    joined, evidence
+        What ``forecast_steps.join_models`` and ``market_evidence.gather`` returned.
+    folder
+        The retrain's workplace.
+    source
+        Folder that the series came from; None if the case needs none.
+    specification
+        How the use case was named: a name, or the path of its YAML.
+    """
+
+    case: MarketCase
+    home: Home
+    ledger: Ledger
+    tracker: Tracker
+    run_id: str
+    data: str
+    joined: dict[str, Any]
+    evidence: dict[str, Any]
+    folder: Path
+    seed: int
+    actor: str
+    source: str | None = None
+    specification: str = ""
+
+
+def submit(of: MarketSubmission) -> Submitted:
+    """Register a challenger once, judge it, and promote it if the policy is automatic."""
+    case, ledger, chosen = of.case, of.ledger, str(of.evidence["chosen"])
+    if chosen != "mean":
+        # The historical mean must be able to take over at any time: it is registered beside.
+        _register(of, dict.fromkeys(case.models, "mean"), "mean", standby=True)
+    version = _register(of, of.evidence["deployed"], chosen, standby=False)
+    judged = ledger.gates(case.name, version)
+    if not judged:
+        judged = _judge(of, version)
+        ledger.record_gates(case.name, version, judged)
+    live, note = go_live(case, ledger, version, judged, of.evidence["why"], of.run_id)
+    reconcile(case.name, of.home, ledger)
+    return Submitted(version, chosen, of.evidence["why"], judged, live, note)
+
+
+def load_forecast(
+    home: Home, ledger: Ledger, usecase: str, model: str, which: str = "champion"
+) -> ForecastBundle:
+    """Load a model of the champion, the newest challenger or a version; digests are checked.
+
+    Raises
+    ------
+    InputRefused
+        If there is no such version or model.
+    IntegrityError
+        If a file of the bundle is not what was registered.
+    """
+    number = version_number(ledger, usecase, which)
+    held = ledger.version(usecase, number).models
+    if model not in held:
+        raise InputRefused(
+            f"version {number} of {usecase} has no model {model}", expected=", ".join(held)
+        )
+    ref = held[model]
+    bundle = ForecastBundle.load(
+        local_bundle(ref.uri, home.root / "bundles" / ref.digest), ref.digest
+    )
+    if bundle.version != number:
+        raise IntegrityError(f"the bundle of version {number} says it is {bundle.version}")
+    return bundle
+
+
+def kept_walk(evidence: dict[str, Any]) -> dict[str, Any]:
+    """Return what a registered version's walk-forward kept, after checking its hash.
+
+    Parameters
+    ----------
+    evidence
+        Of the version.
+
+    Raises
+    ------
+    IntegrityError
+        If the folder is gone, or a file isn't what it was.
+    """
+    joined: dict[str, Any] = evidence["joined"]
+    folder = Path(joined["folder"])
+    if not folder.is_dir() or folder_digest(folder) != joined["sha256"]:
+        raise IntegrityError(
+            "the walk-forward's forecasts are gone, or aren't what they were",
+            where=str(folder),
+            do="restore the folder, or retrain",
+        )
+    return joined
+
+
+def _register(of: MarketSubmission, kinds: dict[str, Kind], kind: str, *, standby: bool) -> int:
+    """Bundle, log and register one set of models, once; return its version."""
+    name = of.case.name
+    version = of.ledger.reserve_version(name, f"{of.tracker.key}:{kind}")
+    # The same data from another folder, or the case by another path: what was said first stays.
+    held = of.ledger.version(name, version).evidence
+    panel = panel_of(of.case, of.data, of.home)
+    models: dict[str, ModelRef] = {}
+    for model, deployed in kinds.items():
+        write = partial(_write, of, panel, model, deployed, version)
+        bundle, digest = finished_bundle(of.folder / kind / model / "bundle", write)
+        logged = of.tracker.log_model(of.run_id, model, bundle, version)
+        models[model] = ModelRef(
+            model, logged["registered"], logged["version"], digest, logged["uri"]
+        )
+    evidence = of.evidence
+    of.ledger.register(
+        name,
+        version,
+        models=models,
+        actor=of.actor,
+        run_id=of.run_id,
+        evidence={
+            "kind": kind,
+            "baseline": kind == "mean",
+            "standby": standby,
+            "why": evidence["why"],
+            "deployed": kinds,
+            "metrics": {m: _figures(evidence, m, deployed) for m, deployed in kinds.items()},
+            "skill": {m: evidence["models"][m]["skill"] for m in kinds},
+            "train": of.data,
+            "newest": {m: of.joined["models"][m]["newest"] for m in kinds},
+            "joined": of.joined,
+            "folder": evidence["folder"],
+            "sha256": evidence["sha256"],
+            "usecase": of.case.digest,
+            "seed": of.seed,
+            "rules": rules_digest(of.case),
+            "data": held.get("data", of.source),
+            "specification": held.get("specification", of.specification),
+        },
+    )
+    return version
+
+
+def _write(
+    of: MarketSubmission, panel: Any, model: str, kind: Kind, version: int, part: Path
+) -> str:
+    return ForecastBundle.write(part, of.case, panel, model, kind, of.joined, version)
+
+
+def _figures(evidence: dict[str, Any], model: str, kind: Kind) -> dict[str, Any]:
+    """Skill of what is deployed, and how its intervals held."""
+    found = evidence["models"][model]
+    family = "ensemble" if kind == "ensemble" else "historical_mean"
+    return {
+        **found["metrics"][family],
+        "coverage": found["coverage"][kind]["figures"],
+        "months": found["skill"]["figures"]["months"],
+    }
+
+
+def _judge(of: MarketSubmission, version: int) -> list[Gate]:
+    challenger = {
+        model: _challenger(of.joined, model, kind)
+        for model, kind in of.evidence["deployed"].items()
+    }
+    champion = of.ledger.champion(of.case.name)
+    return gates(
+        of.case,
+        of.evidence,
+        challenger,
+        _rival(of, champion) if champion else None,
+        _golden(of, version),
+        readings=len(of.ledger.readings(of.data)),
+    )
+
+
+def _challenger(joined: dict[str, Any], model: str, kind: Kind) -> pd.DataFrame:
+    answers = read_joined(joined, model, f"answers_{kind}")
+    return answers[["forecast"]].join(read_joined(joined, model, "forecasts")["actual"])
+
+
+def _rival(of: MarketSubmission, champion: ChampionInfo) -> Rival:
+    held = champion.evidence
+    forecasts: dict[str, pd.Series | None] = dict.fromkeys(of.case.models)
+    try:
+        joined = kept_walk(held)
+        for model, kind in held["deployed"].items():
+            forecasts[model] = read_joined(joined, model, f"answers_{kind}")["forecast"]
+    except (IntegrityError, OSError, KeyError):
+        pass  # told by the gate: too few common forecasts
+    mine = {m: found["newest"] for m, found in of.joined["models"].items()}
+    theirs = held.get("newest", {})
+    renewed = (
+        held.get("usecase") == of.case.digest
+        and held.get("seed") == of.seed
+        and held.get("deployed") == of.evidence["deployed"]
+        and all(mine[m] > theirs.get(m, mine[m]) for m in mine)
+    )
+    return Rival(champion.version, forecasts, renewed)
+
+
+def _golden(of: MarketSubmission, version: int) -> dict[str, float]:
+    """How far each registered bundle, loaded back, is from the walk at the newest origin."""
+    panel = panel_of(of.case, of.data, of.home)
+    gaps = {}
+    for model, kind in of.evidence["deployed"].items():
+        bundle = load_forecast(of.home, of.ledger, of.case.name, model, str(version))
+        again = at(bundle.forecast(panel), bundle.newest)
+        walked = at(read_joined(of.joined, model, f"answers_{kind}"), bundle.newest)
+        same = walked.index.intersection(again.index)
+        apart = (again[same].astype(float) - walked[same].astype(float)).abs()
+        gaps[model] = float(apart.max())  # NaN where both don't know cash
+    return gaps

@@ -1,0 +1,131 @@
+"""What MLflow remembers of a market retrain: a parent run, a child a family, every trial."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from riskwright.data import snapshots
+from riskwright.home import Home
+from riskwright.ledger import Ledger
+from riskwright.market.case import MarketCase
+from riskwright.registry.tracking import PARENT, ROLE, Tracker, connect
+
+TRIALS = "trials.json"
+
+
+def record(
+    case: MarketCase,
+    home: Home,
+    ledger: Ledger,
+    *,
+    key: str,
+    trained: dict[str, Any],
+    owner: str,
+) -> str:
+    """Log parameters, metrics, the report and the trial log; return the parent run's id.
+
+    Parameters
+    ----------
+    trained
+        The steps' results: ``data``, ``walks``, ``joined``, ``evidence``.
+    owner
+        The process whose lease keeps the run alive.
+    """
+    tracker = Tracker(home, case, key)
+    parent = tracker.run(PARENT)
+    ledger.start_run(case.name, "retrain", key, owner, parent)
+    evidence, joined = trained["evidence"], trained["joined"]
+    tracker.log_snapshots(parent, {"series": snapshots.find(trained["data"]["clean"], home)})
+    folder = Path(evidence["folder"])
+    log = json.loads((folder / TRIALS).read_text(encoding="utf-8"))
+    for family in [*case.families, "ensemble"]:
+        _log_family(tracker, parent, family, trained, log)
+    weights = {
+        f"weight.{model}.{family}": weight
+        for model, found in joined["models"].items()
+        for family, weight in found["weights"].items()
+    }
+    tracker.log(
+        parent,
+        params={
+            "usecase": case.name,
+            "usecase_digest": case.digest,
+            "series_snapshot": trained["data"]["clean"],
+            **{f"deployed.{model}": kind for model, kind in evidence["deployed"].items()},
+            **weights,
+        },
+        metrics={
+            **_flat("", evidence["models"], "ensemble"),
+            "trials": evidence["trials"]["now"],
+            "trials_ever": evidence["trials"]["ever"],
+            "ce_gain": evidence["strategy"]["ensemble"]["ce_gain"],
+        },
+        tags={"riskwright.why": evidence["why"]},
+        artifacts=[folder / n for n in ("backtest", TRIALS, "as_of.json", "evidence.json")],
+        finish=False,
+    )
+    return parent
+
+
+def tried_before(home: Home, case: MarketCase) -> list[str]:
+    """Return the keys of every configuration that earlier retrains tried, from their trial logs."""
+    client = connect(home)
+    experiment = client.get_experiment_by_name(case.name)
+    if experiment is None:
+        return []
+    found: set[str] = set()
+    token: str | None = None
+    with TemporaryDirectory() as place:
+        while True:
+            runs = client.search_runs(
+                [experiment.experiment_id], f"tags.`{ROLE}` = '{PARENT}'", page_token=token
+            )
+            for run in runs:
+                if any(a.path == TRIALS for a in client.list_artifacts(run.info.run_id)):
+                    path = Path(client.download_artifacts(run.info.run_id, TRIALS, place))
+                    found |= {e["key"] for e in json.loads(path.read_text(encoding="utf-8"))}
+            token = runs.token
+            if not token:
+                return sorted(found)
+
+
+def _log_family(
+    tracker: Tracker,
+    parent: str,
+    family: str,
+    trained: dict[str, Any],
+    log: list[dict[str, Any]],
+) -> None:
+    """One child run: a family, with all its columns where it has one a predictor."""
+    run = tracker.run(family, parent)
+    mine = {name for name in _columns(trained["evidence"]) if name.partition(":")[0] == family}
+    if family == "mean":
+        mine = {"historical_mean"}
+    metrics: dict[str, float] = {}
+    for name in {family} if ":" in family else mine:
+        predictor = name.partition(":")[2]
+        prefix = f"{predictor}." if predictor and ":" not in family else ""
+        metrics |= _flat(prefix, trained["evidence"]["models"], name)
+    for step in trained["walks"]:
+        spent = [s for n, s in step["cpu_seconds"].items() if n == family or n in mine]
+        metrics[f"{step['model']}.cpu_seconds"] = sum(spent)
+    tried = [e for e in log if e["family"] in ({family} | mine)]
+    tracker.log(run, params={"family": family, "trials": len(tried)}, metrics=metrics)
+
+
+def _columns(evidence: dict[str, Any]) -> list[str]:
+    return [str(name) for name in next(iter(evidence["models"].values()))["metrics"]]
+
+
+def _flat(prefix: str, models: Mapping[str, Any], family: str) -> dict[str, float]:
+    """Return the known figures of a family at every model: ``m12.r2`` and so on."""
+    return {
+        f"{model}.{prefix}{name}": value
+        for model, found in models.items()
+        for name, value in found["metrics"][family].items()
+        if value is not None
+    }

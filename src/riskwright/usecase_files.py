@@ -1,0 +1,83 @@
+"""Where the YAML files of use cases lie, and of which kind each is: credit, or a market forecast.
+
+Light, so that a command can tell the kinds apart before it imports what reads them.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+
+from riskwright.errors import InputRefused
+from riskwright.home import Home
+
+
+def shipped_folder() -> Path:
+    """Folder of the use cases about credit that come with the package."""
+    return Path(str(resources.files("riskwright") / "usecases"))
+
+
+def market_folder() -> Path:
+    """Folder of the market forecasts that come with the package."""
+    return Path(str(resources.files("riskwright") / "market" / "cases"))
+
+
+def shipped() -> list[str]:
+    """Names of the use cases about credit that come with the package."""
+    return _names(shipped_folder())
+
+
+def shipped_market() -> list[str]:
+    """Names of the market forecasts that come with the package."""
+    return _names(market_folder())
+
+
+def known_usecases(home: Home) -> dict[str, Path]:
+    """Return name to YAML file about credit: shipped, and in the home's ``usecases`` folder."""
+    found = {name: shipped_folder() / f"{name}.yaml" for name in shipped()}
+    return found | {path.stem: path for path in _own(home) if not is_market(path)}
+
+
+def market_files(home: Home) -> dict[str, Path]:
+    """Return name to YAML file of the market forecasts: shipped, and in the home."""
+    found = {name: market_folder() / f"{name}.yaml" for name in shipped_market()}
+    return found | {path.stem: path for path in _own(home) if is_market(path)}
+
+
+def is_market(name: str | Path, home: Home | None = None) -> bool:
+    """Whether a path, or a name in a home, is a market forecast: its YAML has the key 'series'.
+
+    A file that can't be read is none.
+    """
+    known = market_files(home) if home is not None else {}
+    path = known.get(str(name), Path(name))
+    try:
+        return re.search(r"^series\s*:", path.read_text(encoding="utf-8"), re.MULTILINE) is not None
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def refuse_twice(name: str, home: Home) -> None:
+    """Refuse a name that both a shipped use case and a file in the home have.
+
+    Raises
+    ------
+    InputRefused
+        With that file.
+    """
+    mine = home.root / "usecases" / f"{name}.yaml"
+    if mine.is_file() and name in (*shipped(), *shipped_market()):
+        raise InputRefused(
+            f"two use cases are called {name!r}: a shipped one, and one in the home",
+            where=str(mine),
+            do="give the one in the home another name (of the file, and its 'name:')",
+        )
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def _own(home: Home) -> list[Path]:
+    return sorted((home.root / "usecases").glob("*.yaml"))

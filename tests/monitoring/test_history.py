@@ -1,0 +1,173 @@
+"""A history of loans at a date: nothing of what came later, and no label before its time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from riskwright.errors import InputRefused
+from riskwright.monitoring.history import as_known, cut, day_of, defaults_by, mature_labels
+from riskwright.usecase import load_usecase
+
+USECASE = load_usecase("loan_book")
+START = pd.Timestamp("2010-01-01")
+BAD, GOOD, OPEN = "Charged Off", "Fully Paid", "Current"
+
+
+def month(number: int) -> pd.Timestamp:
+    return START + pd.DateOffset(months=number)
+
+
+def loans(rows: list[tuple[int, int, int | None, str]]) -> pd.DataFrame:
+    """Month of issue, term, months to the last payment (None: never paid), status."""
+    return pd.DataFrame(
+        {
+            "issue_d": [month(m) for m, *_ in rows],
+            "term": [float(t) for _, t, _, _ in rows],
+            "last_pymnt_d": pd.Series(
+                [pd.NaT if p is None else month(m + p) for m, _, p, _ in rows],
+                dtype="datetime64[us]",
+            ),
+            "loan_status": pd.Series([s for *_, s in rows], dtype="str"),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("loan", "at", "seen", "default"),
+    [
+        ((0, 36, 5, BAD), 8, 8, False),  # three months late
+        ((0, 36, 5, BAD), 9, 9, True),  # four: in default
+        ((0, 36, None, BAD), 4, 4, True),  # never paid
+        ((0, 36, 5, BAD), 39, 35, True),
+        ((0, 36, 34, BAD), 37, 35, False),  # its term is over, the grace is not
+        ((0, 36, 34, BAD), 40, 36, True),
+        ((0, 36, 39, BAD), 41, 36, False),  # it paid on after its term
+        ((0, 36, 36, GOOD), 60, 36, False),
+        ((0, 36, 5, OPEN), 20, 20, False),  # late perhaps, but nobody says that it failed
+        ((3, 60, 2, BAD), 9, 6, True),
+    ],
+)
+def test_how_far_a_loan_is_seen_and_whether_it_is_in_default(
+    loan: tuple[int, int, int | None, str], at: int, seen: int, default: bool
+) -> None:
+    found = defaults_by(USECASE, loans([loan]), month(at))
+    assert (found[0].tolist(), found[1].tolist()) == ([seen], [default])
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.integers(0, 40),
+        st.sampled_from([36, 60]),
+        st.one_of(st.none(), st.integers(0, 64)),
+        st.sampled_from([BAD, GOOD, OPEN]),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+@given(rows=ROWS, at=st.integers(0, 110), later=st.integers(0, 40))
+def test_a_default_once_seen_stays_one(
+    rows: list[tuple[int, int, int | None, str]], at: int, later: int
+) -> None:
+    frame = loans([r for r in rows if r[0] <= at] or rows[:1])
+    first, second = (defaults_by(USECASE, frame, month(m))[1] for m in (at, at + later))
+    assert (second | ~first).all()
+
+
+@given(rows=ROWS, at=st.integers(0, 110))
+def test_what_is_known_is_known_without_the_future(
+    rows: list[tuple[int, int, int | None, str]], at: int
+) -> None:
+    """Endings after the day, whatever they are, change nothing of what is seen on it."""
+    frame = loans(rows)
+    known = as_known(USECASE, frame, month(at))
+    later = (frame["last_pymnt_d"] > month(at)).to_numpy()
+    other = frame.assign(
+        loan_status=frame["loan_status"].mask(later, OPEN),
+        last_pymnt_d=frame["last_pymnt_d"].mask(later),
+    )
+    again = as_known(USECASE, other, month(at))
+    assert known["last_pymnt_d"].equals(again["last_pymnt_d"])
+    for status in (BAD, GOOD):
+        assert ((known["loan_status"] == status) == (again["loan_status"] == status)).all()
+    assert not known.loc[later, "loan_status"].notna().any()
+
+
+def raw(frame: pd.DataFrame) -> pd.DataFrame:
+    """As a file would hold it."""
+    text = frame.assign(
+        issue_d=frame["issue_d"].dt.strftime("%Y-%m-%d"),
+        last_pymnt_d=frame["last_pymnt_d"].dt.strftime("%Y-%m-%d"),
+    ).astype("str")
+    return text.rename_axis("row")
+
+
+def test_a_file_is_cut_at_the_date() -> None:
+    frame = raw(loans([(0, 36, 5, BAD), (14, 36, 9, GOOD), (25, 36, 2, BAD), (26, 36, 1, GOOD)]))
+    frame.loc[1, "issue_d"] = "some day"
+    found = cut(USECASE, frame, month(25), "x.csv")
+    assert found.raw.index.tolist() == [0, 1, 2]
+    assert found.recent.index.tolist() == [1, 2]  # what can't be read is looked at
+    assert (found.since, found.until, found.later) == (month(25), month(25), 1)
+    assert found.seen == month(25)
+    after = cut(USECASE, frame, pd.Timestamp("2099-01-01"), "x.csv")
+    assert after.seen == month(27)  # nothing is known beyond the last payment
+    assert after.later == 0
+
+
+def test_the_window_is_twelve_months_of_issue() -> None:
+    frame = raw(loans([(m, 36, 1, GOOD) for m in range(30)]))
+    found = cut(USECASE, frame, pd.Timestamp("2012-03-15"), "x.csv")
+    assert (found.since, found.until) == (month(15), month(26))
+    assert len(found.recent) == 12
+
+
+def test_the_window_holds_the_population_that_is_trained_on() -> None:
+    frame = raw(loans([(m, 36, 1, GOOD) for m in range(4)]))
+    frame["policy"] = ["standard", "exception", "?", "standard"]
+    found = cut(USECASE, frame, month(9), "x.csv")
+    assert found.recent.index.tolist() == [0, 2, 3]
+    assert len(found.raw) == 4
+
+
+def test_labels_are_the_mature_ones() -> None:
+    rows = [
+        (0, 36, 5, BAD),
+        (0, 36, 36, GOOD),
+        (20, 36, 5, BAD),
+        (0, 36, 41, BAD),
+        (0, 36, 9, OPEN),
+    ]
+    frame, accepted = raw(loans(rows)), loans(rows).drop(columns=["last_pymnt_d", "loan_status"])
+    found = mature_labels(USECASE, frame, accepted, month(40))
+    np.testing.assert_array_equal(found, [1, 0, np.nan, np.nan, np.nan])
+    assert mature_labels(USECASE, frame.drop(columns="last_pymnt_d"), accepted, month(40)) is None
+    assert mature_labels(USECASE, frame, accepted[["issue_d"]], month(40)) is None
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2016-13-01", "nat", "2016"])
+def test_what_is_no_date_is_refused(text: str) -> None:
+    with pytest.raises(InputRefused, match="is not a date"):
+        day_of(text)
+    assert day_of(" 2016-06-01 ") == pd.Timestamp("2016-06-01")
+
+
+def test_a_date_without_loans_is_refused() -> None:
+    frame: Any = raw(loans([(0, 36, 5, BAD)]))
+    with pytest.raises(InputRefused, match="no loan was issued by 2009") as told:
+        cut(USECASE, frame, pd.Timestamp("2009-12-31"), "x.csv")
+    assert "first issue 2010-01-01" in told.value.where
+    with pytest.raises(InputRefused, match="no loan was issued") as told:
+        cut(USECASE, frame.assign(issue_d="?"), pd.Timestamp("2020-01-01"), "x.csv")
+    assert "holds no date" in told.value.where
+    with pytest.raises(InputRefused, match="'issue_d' is absent"):
+        cut(USECASE, frame.drop(columns="issue_d"), pd.Timestamp("2020-01-01"), "x.csv")
+    with pytest.raises(InputRefused, match="isn't a loan book"):
+        cut(load_usecase("german_credit"), frame, pd.Timestamp("2020-01-01"), "x.csv")
