@@ -70,7 +70,7 @@ from rich.table import Table  # noqa: E402
 from rolling_forecast import YEARS, Loans, known, learn, predict  # noqa: E402
 from scipy.stats import beta  # noqa: E402
 
-from riskwright.data import snapshots  # noqa: E402
+from riskwright.data import maturity, snapshots  # noqa: E402
 from riskwright.data.ingest import ingest  # noqa: E402
 from riskwright.data.parts import usable  # noqa: E402
 from riskwright.usecase import UseCase, load_usecase  # noqa: E402
@@ -101,6 +101,9 @@ def main() -> int:
     given = parser.parse_args()
     started = time.monotonic()
     usecase = load_usecase("loan_book")
+    # Both populations are forecast here, each from its own past.
+    everyone = maturity.loan_of(usecase).model_copy(update={"population": None})
+    usecase = usecase.model_copy(update={"loan": everyone})
     found = ingest(usecase, str(Path(given.data) / FILE), Home().create())
     frame = usable(usecase, snapshots.read(found.clean, Home())).reset_index(drop=True)
     loans = Loans.of(usecase, frame)

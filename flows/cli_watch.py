@@ -38,8 +38,9 @@ def monitor(
 ) -> None:
     """Hold a batch against the champion's reference; findings past the limits open an alert.
 
-    Example: riskwright monitor credit_assessment --input batch.csv --labels outcomes.csv,
-    or of a loan book: riskwright monitor loan_book --input loans.csv --as-of 2016-06-01
+    Of a loan book, --as-of judges all loans so far; of a market, nothing but its name is needed.
+
+    Example: riskwright monitor credit_assessment --input batch.csv --labels outcomes.csv
     """
     from flows.progress import console
     from flows.runtime import prepare

@@ -17,12 +17,13 @@ from tiny import Live, applications
 
 from riskwright.bundle.bundle import COLUMNS
 from riskwright.registry.promotion import load_version
+from riskwright.registry.tracking import connect, local_bundle
 
 
 def test_pyfunc_answers_like_the_bundle(live: Live) -> None:
     import mlflow
 
-    mlflow.set_tracking_uri(live.home.mlflow_uri)
+    connect(live.home)
     model = mlflow.pyfunc.load_model("models:/tiny.pd@champion")
     cases = applications(80).drop(columns=["default.payment.next.month"])
     cases.loc[3, "EDUCATION"] = "9"
@@ -40,9 +41,8 @@ def test_an_altered_bundle_is_refused_by_load_model_too(live: Live, tmp_path: Pa
     import mlflow
 
     from riskwright.errors import IntegrityError
-    from riskwright.registry.tracking import local_bundle
 
-    mlflow.set_tracking_uri(live.home.mlflow_uri)
+    connect(live.home)  # the registry too: another test's home has a use case of this name
     ref = live.ledger.version("tiny", live.version).models["pd"]
     path = local_bundle(ref.uri, tmp_path) / "bundle.json"
     before = path.read_bytes()

@@ -51,12 +51,16 @@ def blank(column: str, last: int) -> Change:
     return lambda f: f.assign(**{column: f[column].where(f.index < len(f) - last)})
 
 
-PRICED = {"kind": "price_close", "source": "series.csv", "column": "CPI"}
+PRICED = {  # the market by a monthly average and dividends, instead of returns
+    **{name: spec for name, spec in market_plain()["series"].items() if name != "returns"},
+    "price": {"kind": "price_average", "source": "series.csv", "column": "CPI"},
+    "dividend": {"kind": "flow", "source": "series.csv", "column": "AAA"},
+}
 FAULTS = [
     Fault("dates out of order, or twice", "out of order", swapped),
     Fault(
         "a monthly file not stamped where the case says, or daily", "isn't stamped at the start",
-        lambda f: f.assign(DATE=f["DATE"].str.replace("-01", "-20", regex=False)),
+        lambda f: f.assign(DATE=f["DATE"].str[:-2] + "20"),
     ),
     Fault("a gap longer than tolerated", "a gap of 3 missing months",
           lambda f: f.drop(f.index[500:503])),
@@ -95,11 +99,7 @@ FAULTS = [
           ])),
     Fault(
         "a monthly average without a skipped month", "skips at least one month",
-        case={
-            "series": market_plain()["series"]
-            | {"price": {**PRICED, "kind": "price_average"},
-               "dividend": {"kind": "flow", "source": "series.csv", "column": "AAA"}}
-        },
+        case={"series": PRICED},
     ),
     Fault(
         "a case without the ensemble's anchor", "the family 'combination_ct' is missing",
@@ -147,7 +147,7 @@ def test_the_table_names_these_faults_and_no_others() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda f: pd.concat([f, f.tail(1)]), "two rows for 2018-12"),
+        (lambda f: pd.concat([f, f.tail(1)]), "two rows for 2018-11"),
         (cell("DATE", 400, "soon"), "is no date"),
         (lambda f: f.drop(columns="AAA"), "no column 'AAA'"),
         (cell("CPI", -40, -1), "which no index can be"),

@@ -92,6 +92,7 @@ def test_every_command_of_the_plan_is_there() -> None:
     wanted = {
         *("demo", "usecases", "data", "check", "retrain", "challengers", "approve", "reject"),
         *("rollback", "history", "score", "monitor", "alerts", "doctor"),
+        *("portfolio", "forecast", "backtest"),
     }
     assert set(TREE.commands) == wanted
     assert set(TREE.commands["data"].commands) == {"list", "fetch"}

@@ -68,7 +68,7 @@ def sentence(
         What ``skill.skill_gate`` returned.
     """
     rest = f"borrow {weight - 1:.0%}" if weight > 1 else f"{1 - weight:.0%} in bills"
-    span = "next month" if h == 1 else f"the next {h} months"
+    span = "the next month" if h == 1 else f"the next {h} months"
     told = (
         f"Hold {weight:.0%} in equities and {rest}: expected return {expected:+.1%} over {span} "
         f"(80 % interval {low:+.1%} to {high:+.1%}), more than bills with probability "

@@ -93,7 +93,9 @@ class Ensemble(Strict):
     learn_after: int = Field(
         120, ge=24, description="months of forecasts from which the shrinkage is learnt"
     )
-    weight: float = Field(0.5, ge=0, le=1, description="of the members until then")
+    weight: float = Field(
+        1.0, ge=0, le=1, description="of the members until then; they are shrunk already"
+    )
     floor: float | None = Field(0.0, description="no forecast is below it")
 
 
@@ -103,7 +105,6 @@ class Strategy(Strict):
     min_weight: float = Field(0.0, ge=0)
     max_weight: float = Field(1.5, gt=0)
     cost_bp: float = Field(10.0, ge=0, description="of what is traded, in basis points")
-    cost_curve: tuple[float, ...] = (0.0, 5.0, 10.0, 25.0, 50.0)
     risk_aversion: float = Field(3.0, gt=0)
 
     @model_validator(mode="after")

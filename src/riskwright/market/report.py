@@ -56,6 +56,7 @@ def write_report(
     notes: Sequence[str] = (),
     family: str = "ensemble",
     alpha: float = 0.05,
+    coverage_alpha: float = 0.05,
     seed: int = 0,
 ) -> Path:
     """Write ``report.html`` and the CSV files of a backtest.
@@ -70,6 +71,8 @@ def write_report(
         What a reader has to know: data used, revisions that remain, what the forecast is of.
     family
         The column that is judged and traded.
+    alpha, coverage_alpha
+        Levels of the tests of skill and of coverage.
 
     Returns
     -------
@@ -89,7 +92,7 @@ def write_report(
     parts = []
     for one in horizons:
         skill = judge(one.forecasts, one.actual, one.h, family=family, alpha=alpha, seed=seed)
-        part, of_part = _part(one, skill, alpha)
+        part, of_part = _part(one, skill, coverage_alpha)
         parts.append(part)
         tables |= {f"{name}_{one.name}": table for name, table in of_part.items()}
     text = _page(

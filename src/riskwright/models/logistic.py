@@ -70,7 +70,7 @@ class Logistic(PDFamily):
         self.write_state(
             folder,
             {
-                "coef": self.coef_.tolist(),
+                "coef": dict(zip(self.features_.names_, self.coef_.tolist(), strict=True)),
                 "means": self.means_.tolist(),
                 "intercept": self.intercept_,
             },
@@ -80,7 +80,7 @@ class Logistic(PDFamily):
     def load(cls, folder: Path) -> Self:
         """Read back what ``save`` wrote."""
         made, state = cls.read_state(folder)
-        made.coef_ = np.array(state["coef"], dtype=np.float64)
+        made.coef_ = np.array(list(state["coef"].values()), dtype=np.float64)
         made.means_ = np.array(state["means"], dtype=np.float64)
         made.intercept_ = float(state["intercept"])
         return made

@@ -115,6 +115,7 @@ def write_backtest(
         tried=Tried(trials, excess),
         notes=said,
         alpha=case.gates.alpha,
+        coverage_alpha=case.gates.coverage_p,
         seed=seed,
     )
     return found

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from riskwright.bundle.bundle import Bundle
 from riskwright.bundle.loss_bundle import LossBundle
 from riskwright.bundle.valuation import Valued, value_loans
 from riskwright.data import maturity
@@ -110,7 +111,7 @@ def report_on(
         before=None if earlier is None else earlier[2],
         progress=lambda done: progress("simulate bad years", done),
     )
-    found.notes[:0] = _notes(usecase, book, _converts(ead))
+    found.notes[:0] = _notes(bundle, book, _converts(ead))
     progress("write the report", 0.0)
     compared = "" if earlier is None else f"Against {earlier[0]}: {earlier[1]}."
     with new_folder(output) as part:
@@ -176,8 +177,16 @@ def _named(usecase: UseCase, book: Book, valued: Valued, version: int) -> pd.Dat
     )
 
 
-def _notes(usecase: UseCase, book: Book, conversion: bool) -> list[str]:
+def _notes(bundle: Bundle, book: Book, conversion: bool) -> list[str]:
     notes = list(book.notes)
+    term = book.frame["months_on_book"] + book.frame["months_left"]
+    new = ~bundle.hazard.seen(term) if bundle.hazard is not None else np.zeros(len(term), bool)
+    if new.any():
+        owed = book.frame.loc[new, "balance"].sum()
+        notes.append(
+            f"{int(new.sum()):,} loans that owe {owed:,.0f} have terms that no training loan had: "
+            "their timing is that of the nearest term seen"
+        )
     if not conversion:
         notes.append(
             "the training data hold no revolving lines (no credit conversion factor was learnt), "
