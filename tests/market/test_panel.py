@@ -160,7 +160,9 @@ def test_a_date_stands_for_the_month_that_had_ended(given: Any, month: str) -> N
     assert month_of(given) == pd.Period(month, "M")
 
 
-@pytest.mark.parametrize("text", ["soon", "2000-13", "20001"])
+@pytest.mark.parametrize(
+    "text", ["soon", "2000-13", "20001", "2000", "", "NaT", "now", "2000-Q1", "2000-02-30"]
+)
 def test_what_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(InputRefused, match="is no date"):
         month_of(text)

@@ -109,6 +109,7 @@ def test_fallback_makes_the_mean_live_and_rollback_takes_it_back(market: LiveMar
     reconcile(NAME, market.home, ledger)
     said = forecast_of(NAME, market.home, ledger)
     assert said["deployed"] == "mean"
+    assert said["sentence"].endswith("Evidence: none; the forecast is the historical mean.")
     assert said["version"] != version
     assert aliases(market, "m12")["champion"] == ledger.champion(NAME).models["m12"].mlflow_version  # type: ignore[union-attr]
     live = ledger.champion(NAME)

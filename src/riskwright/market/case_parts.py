@@ -103,7 +103,7 @@ class Strategy(Strict):
     """From forecast to weight."""
 
     min_weight: float = Field(0.0, ge=0)
-    max_weight: float = Field(1.5, gt=0)
+    max_weight: float = Field(1.5, gt=0, le=1.5)
     cost_bp: float = Field(10.0, ge=0, description="of what is traded, in basis points")
     risk_aversion: float = Field(3.0, gt=0)
 

@@ -8,6 +8,7 @@ after t: that is the purge.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -152,14 +153,17 @@ def month_of(as_of: str | date | pd.Period) -> pd.Period:
     """
     if isinstance(as_of, pd.Period):
         return as_of.asfreq("M")
+    refused = InputRefused(
+        f"{as_of!r} is no date", where="--as-of", expected="2020-12 or 2020-12-31"
+    )
+    if isinstance(as_of, str) and not re.fullmatch(r"\d{4}-\d{2}(-\d{2})?", as_of):
+        raise refused
     try:
         if isinstance(as_of, str) and len(as_of) == len("2020-12"):
             return pd.Period(as_of, "M")
         day = pd.Timestamp(as_of)
     except ValueError:
-        raise InputRefused(
-            f"{as_of!r} is no date", where="--as-of", expected="2020-12 or 2020-12-31"
-        ) from None
+        raise refused from None
     return day.to_period("M") - int(not day.is_month_end)
 
 

@@ -67,6 +67,9 @@ def strategies_of(
     )
     earned = pd.DataFrame({"equity": panel.returns, "bills": panel.risk_free}).dropna()
     every = every.dropna()
+    # A forecast that skips months is about a later one, and acted on only then: what it skips has
+    # partly happened where the price is an average.
+    every.index = every.index + case.models[model].skip
     every = every[(every.index + 1).isin(earned.index)]
     equity, bills = earned["equity"], earned["bills"]
     cost = case.strategy.cost_bp

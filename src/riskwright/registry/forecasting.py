@@ -17,11 +17,13 @@ from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.market.advice import sentence, strength
 from riskwright.market.answer import ANSWER
+from riskwright.market.case import MarketCase
 from riskwright.market.checks import BENCHMARK
 from riskwright.market.ingest import notes
 from riskwright.market.panel import Panel, assemble, month_of, read_store
 from riskwright.market.predictors import PREDICTORS
 from riskwright.market.tables import at
+from riskwright.registry.backtest_report import steering
 from riskwright.registry.market_life import kept_walk, load_forecast
 
 LIVE, WALKED = "live version", "walk-forward"
@@ -83,6 +85,9 @@ def forecast_of(
         else _from_walk(bundle, evidence, month)
     )
     skill = evidence["skill"][model]
+    if bundle.state.deployed == "mean" and skill["passed"]:
+        # The ensemble's skill is no evidence for the historical mean.
+        skill = {**skill, "passed": False, "figures": {}}
     answer = {key: _number(said.row[key]) for key in ANSWER}
     return {
         "usecase": name,
@@ -99,9 +104,24 @@ def forecast_of(
         "historical_mean": said.mean,
         "reasons": _reasons(said.parts),
         "evidence": skill,
-        "notes": notes(case),
+        "notes": [*notes(case), *_limits(case, bundle, said)],
         "sentence": _sentence(bundle.spec.horizon, answer, skill),
     }
+
+
+def _limits(case: MarketCase, bundle: ForecastBundle, said: Said) -> list[str]:
+    """What the answer's weight and evidence do not rest on."""
+    told = []
+    if said.source == WALKED:
+        told.append(
+            f"The forecast is the one that was made then; the strength of the evidence, and the "
+            f"choice of the model, use outcomes up to {bundle.newest}."
+        )
+    if bundle.state.model != steering(case):
+        told.append(
+            f"The backtest follows the weights of {steering(case)}; this horizon's aren't in it."
+        )
+    return told
 
 
 def _model(ledger: Ledger, name: str, horizon: str | None) -> str:

@@ -25,7 +25,7 @@ from riskwright.registry.backtest_report import horizon_of, write_backtest
 SHOWN = ("r2", "r2_low", "r2_high", "robust_p", "mae", "rmse", "hit_rate")
 MODELLING = {
     "series", "target", "models", "predictors", "context", "steps", "limits", "walk", "families",
-    "ensemble",
+    "ensemble", "strategy",
 }  # fmt: skip
 
 
@@ -127,7 +127,9 @@ def trial_log(case: MarketCase, joined: dict[str, Any], seed: int) -> list[dict[
 
 def _judge(case: MarketCase, joined: dict[str, Any], model: str) -> dict[str, Any]:
     one = horizon_of(case, joined, model)
-    passed, detail, figures = skill_gate(one.forecasts, one.actual, one.h, case.gates.alpha)
+    passed, detail, figures = skill_gate(
+        one.forecasts, one.actual, one.h, case.gates.alpha / len(case.models)
+    )
     coverage = {}
     for kind in KINDS:
         bounds = read_joined(joined, model, f"answers_{kind}")

@@ -240,5 +240,6 @@ def _golden(of: MarketSubmission, version: int) -> dict[str, float]:
         walked = at(read_joined(of.joined, model, f"answers_{kind}"), bundle.newest)
         same = walked.index.intersection(again.index)
         apart = (again[same].astype(float) - walked[same].astype(float)).abs()
-        gaps[model] = float(apart.max())  # NaN where both don't know cash
+        one_sided = bool((again[same].isna() != walked[same].isna()).any())
+        gaps[model] = float("inf") if one_sided else float(apart.max())  # NaN: neither knows cash
     return gaps

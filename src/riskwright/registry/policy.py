@@ -55,9 +55,11 @@ def rules_digest(usecase: UseCase | MarketCase) -> str:
 
     A market forecast's publication lags are rules: a shorter one looks ahead.
     """
-    credit = {"approval", "gates", "monitor", "split", "baseline", "quarantine_limit"}
-    rules = usecase.model_dump_json(include=credit | {"series", "limits", "walk"})
-    return hashlib.sha256(rules.encode()).hexdigest()
+    rules = {"approval", "gates", "monitor", "split", "baseline", "quarantine_limit"}
+    if not isinstance(usecase, UseCase):
+        rules |= {"series", "limits", "walk", "target", "models", "strategy"}
+    text = usecase.model_dump_json(include=rules)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _rules_changed(
