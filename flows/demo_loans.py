@@ -104,11 +104,12 @@ def _page(result: dict[str, Any]) -> None:
     )
     say.out.print(f"\nDone in {result['seconds']:.0f} s. What to type next:")
     book = result["books"][-1]["report"]
+    input = Path(book).parents[1] / f"book_{list(BOOKS)[-1]}.csv"
     for command in (
         f"riskwright alerts show {alert}",
         f'riskwright alerts decide {alert} accept --reason "known, priced in"',
         "riskwright history loan_book",
-        "riskwright portfolio loan_book --input BOOK --output report --scenario adverse",
+        f"riskwright portfolio loan_book --input {input} --output report --scenario adverse",
     ):
         say.out.print(f"  .venv/bin/{command}", markup=False)
     say.out.print(f"The report to open: {book}")

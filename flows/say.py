@@ -241,13 +241,17 @@ def portfolio(result: Mapping[str, Any]) -> None:
         f"(simulation error {result['var_low']:,.0f} to {result['var_high']:,.0f}); capital by the "
         f"Basel formula {result['regulatory_capital']:,.0f}; booked loss {result['ecl']:,.0f}"
     )
+    if result["scenario"] != "base":
+        out.print(
+            f"  under the scenario {result['scenario']}: expected loss {result['stressed_el']:,.0f}"
+        )
     keep = ("scenario", "el", "times_base", "bad_year_asymptotic")
     table("stress", [{k: _figure(r[k]) for k in keep} for r in result["stress"]])
     worst = ("group", "loans", "balance", "pd", "lgd", "el", "el_rate")
     table("where it is lost", [{k: _figure(r[k]) for k in worst} for r in result["worst"]])
     if result["steps"]:
         moved = ", ".join(f"{k} {v:+,.0f}" for k, v in list(result["steps"].items())[1:-1])
-        out.print(f"since the last report: {moved}")
+        out.print(f"since the last report: {moved}. {result['compared']}")
     for note in result["notes"]:
         out.print(f"  note: {escape(note)}")
     out.print(f"  report: {result['report']}")

@@ -317,7 +317,7 @@ def _refuse(
         first = cells.iloc[spots[0]]
         raise InputRefused(
             f"{name or cells.name} {first} {what}",
-            where=f"{location}: row {cells.index[spots[0]] + 1} ({len(spots):,} such rows)",
+            where=f"{location}: row {cells.index[spots[0]]} ({len(spots):,} such rows)",
             expected=expected,
             do="mend the file; nothing was written",
         )

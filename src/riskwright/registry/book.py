@@ -112,6 +112,8 @@ def report_on(
         progress=lambda done: progress("simulate bad years", done),
     )
     found.notes[:0] = _notes(bundle, book, _converts(ead))
+    if _simulated(ledger, bundle):
+        found.notes.insert(0, "the champion learnt on simulated loans: train it on your own first")
     progress("write the report", 0.0)
     compared = "" if earlier is None else f"Against {earlier[0]}: {earlier[1]}."
     with new_folder(output) as part:
@@ -142,6 +144,7 @@ def report_on(
         "stress": found.tables["Stress"].reset_index().to_dict("records"),
         "worst": next(iter(found.groups.values())).head(5).reset_index().to_dict("records"),
         "steps": None if found.steps is None else found.steps.to_dict(),
+        "compared": compared,
         "report": str(output / report.PAGE),
         "loans_file": str(output / LOANS),
     }
@@ -198,6 +201,13 @@ def _notes(bundle: Bundle, book: Book, conversion: bool) -> list[str]:
             f"quarantine.csv; what they owe: {_owed(book.left_out)}"
         )
     return notes
+
+
+def _simulated(ledger: Ledger, bundle: Bundle) -> bool:
+    """Whether the champion was trained on the use case's simulator."""
+    source, name = bundle.usecase.source, bundle.usecase.name
+    given = ledger.version(name, bundle.version).evidence.get("data")
+    return given is None and source.location is None and source.simulator is not None
 
 
 def _owed(money: float) -> str:
