@@ -46,7 +46,14 @@ def test_two_months_and_an_alert(
     assert steps["before"] == pytest.approx(first["el"])
     assert steps["volume"] > 0
 
+    assert second["compared"].startswith("Against 2015-11-01")
+    moved = tmp_path / "december" / "tables" / "migration_between_bands_of_the_pd.csv"
+    migration = pd.read_csv(moved, index_col=0)
+    before = pd.read_parquet(first["loans_file"])["id"]
     loans = pd.read_parquet(second["loans_file"])
+    assert migration.to_numpy().sum() == len(set(before) | set(loans["id"]))
+    assert migration.loc["new"].sum() == len(set(loans["id"]) - set(before))
+
     assert loans["el"].to_numpy() == pytest.approx(
         (loans["pd"] * loans["ead"] * loans["lgd"]).to_numpy()
     )

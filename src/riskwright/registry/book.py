@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from riskwright.data import maturity
 from riskwright.data.book import Book, read_book
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.portfolio import report, stress, summary
+from riskwright.portfolio import backtests, report, stress, summary
 from riskwright.portfolio.checks import confidence_level
 from riskwright.registry.output import new_folder, refuse_taken
 from riskwright.registry.promotion import load_loss, load_version
@@ -30,7 +31,7 @@ from riskwright.usecase import UseCase
 
 Progress = Callable[[str, float], None]
 LOANS = "loans.parquet"
-SEGMENTS = "segments.csv"
+EDGES = (0.0, 0.01, 0.02, 0.05, 0.10, 0.20, 1.0)  # of the bands of the PD within a year
 
 
 def report_on(
@@ -108,14 +109,19 @@ def report_on(
         confidence=confidence,
         scenario=shock,
         status=status,
-        before=None if earlier is None else earlier[2],
+        before=None if earlier is None else earlier.segments,
         progress=lambda done: progress("simulate bad years", done),
     )
     found.notes[:0] = _notes(bundle, book, _converts(ead))
     if _simulated(ledger, bundle):
         found.notes.insert(0, "the champion learnt on simulated loans: train it on your own first")
     progress("write the report", 0.0)
-    compared = "" if earlier is None else f"Against {earlier[0]}: {earlier[1]}."
+    compared = "" if earlier is None else f"Against {earlier.day}: {earlier.of}."
+    bands = _bands(loans)
+    if earlier is not None:
+        found.tables["Migration between bands of the PD"] = backtests.migration(
+            earlier.bands, bands
+        ).rename_axis(index="before", columns=None)
     with new_folder(output) as part:
         pd.concat([loans, by.add_prefix("segment_")], axis=1).to_parquet(part / LOANS, index=False)
         if len(book.quarantine):
@@ -149,7 +155,8 @@ def report_on(
         "loans_file": str(output / LOANS),
     }
     segments = summary.segments_for_waterfall(loans, by.iloc[:, 0])
-    _remember(place, book.as_of, segments, f"{len(loans):,} loans, version {bundle.version}")
+    of = f"{len(loans):,} loans, version {bundle.version}"
+    _remember(place, Report(f"{book.as_of:%Y-%m-%d}", of, segments, bands))
     told |= _to_mlflow(usecase, home, ledger, output, told)
     return told
 
@@ -219,20 +226,46 @@ def _converts(ead: LossBundle) -> bool:
     return getattr(ead.fitted, "ccf", None) is not None
 
 
-def _last(place: Path, as_of: pd.Timestamp) -> tuple[str, str, pd.DataFrame] | None:
-    """The latest report before a date: when, of what, and its segments."""
+@dataclass(frozen=True)
+class Report:
+    """What a report leaves for the next one: its day, of what, segments, and each loan's band."""
+
+    day: str
+    of: str
+    segments: pd.DataFrame
+    bands: pd.Series
+
+
+def _bands(loans: pd.DataFrame) -> pd.Series:
+    """The band of each loan's PD, by id."""
+    labels = [f"to {100 * edge:g} %" for edge in EDGES[1:]]
+    bands = pd.cut(loans["pd"], EDGES, labels=labels, include_lowest=True).astype("str")
+    return pd.Series(bands.to_numpy(), index=loans["id"].astype("str").to_numpy(), name="band")
+
+
+def _last(place: Path, as_of: pd.Timestamp) -> Report | None:
+    """The latest report before a date."""
     earlier = [p for p in sorted(place.glob("*.json")) if p.stem < f"{as_of:%Y-%m-%d}"]
     if not earlier:
         return None
     plain = json.loads(earlier[-1].read_text(encoding="utf-8"))
-    return earlier[-1].stem, plain["of"], pd.DataFrame.from_dict(plain["segments"], orient="index")
+    return Report(
+        earlier[-1].stem,
+        plain["of"],
+        pd.DataFrame.from_dict(plain["segments"], orient="index"),
+        pd.Series(plain["bands"], dtype="str"),
+    )
 
 
-def _remember(place: Path, as_of: pd.Timestamp, segments: pd.DataFrame, of: str) -> None:
-    path = place / f"{as_of:%Y-%m-%d}.json"
+def _remember(place: Path, report: Report) -> None:
+    path = place / f"{report.day}.json"
     part = path.with_name(path.name + ".part")
-    plain = {"of": of, "segments": segments.to_dict("index")}
-    part.write_text(json.dumps(plain, indent=1), encoding="utf-8")
+    plain = {
+        "of": report.of,
+        "segments": report.segments.to_dict("index"),
+        "bands": report.bands.to_dict(),
+    }
+    part.write_text(json.dumps(plain), encoding="utf-8")
     os.replace(part, path)
 
 
