@@ -63,6 +63,7 @@ __all__ = [
     "known_usecases",
     "load_usecase",
     "parse_usecase",
+    "refusal",
     "shipped",
 ]
 
@@ -297,7 +298,7 @@ def parse_usecase(text: str, *, where: str, folder: Path | None = None) -> UseCa
     try:
         usecase = UseCase.model_validate(plain)
     except ValidationError as error:
-        raise _refusal(error, where) from None
+        raise refusal(error, where, UseCase, "'riskwright usecases --schema'") from None
     if folder is None:
         return usecase
     file, location = usecase.split.file, usecase.source.location
@@ -311,8 +312,18 @@ def parse_usecase(text: str, *, where: str, folder: Path | None = None) -> UseCa
     return usecase
 
 
-def _refusal(error: ValidationError, where: str) -> InputRefused:
-    """Turn pydantic's first complaint into ours, with the closest key for an unknown one."""
+def refusal(
+    error: ValidationError, where: str, model: type[BaseModel], described: str
+) -> InputRefused:
+    """Turn pydantic's first complaint into ours, with the closest key for an unknown one.
+
+    Parameters
+    ----------
+    error, where
+        What broke the specification, and the file.
+    model, described
+        The specification, and where a person can read it.
+    """
     # An unknown key explains the missing one that it was meant to be.
     unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
     first = (unknown or error.errors())[0]
@@ -321,7 +332,7 @@ def _refusal(error: ValidationError, where: str) -> InputRefused:
     rest = len(error.errors()) - 1
     more = f" (and {rest} more)" if rest else ""
     if first["type"] == "extra_forbidden":
-        fields = _fields_at(path[:-1])
+        fields = _fields_at(model, path[:-1])
         return InputRefused(
             f"unknown key {path[-1]!r} in the use case{more}",
             where=f"{where}: {key}",
@@ -332,14 +343,13 @@ def _refusal(error: ValidationError, where: str) -> InputRefused:
     return InputRefused(
         f"the use case breaks its specification at {key}: {message}{more}",
         where=f"{where}: {key}",
-        expected="see 'riskwright usecases --schema'",
+        expected=f"see {described}",
         do="mend that key",
     )
 
 
-def _fields_at(path: list[str]) -> list[str]:
-    """Names of the fields of the model that a key path leads to."""
-    model: type[BaseModel] = UseCase
+def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    """Names of the fields of the part that a key path leads to."""
     for part in path:
         if part not in model.model_fields:
             continue  # a name inside a mapping, such as a column's

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from riskwright.errors import InputRefused, closest
 from riskwright.home import Home
@@ -30,6 +30,7 @@ from riskwright.market.case_parts import (
 )
 from riskwright.market.predictors import DAILY, MARKET, PREDICTORS, SERIES
 from riskwright.market.series import SeriesSpec
+from riskwright.usecase import refusal
 from riskwright.usecase_files import market_files, refuse_twice
 from riskwright.usecase_parts import Approval, Strict
 
@@ -218,40 +219,4 @@ def parse_market_case(text: str, *, where: str) -> MarketCase:
     try:
         return MarketCase.model_validate(plain)
     except ValidationError as error:
-        raise _refusal(error, where) from None
-
-
-def _refusal(error: ValidationError, where: str) -> InputRefused:
-    """Turn pydantic's first complaint into ours, with the closest key for an unknown one."""
-    unknown = [e for e in error.errors() if e["type"] == "extra_forbidden"]
-    first = (unknown or error.errors())[0]
-    path = [str(part) for part in first["loc"]]
-    key = ".".join(path) or "the use case"
-    rest = len(error.errors()) - 1
-    more = f" (and {rest} more)" if rest else ""
-    if first["type"] == "extra_forbidden":
-        fields = _fields_at(path[:-1])
-        return InputRefused(
-            f"unknown key {path[-1]!r} in the use case{more}",
-            where=f"{where}: {key}",
-            expected=", ".join(fields),
-            do=closest(path[-1], fields) or "remove it",
-        )
-    message = first["msg"].removeprefix("Value error, ")
-    return InputRefused(
-        f"the use case breaks its specification at {key}: {message}{more}",
-        where=f"{where}: {key}",
-        expected="see docs/reference/market.md",
-        do="mend that key",
-    )
-
-
-def _fields_at(path: list[str]) -> list[str]:
-    """Names of the fields of the part that a key path leads to."""
-    part: type[BaseModel] = MarketCase
-    for key in path:
-        if key in part.model_fields:
-            for kind in (annotation := part.model_fields[key].annotation, *get_args(annotation)):
-                if isinstance(kind, type) and issubclass(kind, BaseModel):
-                    part = kind
-    return list(part.model_fields)
+        raise refusal(error, where, MarketCase, "docs/reference/market.md") from None
