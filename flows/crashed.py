@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
+    FlowRunFilterParentFlowRunId,
     FlowRunFilterState,
     FlowRunFilterStateType,
     FlowRunFilterTags,
@@ -20,6 +22,8 @@ from flows.runtime import dead, owner
 from riskwright.errors import Unavailable
 from riskwright.home import Home
 from riskwright.ledger import Ledger
+
+_RUNNING = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING]))
 
 
 def mark_crashed(home: Home, ledger: Ledger) -> list[str]:
@@ -52,23 +56,32 @@ def mark_failed(home: Home, ledger: Ledger, usecase: str, key: str, error: BaseE
 
 
 def _mark_prefect_runs() -> list[str]:
-    """Our running flow runs carry their process as a tag; those of dead ones are crashed."""
+    """Our flow runs carry their process as a tag; those of dead ones, and their subflows, crashed.
+
+    Tasks carry no tag: each would ask the server for a concurrency slot of that name first.
+    """
     context = FlowRunContext.get()
     current = context.flow_run if context else None
-    closed = []
+    closed: list[UUID] = []
     with get_client(sync_client=True) as client:
         if current is not None:
             client.update_flow_run(current.id, tags=sorted({*current.tags, f"owner:{owner()}"}))
-        running = client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])),
-                tags=FlowRunFilterTags(is_null_=False),
-            )
+        tagged = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(state=_RUNNING, tags=FlowRunFilterTags(is_null_=False))
         )
-        for run in running:
+        for run in tagged:
             owners = [t.removeprefix("owner:") for t in run.tags if t.startswith("owner:")]
             if owners and run.id != getattr(current, "id", None) and dead(owners[0]):
-                gone: State[Any] = Crashed(message="its process is gone")
-                client.set_flow_run_state(run.id, gone, force=True)
-                closed.append(str(run.id))
-    return closed
+                closed.append(run.id)
+        parents = closed
+        while parents:
+            below = FlowRunFilterParentFlowRunId(any_=parents)
+            children = client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(state=_RUNNING, parent_flow_run_id=below)
+            )
+            parents = [run.id for run in children]
+            closed = [*closed, *parents]
+        for gone in closed:
+            state: State[Any] = Crashed(message="its process is gone")
+            client.set_flow_run_state(gone, state, force=True)
+    return [str(run) for run in closed]

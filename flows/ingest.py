@@ -36,12 +36,9 @@ def ingest_task(usecase: str, data: str | None) -> dict[str, Any]:
 @task
 def describe_task(usecase: str, clean: str) -> str:
     """Write the data-quality report, and make sure that MLflow answers, beside the first fits."""
-    from riskwright.monitoring.check import quality_report
-    from riskwright.registry.tracking import connect
+    from riskwright.monitoring.describe import describe_beside
 
-    home, _ = prepare()
-    connect(home)
-    return str(quality_report(load_usecase(usecase, home), clean, home))
+    return describe_beside(usecase, clean)
 
 
 @flow(name="ingest", validate_parameters=False)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, tags, task
+from prefect import flow, task
 
 from flows import progress
 from flows.crashed import mark_crashed, mark_failed
@@ -171,7 +171,7 @@ def retrain_market_flow(usecase: str, data: str | None = None, seed: int = 0) ->
     with alone(ledger, f"retrain:{case.name}") as lost:
         mark_crashed(home, ledger)
         total = 1 + WALK * len(case.models) + JOIN + JUDGE + LOG + GATES
-        with tags(f"owner:{owner()}"), progress.bar(total, f"retrain {case.name}"):
+        with progress.bar(total, f"retrain {case.name}"):
             data_step = ingest_task(usecase, data)
             trained = _train(usecase, data_step, seed)
             if lost.is_set():

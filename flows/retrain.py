@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from prefect import flow, tags
+from prefect import flow
 
 from flows import progress
 from flows.crashed import mark_crashed
@@ -43,7 +43,7 @@ def retrain_flow(
     with alone(ledger, f"retrain:{spec.name}") as lost:
         mark_crashed(home, ledger)
         costs = sum(progress.COSTS.get(name, 1) for name in spec.families)
-        with tags(f"owner:{owner()}"), progress.bar(costs + 10, f"retrain {spec.name}"):
+        with progress.bar(costs + 10, f"retrain {spec.name}"):
             data_step = ingest_flow(usecase, data)
             described = describe_task.submit(usecase, data_step["clean"])
             trained = train_flow(usecase, data_step, budget, seed)

@@ -226,14 +226,18 @@ def test_another_process_at_work_is_told(retrained: Retrained) -> None:
 def test_what_a_killed_process_left_is_closed_before_the_next_begins(
     retrained: Retrained,
 ) -> None:
-    """Its lease, its run in the ledger and in MLflow, its flow run in Prefect."""
-    from prefect import flow
+    """Its lease, its run in the ledger and in MLflow, its flow run and subflow in Prefect."""
+    from prefect import flow, task
     from prefect.client.orchestration import get_client
     from prefect.states import Running
 
     @flow(name="retrain")
     def killed() -> None:
         """Stands for the flow of a process that is gone."""
+
+    @task
+    def subflow() -> None:
+        """Stands for a flow below it: Prefect hangs it to its parent by a task."""
 
     ledger, client = retrained.ledger, connect(retrained.home)
     experiment = client.get_experiment_by_name("tiny").experiment_id
@@ -243,10 +247,13 @@ def test_what_a_killed_process_left_is_closed_before_the_next_begins(
     with get_client(sync_client=True) as prefect:
         run_id = prefect.create_flow_run(killed, state=Running(), tags=[f"owner:{DEAD}"]).id
         alive = prefect.create_flow_run(killed, state=Running(), tags=["owner:elsewhere:1:1"]).id
+        link = prefect.create_task_run(subflow, run_id, dynamic_key="0").id
+        below = prefect.create_flow_run(killed, state=Running(), parent_task_run_id=link).id
     try:
         retrained.again()
         with get_client(sync_client=True) as prefect:
             assert prefect.read_flow_run(run_id).state.type.value == "CRASHED"
+            assert prefect.read_flow_run(below).state.type.value == "CRASHED"
             assert prefect.read_flow_run(alive).state.type.value == "RUNNING"
         assert client.get_run(left).info.status == "KILLED"
         status = {r.run_key: r.status for r in ledger.runs("tiny")}
