@@ -4,7 +4,8 @@
 
 A champion of the quick families is trained on all of ``market_return``. Then five further years are
 drawn from the past (``market.scenario``), without a change or with the demo's, and monitored: the
-share of draws in which each family of checks alarms, with its 95 % interval.
+share of draws in which each family of checks alarms, with its 95 % interval. With ``--looks`` the
+monitor looks at the end of each of these months, and one alarm among all looks counts.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import os
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from scipy import stats
 
 FAMILIES = ["mean", "combination_ct", "ridge", "pls"]
@@ -47,8 +50,10 @@ def prepare(place: Path, name: str, data: Path | None) -> dict[str, Any]:
     return {"home": str(home.root), "data": found.snapshot.hash, "joined": joined}
 
 
-def one(place: Path, trained: dict[str, Any], months: int, change: bool, seed: int) -> list[bool]:
-    """Draw further months, monitor them; return whether each family alarms."""
+def one(
+    place: Path, trained: dict[str, Any], months: int, looks: bool, change: bool, seed: int
+) -> list[bool]:
+    """Draw further months, monitor them; return whether each family alarms (at any look)."""
     from riskwright.bundle.forecast_bundle import ForecastBundle
     from riskwright.data import snapshots
     from riskwright.home import Home
@@ -66,12 +71,20 @@ def one(place: Path, trained: dict[str, Any], months: int, change: bool, seed: i
     panel = assemble(case, further_months(store, months, seed=seed, change=change))
     old = panel_of(case, trained["data"], home)
     since = {m: market.since_training(b, trained["joined"], panel) for m, b in bundles.items()}
-    found = (
-        market.check_predictors(case, old, panel),
-        market.check_errors(case, since),
-        market.check_coverage(case, since),
-    )
-    return [any(f.alarm for f in family) for family in found]
+    alarms = np.zeros(3, dtype=bool)
+    for month in panel.X.index[-1:] if not looks else panel.X.index[-months:]:
+        by_then = replace(panel, X=panel.X.loc[:month], context=panel.context.loc[:month])
+        known = {
+            m: replace(s, now=s.now[(panel.known_at[m].reindex(s.now.index) <= month)])
+            for m, s in since.items()
+        }
+        found = (
+            market.check_predictors(case, old, by_then),
+            market.check_errors(case, known),
+            market.check_coverage(case, known),
+        )
+        alarms |= [any(f.alarm for f in family) for family in found]
+    return alarms.tolist()
 
 
 def main() -> None:
@@ -83,6 +96,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--months", type=int, default=60)
+    parser.add_argument("--looks", action="store_true", help="look each month, not at the end")
     parser.add_argument("--workers", type=int, default=1)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +105,7 @@ def main() -> None:
         trained = prepare(place, args.case, args.data)
         for change in (False, True):
             began = time.perf_counter()
-            job = partial(one, place, trained, args.months, change)
+            job = partial(one, place, trained, args.months, args.looks, change)
             with ProcessPoolExecutor(args.workers) as pool:
                 rows = list(pool.map(job, range(args.draws)))
             title = "with the injected change" if change else "without a change"

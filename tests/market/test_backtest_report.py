@@ -180,7 +180,7 @@ def test_the_sentence_says_what_to_hold_and_why() -> None:
         (True, {"p": 0.03}, "Evidence: some, of skill"),
         (True, {"r2_low": -0.001}, "Evidence: some, of skill"),
         (False, {"p": 0.2}, "Evidence: no skill beyond the historical mean ("),
-        (None, {"p": None}, "Evidence: no skill beyond the historical mean ("),
+        (None, {"p": None}, "Evidence: none; "),
         (False, {"p": 0.2}, "the difference rests on no evidence"),
     ],
 )

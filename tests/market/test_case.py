@@ -97,7 +97,6 @@ VIX = {"source": "v.csv", "column": "v", "kind": "index"}
         ({"families": ["ridge"]}, "'mean' is the benchmark"),
         ({"families": ["mean", "ols:log_de"]}, "not among the predictors"),
         ({"families": ["mean", "ridge:log_dp"]}, "unknown family 'ridge:log_dp'"),
-        ({"intervals": [80]}, "coverages"),
         ({"strategy": {"min_weight": 2}}, "above 'max_weight'"),
         ({"walk": {"first": "1965"}}, "pattern"),
         ({"walk": {"min_trian": 3}}, "unknown key 'min_trian'"),

@@ -16,7 +16,6 @@ from sklearn.linear_model import Ridge as SklearnRidge
 from riskwright.market.course import make_course
 from riskwright.market.families import (
     FEWEST,
-    PENALTIES,
     PLS,
     TAIL,
     Family,
@@ -42,7 +41,8 @@ CHEAP: dict[str, Family] = {
         XGBoost(),
     )
 }
-PARAMS: dict[str, dict[str, Any]] = {"ridge": {"penalty": 100.0}}
+TREES = {"max_depth": 2, "trees": 150}
+PARAMS: dict[str, dict[str, Any]] = {"ridge": {"penalty": 100.0}, "xgboost": TREES}
 
 
 def past_of(rows: int = 300, *, missing: float = 0.1, seed: int = 0, slope: float = 0.02) -> Past:
@@ -156,7 +156,7 @@ def test_trees_find_a_step_that_no_line_has_and_repeat_themselves() -> None:
     now = np.array([[2.0, 2.0, 2.0], [4.0, 2.0, 2.0], [0.0, 2.0, 2.0]])
     inside, above, below = fit("xgboost", past).forecast(now, None)
     assert min(above, below) - inside > 0.04
-    again = XGBoost().fit(past, {}, 0).forecast(now, None)
+    again = XGBoost().fit(past, TREES, 0).forecast(now, None)
     assert again.tolist() == [inside, above, below]
 
 
@@ -172,18 +172,19 @@ def test_the_cut_keeps_open_returns_out_of_the_earlier_part(rows: int, open_mont
     assert len(before.y) == max(0, rows - len(tail.y) - open_months + 1)
 
 
-def test_the_penalty_is_the_one_of_least_error_on_the_latest_fifth() -> None:
+@pytest.mark.parametrize("family", [Ridge(), XGBoost()], ids=["ridge", "xgboost"])
+def test_what_is_chosen_has_the_least_error_on_the_latest_fifth(family: Family) -> None:
     chosen = []
     for seed in range(4):
         past = past_of(400, slope=0.01, seed=seed)
         before, tail = past.cut()
         errors = [
-            np.mean((tail.y - Ridge().fit(before, p, 0).forecast(tail.X, None)) ** 2)
-            for p in Ridge().candidates()
+            np.mean((tail.y - family.fit(before, params, 0).forecast(tail.X, None)) ** 2)
+            for params in family.candidates()
         ]
-        chosen.append(Ridge().choose(past, 0)["penalty"])
-        assert chosen[-1] == PENALTIES[int(np.argmin(errors))]
-    assert len(set(chosen)) > 1
+        chosen.append(family.choose(past, 0))
+        assert chosen[-1] == family.candidates()[int(np.argmin(errors))]
+    assert any(one != chosen[0] for one in chosen)
 
 
 @pytest.mark.slow
@@ -198,7 +199,9 @@ def test_a_network_learns_a_line_and_its_parts_sum_to_its_forecast(
     panel = make_panel(900, slope=2.0)
     course = make_course(panel, "m1", min_train=700)
     past = course.past(made, 800)
-    fitted = made.fit(past, {}, 1)
+    params = made.choose(past, 1)
+    assert params in made.candidates()
+    fitted = made.fit(past, params, 1)
     here = np.arange(801, 899)
     X, sequences = course.now(here)
     forecast = fitted.forecast(X, sequences)
@@ -210,5 +213,5 @@ def test_a_network_learns_a_line_and_its_parts_sum_to_its_forecast(
     np.testing.assert_allclose(fitted.mean + parts.sum(axis=1), forecast, atol=1e-9)
     size = np.abs(parts).mean(axis=0)
     assert min(size[0], size[1]) > 2 * size[2]
-    again = made.fit(past, {}, 1).forecast(X, sequences)
+    again = made.fit(past, params, 1).forecast(X, sequences)
     np.testing.assert_array_equal(again, forecast)

@@ -79,15 +79,18 @@ def test_clark_west_is_a_regression_on_a_constant_with_newey_west_errors(h: int)
 
 
 @pytest.mark.parametrize("h", [1, 12])
-def test_diebold_mariano_has_the_small_sample_correction(h: int) -> None:
+@pytest.mark.parametrize("absolute", [False, True])
+def test_diebold_mariano_has_the_small_sample_correction(h: int, absolute: bool) -> None:
     y, mean, f = arrays(2, h)
-    other = mean_by_statsmodels((y - mean) ** 2 - (y - f) ** 2, h + 2)
+    one, two = (abs(y - mean), abs(y - f)) if absolute else ((y - mean) ** 2, (y - f) ** 2)
+    other = mean_by_statsmodels(one - two, h + 2)
     n = len(y)
     correction = np.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
-    found = comparison.diebold_mariano(y, mean, f, h)
+    found = comparison.diebold_mariano(y, mean, f, h, absolute=absolute)
     assert found.statistic == pytest.approx(correction * other.tvalues[0])
     assert found.p == pytest.approx(2 * stats.t.sf(abs(found.statistic), n - 1))
-    assert comparison.diebold_mariano(y, f, mean, h).statistic == pytest.approx(-found.statistic)
+    turned = comparison.diebold_mariano(y, f, mean, h, absolute=absolute)
+    assert turned.statistic == pytest.approx(-found.statistic)
 
 
 def test_cosine_variance_is_the_mean_square_of_the_first_cosine_transforms() -> None:

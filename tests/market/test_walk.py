@@ -35,7 +35,8 @@ def panel() -> Panel:
 
 @pytest.fixture
 def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(XGBoost, "trees", 10)
+    few = [{"max_depth": 2, "trees": n} for n in (5, 10)]
+    monkeypatch.setattr(XGBoost, "candidates", lambda _: few)
 
 
 def test_a_line_is_the_regression_on_what_was_known(panel: Panel) -> None:

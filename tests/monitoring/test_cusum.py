@@ -52,6 +52,17 @@ def test_a_level_that_moves_is_found_and_where() -> None:
     assert 25 <= drift(before, back, 1).at <= 33
 
 
+def test_a_missing_month_costs_two_surprises_and_no_more() -> None:
+    rng = np.random.default_rng(2)
+    before, now = persistent(rng, 300, 0.9), persistent(rng, 40, 0.9)
+    gap = now.copy()
+    gap[7] = np.nan
+    whole, holed = surprises(before, now)[1], surprises(before, gap)[1]
+    kept = np.isfinite(holed)
+    assert np.flatnonzero(~kept).tolist() == [7, 8]
+    np.testing.assert_array_equal(whole[kept], holed[kept])
+
+
 def test_a_series_that_never_changes_is_no_alarm() -> None:
     still = np.full(100, 3.0)
     assert drift(*surprises(still, still[:30]), 12) == (0.0, 1.0, 0)

@@ -11,15 +11,20 @@ import pandas as pd
 import pytest
 from tiny_market import LiveMarket, market_case, series, write_series
 
+from riskwright.bundle.forecast_steps import read_joined
 from riskwright.errors import InputRefused
-from riskwright.market.panel import read_store
+from riskwright.market.ingest import panel_of
+from riskwright.market.panel import assemble, read_store
 from riskwright.market.scenario import further_months
 from riskwright.monitoring.market import (
     Since,
     check_coverage,
     check_errors,
+    check_predictors,
+    since_training,
     watch_market,
 )
+from riskwright.registry.market_life import load_forecast
 
 NAME = "tiny_market"
 
@@ -77,12 +82,41 @@ def test_a_folder_of_newer_months_is_read_and_cut_at_a_date(
     found = watch_market(NAME, market.home, market.ledger, input=str(folder))
     assert (found["origin"], found["months_since"]) == ("2018-11", 95)
     counts = [f["detail"] for f in found["findings"] if f["family"] == "error"]
-    assert "over 94 outcomes" in " ".join(counts)
+    assert "over 95 outcomes" in " ".join(counts)
     early = watch_market(NAME, market.home, market.ledger, input=str(folder), as_of="2011-12-31")
     assert (early["origin"], early["months_since"]) == ("2011-12", 12)
     assert set(early["verdicts"].values()) == {"not enough data"}
     with pytest.raises(InputRefused, match="ends before the as-of date"):
         watch_market(NAME, market.home, market.ledger, input=str(folder), as_of="2019-06")
+
+
+def test_returns_that_were_open_in_training_are_watched_too(
+    market: LiveMarket, tmp_path: Path
+) -> None:
+    """Twelve-month forecasts of the year before the newest origin were made, not yet judged."""
+    folder = write_series(tmp_path, series(planted=True, end="2011-12"))
+    joined = market.trained["joined"]
+    bundle = load_forecast(market.home, market.ledger, NAME, "m12")
+    panel = assemble(market.case, read_store(market.case, folder))
+    found = since_training(bundle, joined, panel)
+    walked = read_joined(joined, "m12", "answers_ensemble")
+    open_then = read_joined(joined, "m12", "forecasts").loc[walked.index, "actual"].isna()
+    assert list(found.now.index) == list(walked.index[open_then])
+    assert found.now.index[-1] == bundle.newest == pd.Period("2010-12")
+    np.testing.assert_array_equal(found.now["forecast"], walked.loc[open_then, "forecast"])
+    assert not found.before.index.intersection(found.now.index).size
+
+
+def test_a_missing_month_of_a_predictor_does_not_blind_the_others_nor_it(
+    market: LiveMarket,
+) -> None:
+    store = further_months(read_store(market.case, market.folder), 60, seed=3)
+    panel = assemble(market.case, store)
+    trained = panel_of(market.case, market.trained["data"]["clean"], market.home)
+    panel.X.loc[panel.X.index[-20], "inflation"] = np.nan
+    found = check_predictors(market.case, trained, panel)
+    assert {f.column for f in found} == set(market.case.predictors)
+    assert all(f.p_value is not None for f in found)
 
 
 def since(mean: float, spread: float, n: int = 240, h: int = 1) -> Since:

@@ -20,6 +20,7 @@ from tiny_market import (
     write_series,
 )
 
+from riskwright.bundle.forecast_steps import read_joined
 from riskwright.errors import GateRefused, InputRefused, IntegrityError
 from riskwright.ledger import Gate
 from riskwright.market.comparison import diebold_mariano
@@ -227,7 +228,9 @@ def judged(
 
 
 def rival(theirs: pd.DataFrame | None, *, renewed: bool = False) -> Rival:
-    return Rival(4, {"m1": None if theirs is None else theirs["forecast"]}, renewed)
+    if theirs is None:
+        return Rival(4, {}, renewed, "the walk-forward's forecasts are gone (/some/where)")
+    return Rival(4, {"m1": theirs["forecast"]}, renewed)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +243,13 @@ def rival(theirs: pd.DataFrame | None, *, renewed: bool = False) -> Rival:
         (table(), table(), True, True, "a renewal"),
         (table(off=0.002, seed=11), table(off=0.002, seed=12), False, False, "the champion stays"),
         (table(40), table(40), True, None, "too few common forecasts"),
-        (None, table(), True, None, "too few common forecasts"),
+        (
+            None,
+            table(),
+            True,
+            None,
+            "can't be compared with: the walk-forward's",
+        ),
     ],
 )
 def test_the_champion_stays_unless_it_is_beaten_or_renewed(
@@ -305,6 +314,15 @@ def test_an_earlier_date_is_answered_by_the_walk_and_never_by_the_bundle(
     assert [abs(r["adds"]) for r in said["reasons"]] == sorted(
         (abs(r["adds"]) for r in said["reasons"]), reverse=True
     )
+    # What is said of skill is what was known by then: fewer outcomes, in months that follow.
+    skill = market.trained["evidence"]["models"]["m1"]["skill"]["figures"]
+    joined = market.trained["joined"]
+    judged = read_joined(joined, "m1", "answers_ensemble").index
+    known = read_joined(joined, "m1", "forecasts").loc[judged, "known_at"] <= "1999-12"
+    assert said["evidence"]["figures"]["months"] == known.sum() < skill["months"]
+    early = forecast_of(NAME, market.home, market.ledger, as_of=str(judged[5]), horizon="1m")
+    assert early["evidence"]["passed"] is None
+    assert "too few outcomes are known" in early["sentence"]
     # A day inside a month stands for the month before.
     again = forecast_of(NAME, market.home, market.ledger, as_of="2000-01-30", horizon="1m")
     assert again == said
@@ -321,6 +339,7 @@ def test_an_earlier_date_is_answered_by_the_walk_and_never_by_the_bundle(
         ({"as_of": "1950-01"}, "no forecast was made at the end of 1950-01"),
         ({"as_of": "2011-06"}, "ends before the as-of date"),
         ({"data": "nowhere"}, "the file of a series doesn't exist"),
+        ({"data": "nowhere", "as_of": "1999-12"}, "is kept with version"),
     ],
 )
 def test_what_cant_be_answered_is_refused(

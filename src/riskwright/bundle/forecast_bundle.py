@@ -297,6 +297,7 @@ class ForecastBundle:
             joined("garch", sd),
             pd.concat([pd.Series(np.nan, past.index), cash]),
             horizon=horizon,
+            embargo=self.case.walk.embargo,
         ).loc[new]
         both = pd.DataFrame({"live": points["forecast"], BENCHMARK: self.state.mean})
         weight = answer.weights(

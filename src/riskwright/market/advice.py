@@ -26,7 +26,14 @@ def strength(figures: Mapping[str, Any], passed: bool | None) -> str:
     """Return the strength of the evidence as a sentence."""
     grade = evidence(figures, passed)
     if "r2" not in figures:
-        return "Evidence: none; the forecast is the historical mean."
+        why = (
+            "too few outcomes are known"
+            if passed is None
+            else "the forecast is the historical mean"
+        )
+        return f"Evidence: none; {why}."
+    if passed is None:
+        return f"Evidence: none; {figures['months']} months are too few to tell."
     p = f"{figures['p']:.3f}" if figures["p"] is not None else "undefined"
     found = (
         f"out-of-sample R² {figures['r2']:+.1%} ({figures['r2_low']:+.1%} to "

@@ -6,8 +6,6 @@ what answers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
@@ -68,7 +66,7 @@ def bounds(
     cash: pd.Series,
     *,
     horizon: int,
-    levels: Sequence[float] = (),
+    embargo: int = 0,
 ) -> pd.DataFrame:
     """Return the columns ``BOUNDS`` by origin, see ``volatility.intervals``.
 
@@ -76,11 +74,13 @@ def bounds(
     ----------
     cash
         Expected over the horizon.
-    levels
-        Coverages beside 80 and 95 %.
+    embargo
+        As in the walk.
     """
-    wanted = sorted({*(level / 100 for level in LEVELS), *levels})
-    found = intervals(forecast, actual, known_at, sd, horizon=horizon, levels=wanted, cash=cash)
+    levels = [level / 100 for level in LEVELS]
+    found = intervals(
+        forecast, actual, known_at, sd, horizon=horizon, embargo=embargo, levels=levels, cash=cash
+    )
     names = {c: c.replace("_", "", 1) for c in map(str, found) if c.startswith(("low_", "high_"))}
     return found.rename(columns=names)
 

@@ -59,7 +59,6 @@ class MarketCase(Strict):
         family_settings(list(FAMILIES)), validate_default=True
     )
     ensemble: Ensemble = Ensemble()
-    intervals: tuple[float, ...] = (0.8, 0.95)
     strategy: Strategy = Strategy()
     gates: Gates = Gates()
     monitor: Monitor = Monitor()
@@ -71,8 +70,6 @@ class MarketCase(Strict):
             _check_series(name, spec)
         self._check_predictors()
         self._check_models()
-        if any(not 0 < level < 1 for level in self.intervals):
-            raise ValueError("'intervals' are coverages above 0 and below 1, such as 0.8")
         if "mean" not in self.families:
             raise ValueError("the family 'mean' is the benchmark: it is always among the families")
         return self

@@ -10,6 +10,11 @@ from riskwright.errors import InputRefused, closest
 BENCHMARK = "historical_mean"
 
 
+def fewest(h: int) -> int:
+    """Return how many outcomes a judgement needs: 24, and four horizons."""
+    return max(24, 4 * h)
+
+
 def monthly(name: str, frame: pd.DataFrame | pd.Series) -> pd.PeriodIndex:
     """Return the index of a frame whose rows are consecutive months.
 
@@ -64,7 +69,7 @@ def matched(
     monthly("outcomes", actual)
     over = actual.loc[: actual.last_valid_index()]
     months = forecasts.index.intersection(over.index)
-    needed = max(24, 4 * h)
+    needed = fewest(h)
     if len(months) < needed:
         raise InputRefused(
             f"{len(months)} forecasts have an outcome", expected=f"at least {needed} at h = {h}"

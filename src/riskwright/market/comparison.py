@@ -91,8 +91,10 @@ def clark_west(
     return _upper(z, h, robust=robust)
 
 
-def diebold_mariano(actual: Floats, benchmark: Floats, forecast: Floats, h: int) -> Tested:
-    """Test equal squared error, two-sided; positive: the forecast is better than the benchmark.
+def diebold_mariano(
+    actual: Floats, benchmark: Floats, forecast: Floats, h: int, *, absolute: bool = False
+) -> Tested:
+    """Test equal squared (or absolute) error, two-sided; positive: better than the benchmark.
 
     Diebold and Mariano (J. of Business & Economic Statistics 13, 1995) with Newey-West, h + 2 lags,
     and the correction and t distribution of Harvey, Leybourne and Newbold (International J. of
@@ -100,7 +102,8 @@ def diebold_mariano(actual: Floats, benchmark: Floats, forecast: Floats, h: int)
     """
     if same(benchmark, forecast, actual):
         return UNDEFINED
-    z = (actual - benchmark) ** 2 - (actual - forecast) ** 2
+    power = 1 if absolute else 2
+    z = np.abs(actual - benchmark) ** power - np.abs(actual - forecast) ** power
     n = len(z)
     correction = np.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
     statistic = float(correction * z.mean() / np.sqrt(newey_west(z, h + 2) / n))

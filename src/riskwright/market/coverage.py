@@ -19,7 +19,7 @@ from scipy.special import xlogy
 
 from riskwright.errors import InputRefused
 from riskwright.evaluation.estimates import wilson
-from riskwright.market.checks import monthly
+from riskwright.market.checks import fewest, monthly
 from riskwright.market.comparison import cosine_terms, cosine_variance
 
 LEVELS = (80, 95)  # per cent: columns low80, high80, low95, high95
@@ -190,7 +190,7 @@ def _matched(
     monthly("outcomes", actual)
     months = intervals.index.intersection(actual.loc[: actual.last_valid_index()].index)
     found, y = intervals.loc[months, wanted].astype(float), actual.loc[months].to_numpy(float)
-    needed = max(24, 4 * h)
+    needed = fewest(h)
     if len(months) < needed:
         raise InputRefused(
             f"{len(months)} intervals have an outcome", expected=f"at least {needed} at h = {h}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 from abc import abstractmethod
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -41,11 +42,21 @@ class Network(Family):
     refit = 60
     deep = True
     recipe: ClassVar[Recipe]
-    copies: ClassVar[int] = 1
+    copies: int = 1
 
     @abstractmethod
-    def _network(self, shape: tuple[int, ...], seed: int) -> Any:
+    def _network(self, shape: tuple[int, ...], params: Params, seed: int) -> Any:
         """Return a new Keras model of flat inputs (n, columns), columns being shape's product."""
+
+    def choose(self, past: Past, seed: int) -> Params:
+        """Return the configuration of least squared error on the past's latest fifth, by one copy.
+
+        The copies are for the forecast: one each is enough to tell sizes apart, at a third of the
+        time.
+        """
+        alone = copy(self)
+        alone.copies = 1
+        return super(Network, alone).choose(past, seed)
 
     def fit(self, past: Past, params: Params, seed: int) -> Fitted:
         """Train on the past; with patience, its latest fifth says when to stop."""
@@ -62,20 +73,20 @@ class Network(Family):
 
         learnt, held_out = rows(before), None if tail is None else rows(tail)
         networks = []
-        for copy in range(self.copies):
-            keras.utils.set_random_seed(seed + STEP * copy)
-            network = self._network(read.shape, seed + STEP * copy)
+        for number in range(self.copies):
+            keras.utils.set_random_seed(seed + STEP * number)
+            network = self._network(read.shape, params, seed + STEP * number)
             train_network(
                 network,
                 learnt,
                 held_out,
                 recipe=self.recipe,
-                seed=seed + STEP * copy,
+                seed=seed + STEP * number,
                 progress=None,
             )
             networks.append(network)
         gc.collect()  # graphs and optimizers are cycles that hold the training matrix
-        return Trained(mean, read, averaged(networks, read), level, spread, seed, networks)
+        return Trained(mean, read, averaged(networks, read), level, spread, params, seed, networks)
 
     def restored(
         self,
@@ -83,6 +94,7 @@ class Network(Family):
         read: Read,
         level: float,
         spread: float,
+        params: Params,
         seed: int,
         weights: list[list[np.ndarray]],
     ) -> Trained:
@@ -94,11 +106,11 @@ class Network(Family):
             If the weights don't fit the networks.
         """
         networks = []
-        for copy, arrays in enumerate(weights):
-            network = self._network(read.shape, seed + STEP * copy)
+        for number, arrays in enumerate(weights):
+            network = self._network(read.shape, params, seed + STEP * number)
             network.set_weights(arrays)
             networks.append(network)
-        return Trained(mean, read, averaged(networks, read), level, spread, seed, networks)
+        return Trained(mean, read, averaged(networks, read), level, spread, params, seed, networks)
 
 
 class ArticleMLP(Network):
@@ -112,7 +124,7 @@ class ArticleMLP(Network):
         learning_rate=1e-3, epochs=100, batch_size=32, short_batch=True, xla=True, loss=squared
     )
 
-    def _network(self, shape: tuple[int, ...], seed: int) -> Any:
+    def _network(self, shape: tuple[int, ...], params: Params, seed: int) -> Any:
         keras, _ = libraries()
         starts = [keras.initializers.GlorotUniform(seed=seed + i) for i in range(3)]
         dense = keras.layers.Dense
@@ -135,23 +147,27 @@ class SequenceNetwork(Network):
 
     sequences = True
     copies = 3
-    units: ClassVar[int] = 8
+    sizes: ClassVar[tuple[int, ...]] = (4, 16)
     dropout: ClassVar[float] = 0.2
     recipe = Recipe(
         learning_rate=2e-3, epochs=60, batch_size=64, weight_decay=1.0, patience=8, loss=squared
     )
 
+    def candidates(self) -> list[dict[str, Any]]:
+        """Return the sizes of its one layer, the smallest first."""
+        return [{"units": units} for units in self.sizes]
+
     @abstractmethod
-    def _read(self, keras: Any, seed: int) -> list[Any]:
+    def _read(self, keras: Any, units: int, seed: int) -> list[Any]:
         """Return the layers from sequences (n, steps, channels) to a state (n, units)."""
 
-    def _network(self, shape: tuple[int, ...], seed: int) -> Any:
+    def _network(self, shape: tuple[int, ...], params: Params, seed: int) -> Any:
         keras, _ = libraries()
         return keras.Sequential(
             [
                 keras.Input((int(np.prod(shape)),)),
                 keras.layers.Reshape(shape),
-                *self._read(keras, seed),
+                *self._read(keras, params["units"], seed),
                 keras.layers.Dropout(self.dropout, seed=seed + 1),
                 keras.layers.Dense(1, kernel_initializer="zeros"),
             ]
@@ -163,10 +179,10 @@ class GRU(SequenceNetwork):
 
     name = "gru"
 
-    def _read(self, keras: Any, seed: int) -> list[Any]:
+    def _read(self, keras: Any, units: int, seed: int) -> list[Any]:
         return [
             keras.layers.GRU(
-                self.units,
+                units,
                 kernel_initializer=keras.initializers.GlorotUniform(seed=seed + 2),
                 recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 3),
             )
@@ -178,10 +194,10 @@ class CNN(SequenceNetwork):
 
     name = "cnn"
 
-    def _read(self, keras: Any, seed: int) -> list[Any]:
+    def _read(self, keras: Any, units: int, seed: int) -> list[Any]:
         start = keras.initializers.GlorotUniform(seed=seed + 2)
         return [
-            keras.layers.Conv1D(self.units, 3, activation="relu", kernel_initializer=start),
+            keras.layers.Conv1D(units, 3, activation="relu", kernel_initializer=start),
             keras.layers.GlobalAveragePooling1D(),
         ]
 
@@ -235,6 +251,7 @@ class Trained(Fitted):
     forward: Callable[[np.ndarray], FloatArray]
     level: float
     spread: float
+    params: Params
     seed: int
     networks: list[Any]
 

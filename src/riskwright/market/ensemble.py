@@ -67,6 +67,7 @@ def combine(
     members: Sequence[str],
     learn_after: int = 120,
     weight: float = 1.0,
+    embargo: int = 0,
 ) -> Combined:
     """Combine the forecasts of a walk, each origin's with what was known then.
 
@@ -85,6 +86,8 @@ def combine(
         Known forecasts from which weights are learnt.
     weight
         The anchor's until then, and what it is pulled to afterwards.
+    embargo
+        As in the walk.
 
     Raises
     ------
@@ -108,7 +111,7 @@ def combine(
     years = (months(forecasts.index) - DECEMBER) // TUNING
     weights = np.zeros_like(away)
     for year in np.unique(years):
-        rows = trainable(known, DECEMBER + TUNING * int(year) + 1) & np.isfinite(surprise)
+        rows = trainable(known, DECEMBER + TUNING * int(year) + 1, embargo) & np.isfinite(surprise)
         found = np.eye(len(names))[0] * weight
         if rows.sum() >= learn_after:
             found = _learn(away[rows], surprise[rows], horizon, weight)

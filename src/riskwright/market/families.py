@@ -301,13 +301,11 @@ class PLS(ManyPredictors):
 
 
 class XGBoost(Family):
-    """Boosted trees: 150 of depth 2, rate 0.03, half of the rows and columns each."""
+    """Boosted trees, rate 0.03, half of the rows and columns each; depth and number are chosen."""
 
     name = "xgboost"
     refit = 12
-    trees: ClassVar[int] = 150
     settings: ClassVar[dict[str, Any]] = {
-        "max_depth": 2,
         "learning_rate": 0.03,
         "subsample": 0.5,
         "colsample_bytree": 0.5,
@@ -315,15 +313,19 @@ class XGBoost(Family):
         "verbosity": 0,
     }
 
+    def candidates(self) -> list[dict[str, Any]]:
+        """Return depths and numbers of trees, the simplest first."""
+        return [{"max_depth": d, "trees": n} for d in (1, 2, 3) for n in (50, 150)]
+
     def fit(self, past: Past, params: Params, seed: int) -> Fitted:
         """Learn the trees; missing predictors keep their own branch."""
         import xgboost
 
         mean = float(past.y.mean())
         booster = xgboost.train(
-            {**self.settings, "base_score": mean, "seed": seed},
+            {**self.settings, "max_depth": params["max_depth"], "base_score": mean, "seed": seed},
             xgboost.DMatrix(past.X, past.y, nthread=1),
-            num_boost_round=self.trees,
+            num_boost_round=params["trees"],
         )
         return Trees(mean, booster)
 

@@ -73,6 +73,7 @@ def join(case: MarketCase, panel: Panel, model: str, walked: pd.DataFrame, seed:
         members=members,
         learn_after=case.ensemble.learn_after,
         weight=case.ensemble.weight,
+        embargo=case.walk.embargo,
     )
     forecast = combined.forecast.clip(lower=case.ensemble.floor)
     forecasts = walked.rename(columns={"mean": BENCHMARK}).assign(ensemble=forecast)
@@ -141,7 +142,7 @@ def _answers(
         basis["garch"],
         cash,
         horizon=horizon,
-        levels=case.intervals,
+        embargo=case.walk.embargo,
     )
     weight = answer.weights(
         case,

@@ -1,10 +1,11 @@
 """The as-of test: whatever happens after a date, nothing that was said at it changes.
 
 Two parts. ``prove`` scrambles the future of each series, and compares predictors, sequences and
-known returns of every origin up to the date, and what the quick families forecast at it; networks
-read the same rows through the same rules (``course``), and are too slow to be fitted again for each
-series and date. ``prove_answers`` scrambles the future of the forecasts themselves, networks' too,
-and of returns and prices, and compares the ensemble and its interval.
+known returns of every origin up to the date, what cash is expected to return, and what the lines
+forecast at it; then that of all series at once, with the trees as well. Networks read the same rows
+through the same rules (``course``), and are too slow to be fitted again for each date.
+``prove_answers`` scrambles the future of the forecasts themselves, networks' too, and of returns
+and prices, and compares the ensemble and its interval. Weights follow from these and from cash.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pandas as pd
 from riskwright.market import answer
 from riskwright.market.case import MarketCase
 from riskwright.market.ensemble import combine
+from riskwright.market.families import XGBoost
 from riskwright.market.ingest import course_of, evaluated
 from riskwright.market.panel import Panel, assemble, changed
 from riskwright.market.series import Series
@@ -26,10 +28,10 @@ from riskwright.market.volatility import predictive_sd
 from riskwright.market.walk import make_families
 
 
-def quick_families(case: MarketCase, panel: Panel) -> list[str]:
-    """Return the names of the families that train no network."""
+def quick_families(case: MarketCase, panel: Panel, *, trees: bool = True) -> list[str]:
+    """Return the names of the families that train no network; without trees those of lines."""
     made = make_families(list(case.families), panel, case.refit)
-    return [family.name for family in made if not family.deep]
+    return [f.name for f in made if not f.deep and (trees or not isinstance(f, XGBoost))]
 
 
 def dates(case: MarketCase, panel: Panel, seed: int) -> list[pd.Period]:
@@ -66,32 +68,38 @@ def prove(
         One line for each date, series and thing that changed. Empty if all is well.
     """
     honest = assemble(case, store)
-    quick = quick_families(case, honest)
+    quick, lines = (quick_families(case, honest, trees=trees) for trees in (True, False))
     found = []
     for number, month in enumerate(origins):
-        before = _forecasts(case, honest, quick, month)
-        for name, series in store.items():
-            other = assemble(case, {**store, name: series.scrambled(month, seed + number)})
+        scrambled = {name: one.scrambled(month, seed + number) for name, one in store.items()}
+        before = _said(case, honest, quick, month)
+        for name, changes, families in [
+            *((repr(name), {name: one}, lines) for name, one in scrambled.items()),
+            ("all series at once", scrambled, quick),
+        ]:
+            other = assemble(case, {**store, **changes})
+            after = _said(case, other, families, month)
             what = changed(honest, other, month)
-            after = _forecasts(case, other, quick, month)
-            what += [f"the forecast of {key}" for key in before if before[key] != after[key]]
-            found += [f"{month}: {name!r} changes {one}" for one in what]
+            what += [key for key, value in after.items() if before.get(key) != value]
+            found += [f"{month}: {name} changes {one}" for one in what]
         if progress is not None:
             progress((number + 1) / len(origins))
     return found
 
 
-def _forecasts(
+def _said(
     case: MarketCase, panel: Panel, families: list[str], month: pd.Period
-) -> dict[str, float]:
-    """Return what each family forecasts at one origin, by model and family."""
+) -> dict[str, float | None]:
+    """Return what is said at one origin of cash, and by each family for each model."""
     here = np.array([panel.X.index.get_loc(month)], dtype=np.int64)
-    found = {}
+    cash = float(answer.known_cash(panel).iloc[here[0]])
+    found: dict[str, float | None] = {"the return of cash": cash if np.isfinite(cash) else None}
     for model in case.models:
         course = course_of(case, panel, model)
         if here[0] >= course.first:
             for family in make_families(families, panel, case.refit):
-                found[f"{model}, {family.name}"] = float(course.forecast(family, here)[0])
+                said = float(course.forecast(family, here)[0])
+                found[f"the forecast of {model}, {family.name}"] = said
     return found
 
 
@@ -121,7 +129,7 @@ def prove_answers(
         model.
     """
     spec, known_at = case.models[model], panel.known_at[model].reindex(walked.index)
-    changes = answer.price_changes(panel)
+    changes, embargo = answer.price_changes(panel), case.walk.embargo
     members = [n for n, f in case.families.items() if f.ensemble and n in walked]
 
     def said(walked: pd.DataFrame, garch: pd.Series, month: pd.Period) -> pd.Series:
@@ -133,10 +141,17 @@ def prove_answers(
             members=members,
             learn_after=case.ensemble.learn_after,
             weight=case.ensemble.weight,
+            embargo=embargo,
         ).forecast
         none = pd.Series(0.0, walked.index)
         found = answer.bounds(
-            forecast, walked["actual"], known_at, garch, none, horizon=spec.horizon
+            forecast,
+            walked["actual"],
+            known_at,
+            garch,
+            none,
+            horizon=spec.horizon,
+            embargo=embargo,
         )
         return at(found.assign(ensemble=forecast), month)
 

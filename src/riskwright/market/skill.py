@@ -188,8 +188,9 @@ def skill_table(forecasts: pd.DataFrame, actual: pd.Series, h: int) -> pd.DataFr
 
     Columns: ``r2``, ``r2_low``, ``r2_high`` (out of sample, 95 % interval); ``clark_west_p``
     (one-sided, Newey-West h + 2) and ``robust_p`` (the same by cosines: what the gate reads);
-    ``mae``, ``rmse`` (in units of the return); ``dm``, ``dm_p`` (Diebold-Mariano, two-sided,
-    positive is better than the mean); ``hit_rate`` and ``pt_p`` (share of right signs,
+    ``mae``, ``rmse`` (in units of the return); ``dm``, ``dm_p`` (Diebold-Mariano of the squared
+    errors, two-sided, positive is better than the mean) and ``dm_mae``, ``dm_mae_p`` (of the
+    absolute ones); ``hit_rate`` and ``pt_p`` (share of right signs,
     Pesaran-Timmermann; NaN if the sign never changes); ``r2_december`` at h = 12: from the
     Decembers alone, whose targets don't overlap.
     """
@@ -201,6 +202,7 @@ def skill_table(forecasts: pd.DataFrame, actual: pd.Series, h: int) -> pd.DataFr
         f = found[name].to_numpy()
         r2, low, high = r2_interval(y, mean, f, h)
         dm = diebold_mariano(y, mean, f, h)
+        dm_mae = diebold_mariano(y, mean, f, h, absolute=True)
         rows[name] = {
             "r2": r2,
             "r2_low": low,
@@ -211,6 +213,8 @@ def skill_table(forecasts: pd.DataFrame, actual: pd.Series, h: int) -> pd.DataFr
             "rmse": float(np.sqrt(np.mean((y - f) ** 2))),
             "dm": dm.statistic,
             "dm_p": dm.p,
+            "dm_mae": dm_mae.statistic,
+            "dm_mae_p": dm_mae.p,
             "hit_rate": float(np.mean((y > 0) == (f > 0))),
             "pt_p": pesaran_timmermann(y, f, h).p,
         }

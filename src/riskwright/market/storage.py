@@ -118,6 +118,7 @@ def _save_network(fitted: Fitted, folder: Path) -> dict[str, Any]:
         "scaled": {k: _words(getattr(scaled, k)) for k in ("medians", "centre", "scale")},
         "level": _words(fitted.level),
         "spread": _words(fitted.spread),
+        "params": dict(fitted.params),
         "seed": fitted.seed,
     }
 
@@ -136,6 +137,7 @@ def _load_network(plain: dict[str, Any], folder: Path) -> Fitted:
         Read(scaled, tuple(int(n) for n in plain["shape"])),
         float(plain["level"]),
         float(plain["spread"]),
+        {str(k): int(v) for k, v in plain["params"].items()},
         int(plain["seed"]),
         [[a for key, a in arrays.items() if key[:3] == copy] for copy in copies],
     )

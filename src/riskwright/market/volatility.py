@@ -115,6 +115,7 @@ def intervals(
     sd: pd.Series,
     *,
     horizon: int,
+    embargo: int = 0,
     levels: Sequence[float] = (0.8, 0.95),
     cash: pd.Series | None = None,
 ) -> pd.DataFrame:
@@ -127,6 +128,8 @@ def intervals(
         was known, and ``predictive_sd``.
     horizon
         Months of the return: so many overlapping errors count as one.
+    embargo
+        Further months left out before each origin.
     levels
         Coverages.
     cash
@@ -160,7 +163,7 @@ def intervals(
     tails = np.array([(1 + side * level) / 2 for level in levels for side in (-1, 1)])
     found = np.empty((len(index), 2 + len(tails)))
     for i, month in enumerate(months(index)):
-        usable = trainable(known, month + 1)
+        usable = trainable(known, month + 1, embargo)
         past, weights = errors[usable], 0.5 ** ((month - known[usable]) / HALF_LIFE)
         # Of n free errors, the i-th in order is passed with probability i / (n + 1): levels move
         # outward by what their small number leaves open.

@@ -72,7 +72,12 @@ def surprises(before: Floats, now: Floats) -> tuple[Floats, Floats]:
     Parameters
     ----------
     before, now
-        Consecutive months, none missing; ``now`` follows ``before``.
+        Consecutive months; ``now`` follows ``before``. None of ``before`` is missing.
+
+    Returns
+    -------
+    Surprises before, shape (n - 1,), and now, shape (m,): NaN where the month or the one before it
+    is missing.
     """
     x, y = before[:-1], before[1:]
     slope = float(np.cov(x, y)[0, 1] / x.var(ddof=1)) if x.std() > 0 else 0.0

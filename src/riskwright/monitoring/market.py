@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +54,8 @@ class Since:
     Attributes
     ----------
     before, now
-        Index origin: ``forecast``, ``sd``, the bounds and ``actual``, by the walk-forward in
-        training, and by the bundle after it (outcomes that are over alone).
+        Index origin: ``forecast``, ``sd``, the bounds and ``actual``: where the outcome was known
+        in training, and where it came after it (outcomes that are over alone).
     h
         Horizon in months.
     """
@@ -133,15 +134,18 @@ def check_predictors(case: MarketCase, trained: Panel, panel: Panel) -> list[Fin
     tests: list[tuple[str, str, Drift, float, float, str]] = []
     findings = []
     for name in map(str, old):
-        before, now = old[name].dropna(), new[name]
-        enough = len(before) >= 2 * case.monitor.min_months
-        if now.isna().any() or len(now) < case.monitor.min_months or not enough:
-            words = f"{now.notna().sum()} months since training, {case.monitor.min_months} needed"
+        before, now, is_now = old[name].dropna(), new[name], np.empty(0)
+        if len(before) >= 2 * case.monitor.min_months:
+            was, is_now = surprises(before.to_numpy(dtype=float), now.to_numpy(dtype=float))
+        seen = np.isfinite(is_now)
+        if seen.sum() < case.monitor.min_months:
+            words = f"{seen.sum()} months since training, {case.monitor.min_months} needed"
             findings.append(
                 Finding("predictors", "regime", name, NOT_ENOUGH, detail=f"{name}: {words}")
             )
             continue
-        was, is_now = surprises(before.to_numpy(dtype=float), now.to_numpy(dtype=float))
+        # A missing month, and the one after it, hold no surprise; the others still do.
+        is_now, now = is_now[seen], now[seen]
         moved = float(abs(now.mean() - before.mean()) / before.std())
         grown = float(is_now.std() / was.std()) if was.std() > 0 else 1.0
         label, month = PREDICTORS[name].label, new.index
@@ -235,7 +239,9 @@ def _errors(table: pd.DataFrame) -> np.ndarray:
 
 
 def since_training(bundle: ForecastBundle, joined: dict[str, Any], panel: Panel) -> Since:
-    """Return what a bundle forecast of the months after its training, and what came of it.
+    """Return what was forecast whose outcomes came after the training, and what came of it.
+
+    The last origins of the walk-forward are among it: their returns weren't over yet.
 
     Parameters
     ----------
@@ -243,12 +249,15 @@ def since_training(bundle: ForecastBundle, joined: dict[str, Any], panel: Panel)
         What the walk-forward kept of the version.
     """
     model, kind = bundle.state.model, bundle.state.deployed
-    before = read_joined(joined, model, f"answers_{kind}")
-    before = before.join(read_joined(joined, model, "forecasts")["actual"]).dropna(subset="actual")
+    walked = read_joined(joined, model, f"answers_{kind}")
+    actual = read_joined(joined, model, "forecasts")["actual"].reindex(walked.index)
+    before, later = walked[actual.notna()], walked[actual.isna()]
+    before = before.join(actual)
     if panel.as_of <= bundle.newest:
         return Since(before, before.iloc[:0], bundle.spec.horizon)
-    now = bundle.forecast(panel).join(panel.targets[model].rename("actual"))
-    now = now[now.index > bundle.newest].dropna(subset="actual")
+    live = bundle.forecast(panel)
+    now = pd.concat([later, live.loc[live.index > bundle.newest, later.columns]])
+    now = now.join(panel.targets[model].rename("actual")).dropna(subset="actual")
     return Since(before, now, bundle.spec.horizon)
 
 
@@ -315,7 +324,9 @@ def _tell(
         "alert": alert,
         "alert_open": alert is not None and ledger.alert(alert).status == "open",
     }
-    (folder / "findings.json").write_text(json.dumps(told, indent=1, default=str))
+    part = folder / f".findings.{os.getpid()}.part"
+    part.write_text(json.dumps(told, indent=1, default=str), encoding="utf-8")
+    os.replace(part, folder / "findings.json")
     try:
         tracker = Tracker(home, case, folder.name)
         tracker.log(

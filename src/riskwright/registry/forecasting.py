@@ -18,12 +18,13 @@ from riskwright.ledger import Ledger
 from riskwright.market.advice import sentence, strength
 from riskwright.market.answer import ANSWER
 from riskwright.market.case import MarketCase
-from riskwright.market.checks import BENCHMARK
+from riskwright.market.checks import BENCHMARK, fewest
 from riskwright.market.ingest import notes
 from riskwright.market.panel import Panel, assemble, month_of, read_store
 from riskwright.market.predictors import PREDICTORS
+from riskwright.market.skill import skill_gate
 from riskwright.market.tables import at
-from riskwright.registry.backtest_report import steering
+from riskwright.registry.backtest_report import horizon_of, steering
 from riskwright.registry.market_life import kept_walk, load_forecast
 
 LIVE, WALKED = "live version", "walk-forward"
@@ -51,7 +52,8 @@ def forecast_of(
     """Answer with the champion's forecast.
 
     Before the champion's newest origin it is the one that the walk-forward made there, never one of
-    a bundle that was fitted later; from then on the bundle's, on the data as they are today.
+    a bundle that was fitted later, with the evidence that there was by then; from then on the
+    bundle's, on the data as they are today.
 
     Parameters
     ----------
@@ -74,6 +76,13 @@ def forecast_of(
     bundle = load_forecast(home, ledger, name, _model(ledger, name, horizon))
     evidence = ledger.version(name, bundle.version).evidence
     case, model = bundle.case, bundle.state.model
+    if month is not None and month < bundle.newest and data is not None:
+        raise InputRefused(
+            f"what was said at the end of {month} is kept with version {bundle.version}",
+            where="--data",
+            expected=f"no folder before {bundle.newest}",
+            do="leave --data out",
+        )
     if month is None or month >= bundle.newest:
         folder = data or evidence["data"]
         store = read_store(case, Path(folder) if folder else None)
@@ -84,7 +93,9 @@ def forecast_of(
         if month >= bundle.newest
         else _from_walk(bundle, evidence, month)
     )
-    skill = evidence["skill"][model]
+    skill = (
+        evidence["skill"][model] if said.source == LIVE else _skill_by(case, evidence, model, month)
+    )
     if bundle.state.deployed == "mean" and skill["passed"]:
         # The ensemble's skill is no evidence for the historical mean.
         skill = {**skill, "passed": False, "figures": {}}
@@ -114,8 +125,9 @@ def _limits(case: MarketCase, bundle: ForecastBundle, said: Said) -> list[str]:
     told = []
     if said.source == WALKED:
         told.append(
-            f"The forecast is the one that was made then; the strength of the evidence, and the "
-            f"choice of the model, use outcomes up to {bundle.newest}."
+            "The forecast is the one that was made then, and the evidence is what was known by "
+            f"then; that version {bundle.version} is asked, and the families it is made of, was "
+            f"decided with outcomes up to {bundle.newest}."
         )
     if bundle.state.model != steering(case):
         told.append(
@@ -163,6 +175,22 @@ def _from_walk(bundle: ForecastBundle, evidence: dict[str, Any], month: pd.Perio
     mean = at(read_joined(joined, state.model, "forecasts"), month)[BENCHMARK]
     parts = at(read_joined(joined, state.model, "contributions"), month)
     return Said(at(answers, month), float(mean), parts * (state.deployed == "ensemble"), WALKED)
+
+
+def _skill_by(
+    case: MarketCase, evidence: dict[str, Any], model: str, month: pd.Period
+) -> dict[str, Any]:
+    """Return the gate of skill from the outcomes that were known at the end of a month."""
+    one = horizon_of(case, kept_walk(evidence), model)
+    known_at = read_joined(kept_walk(evidence), model, "forecasts")["known_at"]
+    over = pd.PeriodIndex(known_at.reindex(one.actual.index), freq="M") <= month
+    if int((over & one.actual.notna()).sum()) < fewest(one.h):
+        told = f"too few outcomes were known at the end of {month} to tell skill"
+        return {"passed": None, "detail": told, "figures": {}}
+    passed, detail, figures = skill_gate(
+        one.forecasts, one.actual.where(over), one.h, case.gates.alpha / len(case.models)
+    )
+    return {"passed": passed, "detail": detail, "figures": figures}
 
 
 def _reasons(parts: pd.Series) -> list[dict[str, Any]]:

@@ -25,14 +25,17 @@ class Rival:
     version
         Its number.
     forecasts
-        By model: what its walk-forward forecast, of the kind that is live; None if they are gone.
+        By model: what its walk-forward forecast, of the kind that is live.
     renewed
         Whether the challenger is the same specification, kind and seed on newer data.
+    broken
+        Why there are no forecasts to compare with, if they are gone or altered.
     """
 
     version: int
-    forecasts: dict[str, pd.Series | None]
+    forecasts: dict[str, pd.Series]
     renewed: bool
+    broken: str = ""
 
 
 def gates(
@@ -86,6 +89,12 @@ def _champion(case: MarketCase, challenger: dict[str, pd.DataFrame], rival: Riva
     if rival is None:
         return Gate("champion", True, "there is no champion yet", {"against": None})
     figures: dict[str, Any] = {"against": rival.version, "renewed": rival.renewed}
+    if rival.broken:
+        detail = (
+            f"version {rival.version} can't be compared with: {rival.broken}; restore it, or roll "
+            "back to another version"
+        )
+        return Gate("champion", None, detail, figures)
     said, better, worse, unknown = [], False, False, False
     alpha = case.gates.alpha / len(challenger)
     for name, table in challenger.items():

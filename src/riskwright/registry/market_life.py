@@ -212,13 +212,14 @@ def _challenger(joined: dict[str, Any], model: str, kind: Kind) -> pd.DataFrame:
 
 def _rival(of: MarketSubmission, champion: ChampionInfo) -> Rival:
     held = champion.evidence
-    forecasts: dict[str, pd.Series | None] = dict.fromkeys(of.case.models)
+    forecasts: dict[str, pd.Series] = {}
+    broken = ""
     try:
         joined = kept_walk(held)
         for model, kind in held["deployed"].items():
             forecasts[model] = read_joined(joined, model, f"answers_{kind}")["forecast"]
-    except (IntegrityError, OSError, KeyError):
-        pass  # told by the gate: too few common forecasts
+    except IntegrityError as error:
+        broken = f"{error.what} ({error.where})"
     mine = {m: found["newest"] for m, found in of.joined["models"].items()}
     theirs = held.get("newest", {})
     renewed = (
@@ -227,7 +228,7 @@ def _rival(of: MarketSubmission, champion: ChampionInfo) -> Rival:
         and held.get("deployed") == of.evidence["deployed"]
         and all(mine[m] > theirs.get(m, mine[m]) for m in mine)
     )
-    return Rival(champion.version, forecasts, renewed)
+    return Rival(champion.version, forecasts, renewed, broken)
 
 
 def _golden(of: MarketSubmission, version: int) -> dict[str, float]:
