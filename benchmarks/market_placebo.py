@@ -8,7 +8,8 @@
 The predictors of the use case stay as they are. The monthly returns of its target are cut into
 blocks, whose order is drawn anew for each series, and made into returns over the horizon again:
 whatever the forecasts then see in the predictors is chance. The linear families walk forward with
-the library's own purge, refitted yearly, and they and their ensemble stand before the gate. With
+the library's own purge, refitted yearly, and they and their ensemble stand before the gate, whose
+level is shared by the horizons: what counts is how often it finds skill at any of them. With
 ``--planted`` each monthly return gets a part that the first predictor foretells, of that share of
 its variance. ``--intervals`` measures, on simulated forecasts with a little skill, how often the
 interval of R² holds the true R², and how often block bootstraps' would.
@@ -40,7 +41,7 @@ from riskwright.market.walk import walk
 
 FAMILIES = ["mean", "combination", "combination_ct", "ridge", "pls"]
 MEMBERS = ["combination", "ridge", "pls"]
-JUDGED = ["combination", "combination_ct", "ridge", "pls", "ensemble"]
+FORECASTS = ["combination", "combination_ct", "ridge", "pls", "ensemble"]
 
 
 def shuffled(returns: np.ndarray, block: int, rng: np.random.Generator) -> np.ndarray:
@@ -65,7 +66,19 @@ def placebo(panel: Panel, model: str, block: int, planted: float, seed: int) -> 
     return replace(panel, targets={**panel.targets, model: target})
 
 
-def one(panel: Panel, model: str, block: int, planted: float, seed: int) -> list[tuple]:
+def one(panel: Panel, models: list[str], block: int, planted: float, seed: int) -> list[tuple]:
+    """Return for each model and family of a series whether the gate passed, R² and both p."""
+    alpha = panel.case.gates.alpha / len(panel.case.models)
+    return [
+        (model, *row)
+        for model in models
+        for row in judged(panel, model, block, planted, alpha, seed)
+    ]
+
+
+def judged(
+    panel: Panel, model: str, block: int, planted: float, alpha: float, seed: int
+) -> list[tuple]:
     """Walk over one series; return for each family whether the gate passed, R² and both p."""
     series = placebo(panel, model, block, planted, seed)
     yearly = dict.fromkeys(FAMILIES, 12)
@@ -74,8 +87,8 @@ def one(panel: Panel, model: str, block: int, planted: float, seed: int) -> list
     known = series.known_at[model]
     found["ensemble"] = combine(found, known, model=model, horizon=h, members=MEMBERS).forecast
     forecasts = found.drop(columns="actual").rename(columns={"mean": BENCHMARK})
-    for family in JUDGED:
-        passed, _, figures = skill_gate(forecasts, found["actual"], h, family=family)
+    for family in FORECASTS:
+        passed, _, figures = skill_gate(forecasts, found["actual"], h, alpha, family=family)
         p, habit = figures.get("p", 1.0), figures.get("p_newey_west", 1.0)
         rows.append((family, bool(passed), figures.get("r2", 0.0), p, habit))
     return rows
@@ -137,23 +150,35 @@ def main() -> None:
     except InputRefused as error:
         raise SystemExit(str(error)) from error
     print(f"{args.case}, blocks of {args.block} months, planted {args.planted:g} of the variance")
-    for model in args.models:
-        began = time.perf_counter()
-        job = partial(one, panel, model, args.block, args.planted)
-        with ProcessPoolExecutor(args.workers) as pool:
-            rows = [row for rows in pool.map(job, range(args.series)) for row in rows]
-        table = pd.DataFrame(rows, columns=["family", "passed", "r2", "p", "habit"])
-        print(f"{model}: {args.series} series, {time.perf_counter() - began:.0f} s")
-        for family, part in table.groupby("family", sort=False):
-            low, high = stats.binomtest(int(part["passed"].sum()), len(part)).proportion_ci(
-                method="wilson"
-            )
+    began = time.perf_counter()
+    job = partial(one, panel, args.models, args.block, args.planted)
+    with ProcessPoolExecutor(args.workers) as pool:
+        rows = [
+            (seed, *row)
+            for seed, rows in enumerate(pool.map(job, range(args.series)))
+            for row in rows
+        ]
+    columns = ["series", "model", "family", "passed", "r2", "p", "habit"]
+    table = pd.DataFrame(rows, columns=columns)
+    print(f"{args.series} series, {time.perf_counter() - began:.0f} s")
+    for model, of_model in table.groupby("model", sort=False):
+        print(f"{model}:")
+        for family, part in of_model.groupby("family", sort=False):
             print(
-                f"  {family:15} gate says skill: {part['passed'].mean():.3f} ({low:.3f} to "
-                f"{high:.3f}); Clark-West p < 0.05 by cosines {(part['p'] < 0.05).mean():.3f}, "
-                f"by Newey-West {(part['habit'] < 0.05).mean():.3f}; median R² "
-                f"{100 * part['r2'].median():+.2f} %"
+                f"  {family:15} gate says skill: {share(part['passed'])}; Clark-West p < 0.05 by "
+                f"cosines {(part['p'] < 0.05).mean():.3f}, by Newey-West "
+                f"{(part['habit'] < 0.05).mean():.3f}; median R² {100 * part['r2'].median():+.2f} %"
             )
+    print("any horizon:")
+    for family, part in table.groupby("family", sort=False):
+        print(f"  {family:15} gate says skill: {share(part.groupby('series')['passed'].any())}")
+
+
+def share(passed: pd.Series) -> str:
+    """Return a share with its 95 % interval."""
+    found = stats.binomtest(int(passed.sum()), len(passed))
+    low, high = found.proportion_ci(method="wilson")
+    return f"{passed.mean():.3f} ({low:.3f} to {high:.3f})"
 
 
 if __name__ == "__main__":

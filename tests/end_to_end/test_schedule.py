@@ -15,6 +15,7 @@ import httpx
 import pytest
 import yaml
 from tiny import applications, make_live
+from tiny_market import market_plain, series, write_series
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -111,19 +112,26 @@ def world(tmp_path: Path, free_port: int) -> Iterator[World]:
 
 
 def deployments(world: World) -> Path:
-    """The shipped file, on the tiny use case and every minute."""
+    """The shipped file, on the tiny use cases and every minute."""
     plain = yaml.safe_load((REPOSITORY / "deploy" / "prefect.yaml").read_text(encoding="utf-8"))
     batch = world.folder / "batch.csv"
     applications(400).to_csv(batch, index=False)
+    folder = write_series(world.folder / "series", series())
+    case = world.live.home.folder("usecases") / "tiny_market.yaml"
+    case.write_text(yaml.safe_dump(market_plain()), encoding="utf-8")
     for deployment in plain["deployments"]:
         deployment["schedules"] = [EVERY_MINUTE]
         parameters = deployment["parameters"]
-        if parameters.get("usecase"):
+        if market := parameters.get("usecase") == "market_return":
+            parameters["usecase"] = "tiny_market"
+        elif parameters.get("usecase"):
             parameters["usecase"] = "tiny"
         if "input" in parameters:
             parameters["input"] = str(batch)
         parameters.pop("data", None)
         parameters.pop("labels", None)
+        if market and "monitor" not in deployment["entrypoint"]:
+            parameters["data"] = str(folder)
     path = world.folder / "prefect.yaml"
     path.write_text(yaml.safe_dump(plain), encoding="utf-8")
     return path
@@ -141,7 +149,7 @@ def test_scheduled_runs_finish_and_the_next_one_starts_after_a_kill(world: World
     def ended(name: str) -> list[dict[str, Any]]:
         return [r for r in world.runs(name) if r["state_type"] == "COMPLETED"]
 
-    for name in ("retrain", "monitor", "retrain-requested"):
+    for name in ("retrain", "monitor", "retrain-requested", "retrain-market"):
         world.until(lambda name=name: ended(name), 300, f"a scheduled {name} to finish")
 
     def running() -> list[dict[str, Any]]:
@@ -161,3 +169,4 @@ def test_scheduled_runs_finish_and_the_next_one_starts_after_a_kill(world: World
     state = next(r["state_type"] for r in world.runs("retrain") if r["id"] == victim["id"])
     assert state == "CRASHED"
     assert world.live.ledger.champion("tiny").version == world.live.version
+    assert world.live.ledger.champion("tiny_market") is not None
