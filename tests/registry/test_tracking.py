@@ -200,6 +200,30 @@ def test_an_alias_is_set_moved_and_removed(world: World, client: MlflowClient) -
     assert not set_alias(client, "nobody.pd", "trial", 1)
 
 
+KILLED_IN_MIGRATION = """
+import os, signal
+import mlflow.store.db.utils as db
+from riskwright.home import Home
+from riskwright.registry.tracking import connect
+db._upgrade_db = lambda engine: os.kill(os.getpid(), signal.SIGKILL)  # its tables half made
+connect(Home().create())
+"""
+
+
+def test_a_process_killed_while_it_made_mlflows_file_leaves_a_home_that_works(
+    tmp_path: Path,
+) -> None:
+    home = Home(tmp_path / "home")
+    environment = {**os.environ, "RISKWRIGHT_HOME": str(home.root)}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    command = [sys.executable, "-c", KILLED_IN_MIGRATION]
+    killed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert [p.suffix for p in home.root.glob(".mlflow.db*")] == [".part"]
+    assert connect(home).search_experiments()[0].name == "Default"
+    assert [p.name for p in home.root.iterdir() if "mlflow" in p.name] == ["mlflow.db"]
+
+
 @pytest.mark.parametrize("name", ["plain", "with blank", "pro%cent%20", "ümlaut"])
 def test_a_bundle_is_found_behind_any_file_address(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -185,8 +186,9 @@ def connect(home: Home) -> MlflowClient:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     mlflow.set_tracking_uri(home.mlflow_uri)
     mlflow.set_registry_uri(home.mlflow_uri)
-    client = MlflowClient()
     try:
+        _make_store(home)
+        client = MlflowClient()
         client.search_experiments(max_results=1)
     except Exception as error:
         raise Unavailable(
@@ -198,6 +200,43 @@ def connect(home: Home) -> MlflowClient:
             do="start it, or unset RISKWRIGHT_MLFLOW_URI to use the home's own",
         ) from error
     return client
+
+
+def _make_store(home: Home) -> None:
+    """Make MLflow's SQLite file complete or not at all.
+
+    MLflow migrates a new file in dozens of steps, and can't go on from one in which it was killed:
+    the home would be lost. So it makes the file under another name.
+    """
+    path = Path(home.mlflow_uri.removeprefix("sqlite:///"))
+    if not home.mlflow_uri.startswith("sqlite:///") or path.exists():
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    for left in path.parent.glob(f".{path.name}.*.part"):
+        if not _runs(int(left.name.split(".")[-2])):
+            left.unlink(missing_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        store = SqlAlchemyStore(f"sqlite:///{part}", (home.root / "mlartifacts").as_uri())
+        store.engine.dispose()
+        with suppress(FileExistsError):  # another process was faster: its file may be in use
+            os.link(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process other than this one has the number."""
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True
 
 
 def set_alias(client: MlflowClient, name: str, alias: str, version: int | None) -> bool:
