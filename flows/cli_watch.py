@@ -53,13 +53,13 @@ def monitor(
 
         monitor_market(home, ledger, usecase, input, labels, as_of, as_json)
         return
-    if input is None:
-        raise InputRefused("which batch?", expected="--input FILE")
     from riskwright.monitoring.watch import watch
     from riskwright.usecase import load_usecase
 
+    spec = load_usecase(usecase, home)
+    if input is None:
+        raise InputRefused("which batch?", expected="--input FILE")
     with console.status("monitoring"):
-        spec = load_usecase(usecase, home)
         result = watch(spec, home, ledger, input=input, labels=labels, as_of=as_of)
     answer(result, as_json, lambda: say.monitored(result))
 

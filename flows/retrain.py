@@ -67,7 +67,8 @@ def retrain_requested_flow(usecase: str | None = None) -> dict[str, Any]:
         named = (champion.evidence.get("specification") if champion else None) or request.use_case
         run = retrain_market_flow if is_market(named, home) else retrain_flow
         try:
-            result = run(named)
+            seed = champion.evidence.get("seed", 0) if champion else 0
+            result = run(named, seed=seed)
         except InputRefused as error:
             ledger.finish_request(request.id, "failed", str(error))
             done.append({"request": request.id, "failed": str(error)})

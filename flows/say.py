@@ -133,7 +133,10 @@ def challengers(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         )
         out.print(f"  why: {escape(str(row['why']))}\n  {shown}")
         gates(row["gates"])
-        out.print(f'  then: riskwright approve {name} {row["version"]} --reason "…"')
+        if any(g["blocking"] and g["passed"] is not True for g in row["gates"]):
+            out.print("  a gate said no: it can't be approved; reject it, or retrain")
+        else:
+            out.print(f'  then: riskwright approve {name} {row["version"]} --reason "…"')
 
 
 def check(result: Mapping[str, Any]) -> None:

@@ -43,7 +43,7 @@ def skill(model: str, found: Mapping[str, Any], deployed: str, origins: list[str
     """Every family's skill at one model, the deployed one marked."""
     months = "month" if found["h"] == 1 else f"{found['h']} months"
     shown = Table(
-        title=f"\n{model}: next {months}, walk from {origins[0]} to {origins[1]} (95 % intervals)",
+        title=f"\n{model}: next {months}, judged {origins[0]} to {origins[1]} (95 % intervals)",
         title_justify="left",
     )
     for name in ("family", "R² out of sample, %", "p", "RMSE", "MAE", "right sign"):
@@ -67,12 +67,11 @@ def challenger(metrics: Mapping[str, Any]) -> str:
 
 def forecast(result: Mapping[str, Any]) -> None:
     """Return, interval, chance of beating cash, weight, reasons, and what to do."""
-    real = "real " if result["target"] == "real_total" else ""
     months = "month" if result["horizon"] == 1 else f"{result['horizon']} months"
     skipped = f", after {result['skip']} that is skipped" if result["skip"] else ""
     out.print(
-        f"[bold]{escape(result['title'])}[/], {real}return over the next {months}{skipped}, as of "
-        f"the end of {result['origin']}"
+        f"[bold]{escape(result['title'])}[/], over the next {months}{skipped}, as of the end of "
+        f"{result['origin']}"
     )
     out.print(
         f"  by the {result['source']} (version {result['version']}, {_kind(result['deployed'])})"
@@ -112,9 +111,9 @@ def monitored(result: Mapping[str, Any]) -> None:
     for family, verdict in result["verdicts"].items():
         colour = {"ok": "green", "alarm": "red"}.get(verdict, "yellow")
         out.print(f"  {family:<10} [{colour}]{verdict}[/]")
-    for finding in result["findings"]:
-        if finding["alarm"] or finding["family"] != "predictors":
-            out.print(f"    {escape(finding['detail'])}")
+    told = [f["detail"] for f in result["findings"] if f["alarm"] or f["family"] != "predictors"]
+    for detail in dict.fromkeys(told):
+        out.print(f"    {escape(detail)}")
     say.alert_line(result)
     out.print(f"  report: {result['report']}")
 
@@ -123,8 +122,9 @@ def backtest(result: Mapping[str, Any]) -> None:
     """The headline of a backtest, and where the report is."""
     out.print(f"\n[bold]{escape(result['title'])}[/]: backtest, version {result['version']}")
     for model, found in result["models"].items():
-        out.print(f"  {model}: {escape(found['skill']['detail'])}")
-        out.print(f"  {model}: {escape(found['coverage']['detail'])}")
+        out.print(f"  {model}: live is {_kind(found['deployed'])}; what follows is of the ensemble")
+        out.print(f"    {escape(found['skill']['detail'])}")
+        out.print(f"    {escape(found['coverage']['detail'])}")
     keep = ("annual_return", "volatility", "sharpe", "max_drawdown", "turnover", "ce_gain")
     rows = [
         {"strategy": name, **{k: _cell(k, row[k]) for k in keep}}
@@ -137,7 +137,7 @@ def backtest(result: Mapping[str, Any]) -> None:
 
 
 def _kind(kind: str) -> str:
-    return "the historical mean" if kind == "mean" else "ensemble"
+    return "the historical mean" if kind == "mean" else "the ensemble"
 
 
 def _cell(name: str, value: float | None) -> str:

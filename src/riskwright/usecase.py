@@ -20,6 +20,7 @@ from riskwright.usecase_files import (
     is_market,
     known_usecases,
     market_files,
+    read_yaml,
     refuse_twice,
     shipped,
 )
@@ -253,7 +254,7 @@ def load_usecase(name: str | Path, home: Home | None = None) -> UseCase:
     if path is None:
         raise InputRefused(
             f"no use case is called {text!r}",
-            expected=f"one of {', '.join(known)}, or a path to a YAML file",
+            expected=f"one of {', '.join([*known, *market_files(home)])}, or a path to a YAML file",
             do=closest(text, [*known, *market_files(home)]) or "run 'riskwright usecases'",
         )
     if not path.is_file():
@@ -282,21 +283,8 @@ def parse_usecase(text: str, *, where: str, folder: Path | None = None) -> UseCa
     InputRefused
         With the key, what was expected there, and the closest known key.
     """
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        plain = yaml.load(text, Loader=loader)  # noqa: S506  (either one is the safe loader)
-    except yaml.YAMLError as error:
-        raise InputRefused(
-            "the use case is not valid YAML", where=f"{where}: {error}", do="mend the syntax"
-        ) from error
-    if not isinstance(plain, dict):
-        raise InputRefused(
-            "the use case is not a YAML mapping", where=where, expected="keys such as 'name:'"
-        )
-    try:
-        usecase = UseCase.model_validate(plain)
+        usecase = UseCase.model_validate(read_yaml(text, where))
     except ValidationError as error:
         raise refusal(error, where, UseCase, "'riskwright usecases --schema'") from None
     if folder is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from riskwright.errors import InputRefused
 from riskwright.home import Home
@@ -56,6 +57,44 @@ def is_market(name: str | Path, home: Home | None = None) -> bool:
         return re.search(r"^series\s*:", path.read_text(encoding="utf-8"), re.MULTILINE) is not None
     except (OSError, UnicodeDecodeError):
         return False
+
+
+def read_yaml(text: str, where: str) -> dict[str, Any]:
+    """Read the YAML text of a use case.
+
+    Raises
+    ------
+    InputRefused
+        If it isn't YAML or no mapping, or says a key twice: plain YAML lets the last one win.
+    """
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one, where it was built
+
+    class Loader(base):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+            twice = next((key for key in keys if keys.count(key) > 1), None)
+            if twice is not None:
+                raise InputRefused(
+                    f"the key {twice!r} is there twice",
+                    where=f"{where}, line {node.start_mark.line + 1} and below",
+                    expected="each key once in a mapping",
+                )
+            found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+            return found
+
+    try:
+        plain: Any = yaml.load(text, Loader)  # noqa: S506  (a SafeLoader)
+    except yaml.YAMLError as error:
+        raise InputRefused(
+            "the use case is not valid YAML", where=f"{where}: {error}", do="mend the syntax"
+        ) from error
+    if not isinstance(plain, dict):
+        raise InputRefused(
+            "the use case is not a YAML mapping", where=where, expected="keys such as 'name:'"
+        )
+    return plain
 
 
 def refuse_twice(name: str, home: Home) -> None:

@@ -53,8 +53,20 @@ def blank(column: str, last: int) -> Change:
 
 PRICED = {  # the market by a monthly average and dividends, instead of returns
     **{name: spec for name, spec in market_plain()["series"].items() if name != "returns"},
-    "price": {"kind": "price_average", "source": "series.csv", "column": "CPI"},
-    "dividend": {"kind": "flow", "source": "series.csv", "column": "AAA"},
+    "price": {
+        "kind": "price_average",
+        "source": "series.csv",
+        "column": "CPI",
+        "lag": "0m",
+        "revisions": "none",
+    },
+    "dividend": {
+        "kind": "flow",
+        "source": "series.csv",
+        "column": "AAA",
+        "lag": "0m",
+        "revisions": "none",
+    },
 }
 FAULTS = [
     Fault("dates out of order, or twice", "out of order", swapped),
@@ -66,6 +78,10 @@ FAULTS = [
           lambda f: f.drop(f.index[500:503])),
     Fault(
         "a price of zero or below", "which no index can be", cell("CPI", -40, 0),
+    ),
+    Fault(
+        "a price that jumps by more than `limits.jump` times", "times what it was just before",
+        cell("MKT", 700, 400.0),
     ),
     Fault("a cell that is no number or no date", "which is no number", cell("AAA", 400, "n/a!")),
     Fault(

@@ -54,7 +54,7 @@ def test_a_forecast_ends_with_what_to_do_and_how_sure_it_is(market: LiveMarket) 
     assert code == 0, told
     plain = " ".join(told.split())
     for words in (
-        "return over the next 12 months, as of the end of 2010-12",
+        "over the next 12 months, as of the end of 2010-12",
         "80 % interval",
         "P(return > cash)",
         "weight in equities",
@@ -87,6 +87,8 @@ def test_a_forecast_ends_with_what_to_do_and_how_sure_it_is(market: LiveMarket) 
         (("retrain", "market_return_shiller"), "add --data FOLDER"),
         (("monitor", NAME, "--labels", "x.csv"), "are in its series"),
         (("monitor", "german_credit"), "which batch?"),
+        (("monitor", "nope"), "no use case is called 'nope'"),
+        (("retrain", "market_return", "--data", "x"), "reads no file"),
         (("demo", "market_retrun"), "did you mean 'market_return'"),
     ],
 )

@@ -183,21 +183,24 @@ def test_rollback_and_fallback_compare_first(ledger: Ledger, live: Train) -> Non
         ledger.rollback("never trained", actor="oscar", reason="?", expected=None)
 
 
-def test_fallback_takes_the_newest_baseline_whatever_its_gates(
+def test_fallback_takes_the_newest_baseline_that_was_live_before(
     ledger: Ledger, live: Train, train: Train
 ) -> None:
+    """One that the gates refused, or that waits for approval, is no way round them."""
     live(ledger)
+    train(ledger, baseline=True, gates=(NO,))
+    train(ledger, baseline=True)
     with pytest.raises(InputRefused, match="no baseline"):
         ledger.fallback("credit", actor="oscar", reason="drift", expected=1)
-    train(ledger, baseline=True)
-    train(ledger, baseline=True, gates=(NO,))
-    dropped = train(ledger, baseline=True)
+    live(ledger, baseline=True)
+    dropped = live(ledger, baseline=True)
+    live(ledger)
     ledger.reject("credit", dropped, actor="oscar", reason="no")
-    done = ledger.fallback("credit", actor="tess", reason="drift", expected=1)
-    assert (done.version, done.kind, done.actor) == (3, "fallback", "tess")
+    done = ledger.fallback("credit", actor="tess", reason="drift", expected=6)
+    assert (done.version, done.kind, done.actor) == (4, "fallback", "tess")
     with pytest.raises(InputRefused, match="but the one that is live"):
-        ledger.fallback("credit", actor="oscar", reason="drift", expected=3)
-    assert ledger.rollback("credit", actor="oscar", reason="over", expected=3).version == 1
+        ledger.fallback("credit", actor="oscar", reason="drift", expected=4)
+    assert ledger.rollback("credit", actor="oscar", reason="over", expected=4).version == 6
 
 
 @pytest.mark.parametrize("kind", ["rollback", "fallback"])

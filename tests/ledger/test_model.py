@@ -55,7 +55,7 @@ class Case:
         return usable[-1] if usable else None
 
     def newest_baseline(self) -> int | None:
-        marked = [v for v in self.baseline if self.baseline[v] and self.status[v] != "rejected"]
+        marked = [v for v in self.history if self.baseline[v] and self.status[v] != "rejected"]
         return max(marked, default=None)
 
 

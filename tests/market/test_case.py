@@ -24,6 +24,8 @@ from riskwright.usecase_files import is_market, market_files, market_folder, shi
 
 NAMES = ("market_return", "market_return_shiller")
 
+KNOWN = {"lag": "0m", "revisions": "none"}
+
 
 def plain(**changes: Any) -> dict[str, Any]:
     """A small sound case; a change of None removes a key, ``a.b.c`` reaches inside."""
@@ -32,9 +34,9 @@ def plain(**changes: Any) -> dict[str, Any]:
         "title": "Small",
         "question": "What next?",
         "series": {
-            "price": {"source": "p.csv", "column": "p", "kind": "price_close"},
-            "dividend": {"source": "p.csv", "column": "d", "kind": "flow", "lag": "3m"},
-            "bill_rate": {"source": "p.csv", "column": "b", "kind": "yield"},
+            "price": {"source": "p.csv", "column": "p", "kind": "price_close", **KNOWN},
+            "dividend": {"source": "p.csv", "column": "d", "kind": "flow", **KNOWN, "lag": "3m"},
+            "bill_rate": {"source": "p.csv", "column": "b", "kind": "yield", **KNOWN},
         },
         "predictors": {"log_dp": "increasing", "bill_rate": "decreasing", "momentum": None},
     }
@@ -65,8 +67,8 @@ def test_a_few_lines_are_a_whole_case() -> None:
     assert case.approval.policy == "approval"
 
 
-AVERAGE = {"source": "p.csv", "column": "p", "kind": "price_average"}
-VIX = {"source": "v.csv", "column": "v", "kind": "index"}
+AVERAGE = {"source": "p.csv", "column": "p", "kind": "price_average", **KNOWN}
+VIX = {"source": "v.csv", "column": "v", "kind": "index", **KNOWN}
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,9 @@ VIX = {"source": "v.csv", "column": "v", "kind": "index"}
         ({"series__price__frequency": "daily"}, "the series 'price' is monthly"),
         ({"series__dividend__lag": "0m", "series__dividend__published_late": True}, "its lag is 0"),
         ({"series__dividend__lag": "0d", "series__dividend__revisions": "revised"}, "its lag is 0"),
-        ({"series__dividend__lag": "soon"}, "pattern"),
+        ({"series__dividend__lag": "soon"}, "such as 0m, 3m or 15d"),
+        ({"series__dividend__lag": None}, "doesn't say its 'lag'"),
+        ({"series__dividend__revisions": None}, "doesn't say its 'revisions'"),
         ({"series__dividend__lagg": "3m"}, "unknown key 'lagg'"),
         ({"series__price__scale": 0}, "a scale of 0"),
         ({"series__price": AVERAGE}, "skips at least one month"),
@@ -94,7 +98,6 @@ VIX = {"source": "v.csv", "column": "v", "kind": "index"}
         ({"models": {"m2": {"horizon": 3}}}, "is called m3"),
         ({"models": {"m0": {"horizon": 0}}}, "greater than 0"),
         ({"families": ["mean", "ridgee"]}, "did you mean 'ridge'"),
-        ({"families": ["ridge"]}, "'mean' is the benchmark"),
         ({"families": ["mean", "ols:log_de"]}, "not among the predictors"),
         ({"families": ["mean", "ridge:log_dp"]}, "unknown family 'ridge:log_dp'"),
         ({"strategy": {"min_weight": 2}}, "above 'max_weight'"),
@@ -231,3 +234,14 @@ def test_shillers_case_states_its_lags_and_what_is_revised() -> None:
     assert all(lags[n] >= 1 for n in fred)
     assert set(fred) <= set(case.revised)
     assert {m.skip for m in case.models.values()} == {1}
+
+
+def test_the_benchmark_is_among_the_families_whether_named_or_not() -> None:
+    assert list(parse(families=["ridge", "gru"]).families) == ["mean", "ridge", "gru"]
+    assert list(parse(families=["ridge", "mean"]).families) == ["ridge", "mean"]
+
+
+def test_a_key_that_is_there_twice_is_refused() -> None:
+    text = yaml.safe_dump(plain()) + "title: Another\n"
+    with pytest.raises(InputRefused, match="the key 'title' is there twice"):
+        parse_market_case(text, where="small.yaml")

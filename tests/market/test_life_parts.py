@@ -72,7 +72,10 @@ def test_series_survive_a_snapshot_to_the_last_bit(
 
 def test_a_daily_series_survives_too() -> None:
     days = pd.date_range("2000-01-03", periods=30, freq="B", name="date")
-    spec = {"source": "x.csv", "column": "c", "kind": "price_close", "frequency": "daily"}
+    spec = {
+        "source": "x.csv", "column": "c", "kind": "price_close", "frequency": "daily",
+        "lag": "0d", "revisions": "none",
+    }  # fmt: skip
     plain = CASE.model_dump()
     plain["series"]["daily_price"] = spec
     plain["context"] = ["volatility_daily"]

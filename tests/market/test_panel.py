@@ -28,10 +28,16 @@ from riskwright.market.series import Series
 
 MONTHS = pd.period_range("1980-01", periods=120, freq="M")
 SERIES = {
-    "price": {"source": "p", "column": "p", "kind": "price_average"},
-    "dividend": {"source": "p", "column": "d", "kind": "flow", "lag": "3m"},
-    "cpi": {"source": "p", "column": "c", "kind": "index", "lag": "15d"},
-    "bill_rate": {"source": "p", "column": "b", "kind": "yield", "lag": "1m"},
+    "price": {
+        "source": "p",
+        "column": "p",
+        "kind": "price_average",
+        "lag": "0m",
+        "revisions": "none",
+    },
+    "dividend": {"source": "p", "column": "d", "kind": "flow", "lag": "3m", "revisions": "none"},
+    "cpi": {"source": "p", "column": "c", "kind": "index", "lag": "15d", "revisions": "none"},
+    "bill_rate": {"source": "p", "column": "b", "kind": "yield", "lag": "1m", "revisions": "none"},
 }
 
 

@@ -45,12 +45,18 @@ def test_right_after_training_there_is_not_enough_data(market: LiveMarket) -> No
 
 def test_months_like_the_past_are_no_alarm(market: LiveMarket) -> None:
     found = watch(market, change=False, seed=3)
-    assert found["verdicts"] == {"predictors": "ok", "error": "ok", "coverage": "ok"}
+    assert found["verdicts"] == {
+        "predictors": "ok",
+        "error": "ok",
+        "coverage": "ok, not enough data of m12",  # of 60 overlapping years, all could be outside
+    }
     assert found["alert"] is None
     assert found["months_since"] == 60
     predictors = [f for f in found["findings"] if f["family"] == "predictors"]
     assert {f["column"] for f in predictors} == set(market.case.predictors)
-    assert all(0 <= f["p_value"] <= 1 for f in found["findings"])
+    judged = [f for f in found["findings"] if f["verdict"] != "not enough data"]
+    assert {f["column"] for f in found["findings"]} - {f["column"] for f in judged} == set()
+    assert all(0 <= f["p_value"] <= 1 for f in judged)
 
 
 def test_an_injected_change_opens_one_alert_with_a_page(market: LiveMarket) -> None:
@@ -159,6 +165,18 @@ def test_overlapping_outcomes_need_four_horizons() -> None:
     assert [f.verdict for f in check_errors(case, few)] == ["not enough data"]
     assert [f.verdict for f in check_coverage(case, few)] == ["not enough data"]
     assert "47 outcomes since training, 48 needed" in check_errors(case, few)[0].detail
+
+
+def test_coverage_is_only_called_clean_where_it_could_have_been_called_off() -> None:
+    case = market_case()
+    for n, h, verdicts in ((60, 12, {"not enough data"}), (240, 12, {"alarm"}), (40, 1, {"alarm"})):
+        gone = {f"m{h}": since(-9.0, 0.01, n=n, h=h)}  # not one outcome inside
+        assert {f.verdict for f in check_coverage(case, gone)} == verdicts
+
+
+def test_a_date_before_the_training_is_refused(market: LiveMarket) -> None:
+    with pytest.raises(InputRefused, match="was trained on what was known in"):
+        watch_market(NAME, market.home, market.ledger, as_of="2009-06")
 
 
 def test_a_market_without_a_champion_is_refused(market: LiveMarket) -> None:

@@ -49,7 +49,8 @@ def market_plain(**changes: Any) -> dict[str, Any]:
 
     def from_file(column: Any, kind: str, **more: Any) -> dict[str, Any]:
         scale = {} if kind == "index" else {"scale": 0.01}
-        return {"source": FILE, "column": column, "kind": kind, **scale, **more}
+        known = {"lag": "0m", "revisions": "none"}
+        return {"source": FILE, "column": column, "kind": kind, **scale, **known, **more}
 
     late = {"lag": "1m", "published_late": True, "revisions": "revised"}
     plain: dict[str, Any] = {

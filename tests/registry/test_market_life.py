@@ -27,8 +27,14 @@ from riskwright.market.comparison import diebold_mariano
 from riskwright.registry.backtest import backtest
 from riskwright.registry.forecasting import LIVE, WALKED, forecast_of
 from riskwright.registry.market_evidence import trial_log
-from riskwright.registry.market_gates import Rival, compare_squared_error, gates
-from riskwright.registry.market_life import MarketSubmission, kept_walk, load_forecast, submit
+from riskwright.registry.market_gates import Rival, _coverage, compare_squared_error, gates
+from riskwright.registry.market_life import (
+    MarketSubmission,
+    _other_question,
+    kept_walk,
+    load_forecast,
+    submit,
+)
 from riskwright.registry.market_record import tried_before
 from riskwright.registry.policy import rules_digest
 from riskwright.registry.promotion import Submitted, change_champion, reconcile
@@ -174,6 +180,22 @@ def test_a_tie_keeps_the_champion_and_newer_data_renew_it(
     assert (said["version"], said["origin"]) == (done.version, "2012-12")
 
 
+def test_another_target_is_never_compared(no_skill: LiveMarket) -> None:
+    of = no_skill.trained["submission"]
+    real = market_case(target={"kind": "real_total"})
+    assert _other_question(real, of.case) == "it forecasts another target"
+    skipped = market_case(models={"m1": {"horizon": 1, "skip": 1}})
+    assert _other_question(skipped, of.case) == "its m1 skips other months"
+    more = market_case(models={"m1": {"horizon": 1}, "m6": {"horizon": 6}})
+    assert _other_question(more, of.case) == ""
+    assert "it has other models" in _other_question(
+        market_case(models={"m6": {"horizon": 6}}), of.case
+    )
+    done = again(of, "real", case=real)
+    assert gate(done, "champion").passed is None
+    assert "can't be compared with: it forecasts another target" in gate(done, "champion").detail
+
+
 def test_another_seed_or_lag_makes_other_trials(market: LiveMarket) -> None:
     joined = market.trained["joined"]
     plain = market.case.model_dump()
@@ -205,7 +227,13 @@ def evidence(**changes: Any) -> dict[str, Any]:
         "chosen": "mean",
         "deployed": {"m1": "mean"},
         "models": {"m1": model},
-        "as_of": {"series": ["a", "b"], "dates": ["2000-01"], "families": ["mean"], "changed": []},
+        "as_of": {
+            "series": ["a", "b"],
+            "dates": ["2000-01"],
+            "families": ["mean"],
+            "changed": [],
+            "networks": "2000-01",
+        },
         "trials": {"now": 3, "ever": 7},
     }
     return plain | changes
@@ -276,6 +304,15 @@ def test_each_gate_says_no_for_its_own_reason() -> None:
     models = evidence()["models"]
     models["m1"]["coverage"] = {"ensemble": off, "mean": off}
     # A use case always ends with a champion: the first mean goes live with its error shown.
+    mixed = {"m1": "ensemble", "m12": "mean"}
+    held = {"passed": True, "detail": "held", "figures": {}}
+    apart = {
+        "m1": models["m1"] | {"coverage": {"ensemble": held, "mean": off}},
+        "m12": models["m1"],
+    }
+    both = evidence(models=apart, deployed=mixed, chosen="ensemble")
+    assert _coverage(both, first=True).passed is True  # of the mean alone
+    assert _coverage(both, first=False).passed is False
     first = gate(judged(models=models), "coverage")
     assert first.passed is True
     assert "goes live with this error shown" in first.detail
@@ -302,7 +339,7 @@ def test_the_comparison_agrees_with_diebold_and_mariano_on_independent_months() 
 
 
 def test_an_earlier_date_is_answered_by_the_walk_and_never_by_the_bundle(
-    market: LiveMarket,
+    market: LiveMarket, tmp_path: Path
 ) -> None:
     said = forecast_of(NAME, market.home, market.ledger, as_of="1999-12-31", horizon="1m")
     assert (said["source"], said["origin"], said["model"]) == (WALKED, "1999-12", "m1")
@@ -326,7 +363,15 @@ def test_an_earlier_date_is_answered_by_the_walk_and_never_by_the_bundle(
     # A day inside a month stands for the month before.
     again = forecast_of(NAME, market.home, market.ledger, as_of="2000-01-30", horizon="1m")
     assert again == said
+    folder = write_series(tmp_path, series(planted=True, end="2005-12"))
+    with pytest.raises(InputRefused, match="is kept with version"):
+        forecast_of(NAME, market.home, market.ledger, data=str(folder))
+    folder = write_series(tmp_path / "newer", series(planted=True, end="2018-12"))
+    late = forecast_of(NAME, market.home, market.ledger, data=str(folder))
+    assert "retrain first" in late["sentence"]
+    assert any("months before: retrain it" in note for note in late["notes"])
     now = forecast_of(NAME, market.home, market.ledger)
+    assert any("bring newer ones" in note for note in now["notes"])
     assert (now["source"], now["origin"], now["horizon"]) == (LIVE, "2010-12", 12)
 
 

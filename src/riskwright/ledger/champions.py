@@ -344,13 +344,18 @@ def _named(version: int | None) -> str:
 
 
 def _baseline(connection: Connection, use_case: str) -> int | None:
-    """The newest registered baseline.
+    """The newest baseline that may be trusted.
 
-    One that stands by beside an ensemble counts once that ensemble has been promoted: it was
-    trained on the same rows, and nobody has to trust rows that a reviewer turned down.
+    One that was itself a challenger counts once it was promoted: else a fallback would let in what
+    the gates or a reviewer turned down. One that stands by beside an ensemble counts once that
+    ensemble has been promoted: it was trained on the same rows.
     """
     t = tables.versions
-    promoted = select(tables.promotions.c.version).where(tables.promotions.c.use_case == use_case)
+    promoted = set(
+        connection.execute(
+            select(tables.promotions.c.version).where(tables.promotions.c.use_case == use_case)
+        ).scalars()
+    )
     trusted = set(
         connection.execute(
             select(t.c.run_id).where(t.c.use_case == use_case, t.c.version.in_(promoted))
@@ -364,7 +369,8 @@ def _baseline(connection: Connection, use_case: str) -> int | None:
     found = (
         v
         for v, evidence, run_id in connection.execute(query)
-        if evidence.get("baseline") is True and (not evidence.get("standby") or run_id in trusted)
+        if evidence.get("baseline") is True
+        and (run_id in trusted if evidence.get("standby") else v in promoted)
     )
     return next(found, None)
 

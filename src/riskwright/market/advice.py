@@ -22,6 +22,10 @@ def evidence(figures: Mapping[str, Any], passed: bool | None) -> str:
     return FIRM if figures["p"] < 0.01 and figures["r2_low"] > 0 else SOME
 
 
+def _months(count: int) -> str:
+    return "one" if count == 1 else f"{count} months"
+
+
 def strength(figures: Mapping[str, Any], passed: bool | None) -> str:
     """Return the strength of the evidence as a sentence."""
     grade = evidence(figures, passed)
@@ -50,6 +54,7 @@ def strength(figures: Mapping[str, Any], passed: bool | None) -> str:
 def sentence(
     *,
     h: int,
+    skip: int = 0,
     expected: float,
     low: float,
     high: float,
@@ -63,8 +68,8 @@ def sentence(
 
     Parameters
     ----------
-    h
-        Horizon in months.
+    h, skip
+        Horizon in months, and months between the origin and its first one.
     expected, low, high
         Forecast and its 80 % interval, as fractions.
     above_cash
@@ -76,6 +81,8 @@ def sentence(
     """
     rest = f"borrow {weight - 1:.0%}" if weight > 1 else f"{1 - weight:.0%} in bills"
     span = "the next month" if h == 1 else f"the next {h} months"
+    if skip:
+        span = f"the {'month' if h == 1 else f'{h} months'} after the next {_months(skip)}"
     told = (
         f"Hold {weight:.0%} in equities and {rest}: expected return {expected:+.1%} over {span} "
         f"(80 % interval {low:+.1%} to {high:+.1%}), more than bills with probability "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
@@ -31,7 +31,7 @@ from riskwright.market.case_parts import (
 from riskwright.market.predictors import DAILY, MARKET, PREDICTORS, SERIES
 from riskwright.market.series import SeriesSpec
 from riskwright.usecase import refusal
-from riskwright.usecase_files import market_files, refuse_twice
+from riskwright.usecase_files import market_files, read_yaml, refuse_twice
 from riskwright.usecase_parts import Approval, Strict
 
 
@@ -70,8 +70,6 @@ class MarketCase(Strict):
             _check_series(name, spec)
         self._check_predictors()
         self._check_models()
-        if "mean" not in self.families:
-            raise ValueError("the family 'mean' is the benchmark: it is always among the families")
         return self
 
     def _check_predictors(self) -> None:
@@ -155,6 +153,12 @@ class MarketCase(Strict):
 def _check_series(name: str, spec: SeriesSpec) -> None:
     if name not in SERIES:
         raise ValueError(f"unknown series {name!r}; {closest(name, SERIES) or ', '.join(SERIES)}")
+    for key, example in (("lag", "0m"), ("revisions", "none")):
+        if key not in spec.model_fields_set:
+            raise ValueError(
+                f"the series {name!r} doesn't say its {key!r}: when its values are published, and "
+                f"whether they are revised later, decides what a forecast may see ({example}?)"
+            )
     kinds, words = SERIES[name]
     if spec.kind not in kinds:
         raise ValueError(f"the series {name!r} ({words}) has kind {' or '.join(kinds)}")
@@ -201,19 +205,7 @@ def parse_market_case(text: str, *, where: str) -> MarketCase:
     InputRefused
         With the key, what was expected there, and the closest known key.
     """
-    import yaml
-
     try:
-        plain: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputRefused(
-            "the use case is not valid YAML", where=f"{where}: {error}", do="mend the syntax"
-        ) from error
-    if not isinstance(plain, dict):
-        raise InputRefused(
-            "the use case is not a YAML mapping", where=where, expected="keys such as 'name:'"
-        )
-    try:
-        return MarketCase.model_validate(plain)
+        return MarketCase.model_validate(read_yaml(text, where))
     except ValidationError as error:
         raise refusal(error, where, MarketCase, "docs/reference/market.md") from None

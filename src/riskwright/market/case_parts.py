@@ -45,6 +45,9 @@ class Limits(Strict):
     stale_months: int = Field(3, ge=0, description="months that the newest value may be late")
     gap_months: int = Field(0, ge=0, description="missing months inside a monthly series")
     gap_days: int = Field(14, ge=0, description="days without a value inside a daily series")
+    jump: float = Field(
+        3.0, gt=1, description="times that a price may be larger or smaller than just before"
+    )
 
 
 class Walk(Strict):
@@ -73,6 +76,7 @@ def family_settings(value: object) -> object:
         value = {name: {} for name in value}
     if not isinstance(value, dict):
         return value
+    value = value if "mean" in value else {"mean": {}, **value}
     for name in value:
         kind, _, predictor = str(name).partition(":")
         if kind not in FAMILIES or (predictor and kind not in SINGLE):

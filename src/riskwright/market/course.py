@@ -34,14 +34,13 @@ class Course:
     ----------
     rows
         Every origin of the panel, the realised return NaN where it is unknown.
-    min_train, window, embargo, seed
+    min_train, window, seed
         As in ``walk``.
     """
 
     rows: Past
     min_train: int
     window: int | None
-    embargo: int
     seed: int
 
     def past(self, family: Family, position: int) -> Past:
@@ -102,7 +101,7 @@ class Course:
     def _usable(self, position: int) -> IntArray:
         """Return the positions of the rows that may be learnt from at an origin."""
         start = int(self.rows.month[position]) + 1
-        known = trainable(self.rows.known, start, self.embargo) & np.isfinite(self.rows.y)
+        known = trainable(self.rows.known, start) & np.isfinite(self.rows.y)
         rows = np.flatnonzero(known)
         return rows if self.window is None else rows[-self.window :]
 
@@ -147,9 +146,9 @@ def make_course(
         sequences=panel.sequences,
         signs=np.array([panel.signs.get(name, 0) for name in panel.X.columns]),
         month=months(index),
-        known=months(known),
+        known=months(known) + embargo,
     )
-    return Course(rows, min_train, window, embargo, seed)
+    return Course(rows, min_train, window, seed)
 
 
 def months(periods: pd.Series | pd.Index) -> IntArray:

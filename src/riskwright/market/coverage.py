@@ -101,6 +101,11 @@ def coverage_table(intervals: pd.DataFrame, actual: pd.Series, h: int) -> pd.Dat
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("level")
 
 
+def least_p(n: int, nominal: float, h: int) -> float:
+    """Return p if not one of n outcomes were inside: what the test can say at the most."""
+    return _clustered(np.ones(n, dtype=bool), 1 - nominal, h)[1]
+
+
 def coverage_by_decade(intervals: pd.DataFrame, actual: pd.Series, h: int) -> pd.DataFrame:
     """Return coverage by decade of origin, with Wilson intervals that allow for the overlap.
 

@@ -40,8 +40,8 @@ class Past:
     signs
         Expected sign of each predictor's slope, shape (k,): 1, -1, or 0 for no view.
     month, known
-        Month of the origin, and month in which the return was over and known, as counts of
-        months, shape (n,).
+        Month of the origin, and month in which the return was over and known (and the embargo
+        past), as counts of months, shape (n,).
     """
 
     X: FloatArray

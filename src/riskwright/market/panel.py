@@ -101,6 +101,13 @@ def build_panel(case: MarketCase, folder: Path | None, as_of: AsOf = None) -> Pa
 
 def read_store(case: MarketCase, folder: Path | None) -> dict[str, Series]:
     """Read and check the series of a case, by name."""
+    if folder is not None and not case.needs_folder:
+        raise InputRefused(
+            f"{case.name} reads no file",
+            where=str(folder),
+            expected="no folder: its series come with the package arch",
+            do="leave it out, or declare files in a use case of your own",
+        )
     return load_series(
         case.series,
         folder,
@@ -108,6 +115,7 @@ def read_store(case: MarketCase, folder: Path | None) -> dict[str, Series]:
         stale=case.limits.stale_months,
         gap_months=case.limits.gap_months,
         gap_days=case.limits.gap_days,
+        jump=case.limits.jump,
     )
 
 

@@ -1,11 +1,11 @@
 """The as-of test: whatever happens after a date, nothing that was said at it changes.
 
-Two parts. ``prove`` scrambles the future of each series, and compares predictors, sequences and
-known returns of every origin up to the date, what cash is expected to return, and what the lines
-forecast at it; then that of all series at once, with the trees as well. Networks read the same rows
-through the same rules (``course``), and are too slow to be fitted again for each date.
-``prove_answers`` scrambles the future of the forecasts themselves, networks' too, and of returns
-and prices, and compares the ensemble and its interval. Weights follow from these and from cash.
+``prove`` scrambles the future of each series, and compares predictors, sequences and known returns
+of every origin up to the date, what cash is expected to return, and what the lines forecast at it;
+then that of all series at once, with the trees as well. Networks are too slow to be fitted again
+for each date: ``prove_networks`` does so at one. ``prove_answers`` scrambles the future of the
+forecasts themselves, and of returns and prices, and compares the ensemble and its interval. Weights
+follow from these and from cash.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from riskwright.market.panel import Panel, assemble, changed
 from riskwright.market.series import Series
 from riskwright.market.tables import at
 from riskwright.market.volatility import predictive_sd
-from riskwright.market.walk import make_families
+from riskwright.market.walk import make_families, walk
 
 
 def quick_families(case: MarketCase, panel: Panel, *, trees: bool = True) -> list[str]:
@@ -100,6 +100,56 @@ def _said(
             for family in make_families(families, panel, case.refit):
                 said = float(course.forecast(family, here)[0])
                 found[f"the forecast of {model}, {family.name}"] = said
+    return found
+
+
+def prove_networks(
+    case: MarketCase,
+    store: Mapping[str, Series],
+    walked: Mapping[str, pd.DataFrame],
+    month: pd.Period,
+    *,
+    workers: int = 1,
+    seed: int = 0,
+) -> list[str]:
+    """Scramble the future of all series after a date, and train the networks for it once more.
+
+    Parameters
+    ----------
+    walked
+        ``Walk.forecasts`` by model.
+    seed
+        As in the walk.
+
+    Returns
+    -------
+    list of str
+        One line for each model and network whose forecast at the date isn't the walk's.
+    """
+    other = assemble(case, {name: one.scrambled(month, seed) for name, one in store.items()})
+    deep = [f.name for f in make_families(list(case.families), other, case.refit) if f.deep]
+    found = []
+    for model, table in walked.items():
+        if not deep or month not in table.index:
+            continue
+        again = walk(
+            other,
+            model,
+            deep,
+            min_train=case.walk.min_train,
+            window=case.window,
+            embargo=case.walk.embargo,
+            refit=case.refit,
+            first=month,
+            last=month,
+            workers=workers,
+            seed=seed,
+        ).forecasts
+        found += [
+            f"{month}: all series at once changes the forecast of {model}, {name}"
+            for name in deep
+            if at(again, month)[name] != at(table, month)[name]
+        ]
     return found
 
 

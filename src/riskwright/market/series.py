@@ -9,6 +9,7 @@ only the delay is honest, not the figures.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from riskwright.usecase_parts import Strict
 SHORTEST_MONTH = 28  # days
 
 Kind = Literal["price_average", "price_close", "yield", "index", "return", "flow"]
+JUMPY = ("price_average", "price_close")
 POSITIVE = ("price_average", "price_close", "index")
 
 
@@ -60,6 +62,13 @@ class SeriesSpec(Strict):
     @classmethod
     def _one_column(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("lag", mode="before")
+    @classmethod
+    def _with_unit(cls, value: object) -> object:
+        if not re.fullmatch(r"\d+[md]", str(value)):
+            raise ValueError(f"a lag is a number and m or d, such as 0m, 3m or 15d, not {value!r}")
+        return value
 
     @model_validator(mode="after")
     def _lag_is_stated(self) -> Self:
@@ -144,6 +153,7 @@ def load_series(
     stale: int = 0,
     gap_months: int = 0,
     gap_days: int = 14,
+    jump: float = 3.0,
 ) -> dict[str, Series]:
     """Read and check every series; each file is read once.
 
@@ -158,6 +168,8 @@ def load_series(
     stale, gap_months, gap_days
         Limits of series that don't state their own: months that the newest value may be late,
         missing months, days from one value to the next.
+    jump
+        How many times as large or small a price may be from one value to the next.
 
     Raises
     ------
@@ -174,6 +186,7 @@ def load_series(
             gap = gap_months if spec.frequency == "monthly" else gap_days
         values = _values(name, spec, tables[spec.source])
         _check_gaps(name, spec, values, gap)
+        _check_jumps(name, spec, values, jump)
         _check_span(name, values, window)
         found[name] = Series(name, spec, values, stale if spec.stale is None else spec.stale)
     return found
@@ -288,6 +301,24 @@ def _check_gaps(name: str, spec: SeriesSpec, values: pd.Series, gap: int) -> Non
             where=f"{spec.source}: from {index[at]!s:.10} to {index[at + 1]!s:.10}",
             expected=f"at most {gap}",
             do="fill the gap, or raise 'gap' of the series if it is meant to be there",
+        )
+
+
+def _check_jumps(name: str, spec: SeriesSpec, values: pd.Series, jump: float) -> None:
+    """Refuse a price that multiplies overnight: a slipped decimal point makes skill of nothing."""
+    if spec.kind == "return":
+        steps = (1 + values).iloc[1:]
+    elif spec.kind in JUMPY:
+        steps = (values / values.shift(1)).iloc[1:]
+    else:
+        return
+    wild = steps[(steps > jump) | (steps < 1 / jump)]
+    if len(wild):
+        raise InputRefused(
+            f"the series {name!r} is {wild.iloc[0]:.3g} times what it was just before",
+            where=f"{spec.source}: {wild.index[0]!s:.10}",
+            expected=f"at most {jump:g} times as large or small",
+            do="mend the value, or raise 'limits.jump' if the market really did that",
         )
 
 

@@ -171,8 +171,8 @@ def skill_gate(
         "p_newey_west": _number(clark_west(y, mean, f, h).p),
     }
     told = (
-        f"R² out of sample {r2:+.1%} ({low:+.1%} to {high:+.1%}), Clark-West p {test.p:.3f}, "
-        f"{len(y)} months"
+        f"R² out of sample {r2:+.1%} ({low:+.1%} to {high:+.1%}), Clark-West p by cosines "
+        f"{test.p:.3f}, {len(y)} months"
     )
     if h > 1:
         told += f", about {len(y) // h} independent outcomes"

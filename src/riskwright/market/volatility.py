@@ -177,7 +177,7 @@ def intervals(
         above = float(weights[past > hurdle[i]].sum()) if np.isfinite(hurdle[i]) else np.nan
         found[i] = [np.sqrt(weights @ past**2), *quantiles, above]
     names = [f"{side}_{100 * level:g}" for level in levels for side in ("low", "high")]
-    bounds = point[:, None] + spread[:, None] * found[:, 1:-1]
+    bounds = np.maximum(point[:, None] + spread[:, None] * found[:, 1:-1], -1.0)  # all is lost
     table = pd.DataFrame(bounds, index, names)
     table.insert(0, "sd", spread * found[:, 0])
     return table if cash is None else table.assign(p_above_cash=found[:, -1])

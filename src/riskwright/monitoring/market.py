@@ -15,10 +15,11 @@ import pandas as pd
 
 from riskwright.bundle.forecast_bundle import ForecastBundle
 from riskwright.bundle.forecast_steps import read_joined
+from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Ledger, Version
 from riskwright.market.case import MarketCase
-from riskwright.market.coverage import LEVELS, coverage_table
+from riskwright.market.coverage import LEVELS, coverage_table, least_p
 from riskwright.market.ingest import panel_of
 from riskwright.market.panel import Panel, assemble, month_of, read_store
 from riskwright.market.predictors import PREDICTORS
@@ -106,6 +107,12 @@ def watch_market(
         store = read_store(case, Path(folder) if folder else None)
     panel = assemble(case, store, None if as_of is None else month_of(as_of))
     trained = panel_of(case, evidence["train"], home)
+    if panel.as_of < trained.as_of:
+        raise InputRefused(
+            f"version {version.version} was trained on what was known in {trained.as_of}",
+            where=f"--as-of {as_of}" if as_of else str(input),
+            expected="a later date",
+        )
     joined = kept_walk(evidence)
     since = {m: since_training(b, joined, panel) for m, b in bundles.items()}
     findings: list[Finding] = []
@@ -210,6 +217,13 @@ def check_coverage(case: MarketCase, since: dict[str, Since]) -> list[Finding]:
         table = coverage_table(one.now, one.now["actual"], one.h)
         limit = case.monitor.coverage_p / (len(LEVELS) * len(since))
         for level, row in table.iterrows():
+            if least_p(len(one.now), float(row["nominal"]), one.h) >= limit:
+                # Overlapping outcomes are worth few: all of them outside would be no proof yet.
+                words = f"{model}: {len(one.now)} outcomes can't tell at this limit"
+                findings.append(
+                    Finding("coverage", f"interval_{level}", model, NOT_ENOUGH, detail=words)
+                )
+                continue
             effect = abs(float(row["coverage"] - row["nominal"]))
             alarm = bool(row["p"] < limit and effect >= COVERAGE_FLOOR)
             findings.append(
@@ -261,6 +275,13 @@ def since_training(bundle: ForecastBundle, joined: dict[str, Any], panel: Panel)
     return Since(before, now, bundle.spec.horizon)
 
 
+def _verdict(findings: list[Finding]) -> str:
+    """Return the verdict of a family: a clean one names what couldn't be judged."""
+    verdict: str = family_verdict(findings)
+    few = dict.fromkeys(str(f.column) for f in findings if f.verdict == NOT_ENOUGH)
+    return f"ok, not enough data of {', '.join(few)}" if verdict == "ok" and few else verdict
+
+
 def _severity(findings: list[Finding]) -> Severity:
     """By the consequence: forecasts that are off weigh more than predictors that moved."""
     alarmed = {f.family for f in findings if f.alarm}
@@ -289,7 +310,7 @@ def _tell(
 ) -> dict[str, Any]:
     """Write the page and the findings, open an alert if one is due, and answer."""
     families = ("predictors", "error", "coverage")
-    verdicts = {f: family_verdict([x for x in findings if x.family == f]) for f in families}
+    verdicts = {f: _verdict([x for x in findings if x.family == f]) for f in families}
     severity, title = _severity(findings), title_of(findings)
     plain = [finding.as_dict() for finding in findings]
     told: dict[str, Any] = {
@@ -305,7 +326,7 @@ def _tell(
         "title": title,
         "alarm": any(finding.alarm for finding in findings),
     }
-    folder = home.folder("reports", case.name, f"monitor-{batch[:16]}")
+    folder = home.folder("reports", case.name, f"monitor-{version.version}-{batch[:16]}")
     report = write_page(folder, case, told, since, trained, panel)
     ledger.record_findings(case.name, batch, plain, version.version)
     alert = None

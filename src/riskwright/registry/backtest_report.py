@@ -43,6 +43,11 @@ def steering(case: MarketCase) -> str:
     return min(case.models, key=lambda name: case.models[name].horizon)
 
 
+def level(case: MarketCase) -> float:
+    """Return the level of the test of skill at each horizon: they share the case's."""
+    return case.gates.alpha / len(case.models)
+
+
 def strategies_of(
     case: MarketCase, panel: Panel, joined: dict[str, Any]
 ) -> tuple[Strategies, pd.DataFrame]:
@@ -65,6 +70,9 @@ def strategies_of(
         disagreement=live["disagreement"],
         mean=BENCHMARK,
     )
+    # What is said of the ensemble and the mean alone is what was answered, each by its own errors.
+    alone = read_joined(joined, model, "answers_mean")
+    every = every.assign(**{ENSEMBLE: live["weight"], BENCHMARK: alone["weight"]})
     earned = pd.DataFrame({"equity": panel.returns, "bills": panel.risk_free}).dropna()
     every = every.dropna()
     # A forecast that skips months is about a later one, and acted on only then: what it skips has
@@ -105,10 +113,10 @@ def write_backtest(
     """
     found, excess = strategies_of(case, panel, joined)
     said = [
+        *more,
         *notes(case),
         f"The weights of equities follow {steering(case)}, since each earns the month after it. "
         "The 40 of 60/40 are bills: no series of bond returns is declared.",
-        *more,
     ]
     write_report(
         folder,
@@ -117,7 +125,7 @@ def write_backtest(
         strategies=found,
         tried=Tried(trials, excess),
         notes=said,
-        alpha=case.gates.alpha,
+        alpha=level(case),
         coverage_alpha=case.gates.coverage_p,
         seed=seed,
     )

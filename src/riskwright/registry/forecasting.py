@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,13 @@ from riskwright.market.checks import BENCHMARK, fewest
 from riskwright.market.ingest import notes
 from riskwright.market.panel import Panel, assemble, month_of, read_store
 from riskwright.market.predictors import PREDICTORS
+from riskwright.market.series import Series
 from riskwright.market.skill import skill_gate
 from riskwright.market.tables import at
-from riskwright.registry.backtest_report import horizon_of, steering
+from riskwright.registry.backtest_report import horizon_of, level, steering
 from riskwright.registry.market_life import kept_walk, load_forecast
 
+YEAR = 12  # months after which a version's age is told
 LIVE, WALKED = "live version", "walk-forward"
 
 
@@ -34,6 +38,7 @@ LIVE, WALKED = "live version", "walk-forward"
 class Said:
     """A forecast of one origin: ``ANSWER``, the historical mean, and what each predictor adds."""
 
+    origin: pd.Period
     row: pd.Series
     mean: float
     parts: pd.Series
@@ -76,23 +81,24 @@ def forecast_of(
     bundle = load_forecast(home, ledger, name, _model(ledger, name, horizon))
     evidence = ledger.version(name, bundle.version).evidence
     case, model = bundle.case, bundle.state.model
-    if month is not None and month < bundle.newest and data is not None:
-        raise InputRefused(
-            f"what was said at the end of {month} is kept with version {bundle.version}",
-            where="--data",
-            expected=f"no folder before {bundle.newest}",
-            do="leave --data out",
-        )
     if month is None or month >= bundle.newest:
         folder = data or evidence["data"]
         store = read_store(case, Path(folder) if folder else None)
         panel = assemble(case, store, month)
         month = panel.as_of
-    said = (
-        _from_bundle(bundle, panel)
-        if month >= bundle.newest
-        else _from_walk(bundle, evidence, month)
-    )
+    if month < bundle.newest and data is not None:
+        raise InputRefused(
+            f"what was said at the end of {month} is kept with version {bundle.version}",
+            where="--data",
+            expected=f"series that reach {bundle.newest}, or no folder",
+            do="leave --data out, or bring newer series",
+        )
+    if month >= bundle.newest:
+        said, stand_ins = _from_bundle(bundle, panel), _stand_ins(case, store, month)
+        if as_of is None and (behind := _behind(month)) > case.limits.stale_months:
+            stand_ins.append(f"The series end in {month}, {behind} months ago: bring newer ones.")
+    else:
+        said, stand_ins = _from_walk(bundle, evidence, month), []
     skill = (
         evidence["skill"][model] if said.source == LIVE else _skill_by(case, evidence, model, month)
     )
@@ -115,8 +121,8 @@ def forecast_of(
         "historical_mean": said.mean,
         "reasons": _reasons(said.parts),
         "evidence": skill,
-        "notes": [*notes(case), *_limits(case, bundle, said)],
-        "sentence": _sentence(bundle.spec.horizon, answer, skill),
+        "notes": [*notes(case), *_limits(case, bundle, said), *stand_ins],
+        "sentence": _sentence(bundle, said, answer, skill),
     }
 
 
@@ -128,6 +134,11 @@ def _limits(case: MarketCase, bundle: ForecastBundle, said: Said) -> list[str]:
             "The forecast is the one that was made then, and the evidence is what was known by "
             f"then; that version {bundle.version} is asked, and the families it is made of, was "
             f"decided with outcomes up to {bundle.newest}."
+        )
+    if (age := _age(bundle, said)) > YEAR:
+        told.append(
+            f"Version {bundle.version} learnt from what was known in {bundle.newest}, {age} months "
+            "before: retrain it."
         )
     if bundle.state.model != steering(case):
         told.append(
@@ -158,9 +169,26 @@ def _model(ledger: Ledger, name: str, horizon: str | None) -> str:
     return f"m{int(found[1])}"
 
 
+def _behind(month: pd.Period) -> int:
+    """Return how many months have ended since."""
+    now = pd.Period(datetime.now(UTC).strftime("%Y-%m"), "M")
+    return int((now - month).n) - 1
+
+
+def _stand_ins(case: MarketCase, store: Mapping[str, Series], month: pd.Period) -> list[str]:
+    """Name the series whose newest value stands in for one that isn't there yet."""
+    told = []
+    for name, series in store.items():
+        newest = series.published[series.published <= month].max()
+        if newest < month:
+            told.append(f"{name} of {newest - case.series[name].lag_months}")
+    return [f"Not there yet, and stood in for by the last value: {', '.join(told)}."] * bool(told)
+
+
 def _from_bundle(bundle: ForecastBundle, panel: Panel) -> Said:
     row = at(bundle.forecast(panel), panel.as_of)
-    return Said(row, bundle.state.mean, at(bundle.reasons(panel), panel.as_of), LIVE)
+    parts = at(bundle.reasons(panel), panel.as_of)
+    return Said(panel.as_of, row, bundle.state.mean, parts, LIVE)
 
 
 def _from_walk(bundle: ForecastBundle, evidence: dict[str, Any], month: pd.Period) -> Said:
@@ -174,7 +202,8 @@ def _from_walk(bundle: ForecastBundle, evidence: dict[str, Any], month: pd.Perio
         )
     mean = at(read_joined(joined, state.model, "forecasts"), month)[BENCHMARK]
     parts = at(read_joined(joined, state.model, "contributions"), month)
-    return Said(at(answers, month), float(mean), parts * (state.deployed == "ensemble"), WALKED)
+    added = parts * (state.deployed == "ensemble")
+    return Said(month, at(answers, month), float(mean), added, WALKED)
 
 
 def _skill_by(
@@ -187,9 +216,7 @@ def _skill_by(
     if int((over & one.actual.notna()).sum()) < fewest(one.h):
         told = f"too few outcomes were known at the end of {month} to tell skill"
         return {"passed": None, "detail": told, "figures": {}}
-    passed, detail, figures = skill_gate(
-        one.forecasts, one.actual.where(over), one.h, case.gates.alpha / len(case.models)
-    )
+    passed, detail, figures = skill_gate(one.forecasts, one.actual.where(over), one.h, level(case))
     return {"passed": passed, "detail": detail, "figures": figures}
 
 
@@ -207,17 +234,27 @@ def _reasons(parts: pd.Series) -> list[dict[str, Any]]:
     ]
 
 
-def _sentence(horizon: int, answer: dict[str, Any], skill: dict[str, Any]) -> str:
+def _age(bundle: ForecastBundle, said: Said) -> int:
+    """Return how many months the origin lies after what the version learnt from."""
+    return int((said.origin - bundle.newest).n) if said.source == LIVE else 0
+
+
+def _sentence(
+    bundle: ForecastBundle, said: Said, answer: dict[str, Any], skill: dict[str, Any]
+) -> str:
     figures, passed = skill["figures"], skill["passed"]
+    age = _age(bundle, said)
+    old = f" The version learnt {age} months before: retrain first." if age > YEAR else ""
     expected, low, high = (answer[k] for k in ("forecast", "low80", "high80"))
     if answer["weight"] is None:
         return (
             f"Expected return {expected:+.1%} (80 % interval {low:+.1%} to {high:+.1%}). What cash "
             f"returns isn't known at this date, so that no weight is given. "
-            f"{strength(figures, passed)}"
+            f"{strength(figures, passed)}{old}"
         )
-    return sentence(
-        h=horizon,
+    told = sentence(
+        h=bundle.spec.horizon,
+        skip=bundle.spec.skip,
         expected=expected,
         low=low,
         high=high,
@@ -227,6 +264,7 @@ def _sentence(horizon: int, answer: dict[str, Any], skill: dict[str, Any]) -> st
         figures=figures,
         passed=passed,
     )
+    return told + old
 
 
 def _number(value: Any) -> float | None:

@@ -10,17 +10,17 @@ from typing import Any
 import pandas as pd
 
 from riskwright.bundle.candidates import Progress, new_part, publish
-from riskwright.bundle.forecast_steps import read_joined
+from riskwright.bundle.forecast_steps import read_joined, workers
 from riskwright.data import snapshots
 from riskwright.home import Home
 from riskwright.market import proof
 from riskwright.market.case import MarketCase
 from riskwright.market.coverage import coverage_gate
 from riskwright.market.joined import KINDS, Kind
-from riskwright.market.panel import Panel, assemble
+from riskwright.market.panel import assemble
 from riskwright.market.skill import skill_gate
 from riskwright.market.tables import from_table, read_months
-from riskwright.registry.backtest_report import horizon_of, write_backtest
+from riskwright.registry.backtest_report import horizon_of, level, write_backtest
 
 SHOWN = ("r2", "r2_low", "r2_high", "robust_p", "mae", "rmse", "hit_rate")
 MODELLING = {
@@ -70,8 +70,11 @@ def gather(
     }  # fmt: skip
     origins = proof.dates(case, panel, seed)
     leaks = proof.prove(case, store, origins, seed=seed, progress=progress)
-    for step in walks:
-        leaks += _answers_leak(case, panel, joined, step, origins, seed)
+    walked = {s["model"]: read_months(Path(s["folder"]) / "forecasts.parquet") for s in walks}
+    leaks += proof.prove_networks(case, store, walked, origins[-1], workers=workers(), seed=seed)
+    for model, table in walked.items():
+        garch = read_joined(joined, model, "basis")["garch"]
+        leaks += proof.prove_answers(case, panel, model, table, garch, origins, seed=seed)
     log = trial_log(case, joined, seed)
     every = sorted({*tried, *(entry["key"] for entry in log)})
     found = write_backtest(
@@ -94,11 +97,16 @@ def gather(
             "dates": [str(origin) for origin in origins],
             "series": list(store),
             "families": proof.quick_families(case, panel),
+            "networks": str(origins[-1]),
             "changed": leaks,
         },
         "trials": {"now": len(log), "ever": len(every)},
         "strategy": found.table.to_dict("index"),
-        "origins": {name: [step["first"], step["last"]] for name, step in _by_model(walks).items()},
+        "origins": {
+            name: [str(months[0]), str(months[-1])]
+            for name in case.models
+            if len(months := read_joined(joined, name, "answers_ensemble").index)
+        },
     }
     for name, content in (
         ("trials.json", log),
@@ -127,9 +135,7 @@ def trial_log(case: MarketCase, joined: dict[str, Any], seed: int) -> list[dict[
 
 def _judge(case: MarketCase, joined: dict[str, Any], model: str) -> dict[str, Any]:
     one = horizon_of(case, joined, model)
-    passed, detail, figures = skill_gate(
-        one.forecasts, one.actual, one.h, case.gates.alpha / len(case.models)
-    )
+    passed, detail, figures = skill_gate(one.forecasts, one.actual, one.h, level(case))
     coverage = {}
     for kind in KINDS:
         bounds = read_joined(joined, model, f"answers_{kind}")
@@ -140,19 +146,6 @@ def _judge(case: MarketCase, joined: dict[str, Any], model: str) -> dict[str, An
         "skill": {"passed": passed, "detail": detail, "figures": figures},
         "coverage": coverage,
     }
-
-
-def _answers_leak(
-    case: MarketCase,
-    panel: Panel,
-    joined: dict[str, Any],
-    step: dict[str, Any],
-    origins: list[pd.Period],
-    seed: int,
-) -> list[str]:
-    walked = read_months(Path(step["folder"]) / "forecasts.parquet")
-    garch = read_joined(joined, step["model"], "basis")["garch"]
-    return proof.prove_answers(case, panel, step["model"], walked, garch, origins, seed=seed)
 
 
 def _metrics(path: Path) -> dict[str, dict[str, float | None]]:
@@ -181,7 +174,3 @@ def _leaks_told(leaks: list[str]) -> list[str]:
     if not leaks:
         return ["As-of test: no forecast changed when every series was scrambled after it."]
     return [f"AS-OF TEST FAILED, the figures below look ahead: {leak}" for leak in leaks[:5]]
-
-
-def _by_model(walks: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {step["model"]: step for step in walks}

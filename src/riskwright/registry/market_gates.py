@@ -27,9 +27,10 @@ class Rival:
     forecasts
         By model: what its walk-forward forecast, of the kind that is live.
     renewed
-        Whether the challenger is the same specification, kind and seed on newer data.
+        Whether the challenger is the same specification and seed on newer data; which kind that
+        deploys is for its own test of skill to say.
     broken
-        Why there are no forecasts to compare with, if they are gone or altered.
+        Why its forecasts can't be compared with, if they are gone, altered or of something else.
     """
 
     version: int
@@ -91,18 +92,19 @@ def _champion(case: MarketCase, challenger: dict[str, pd.DataFrame], rival: Riva
     figures: dict[str, Any] = {"against": rival.version, "renewed": rival.renewed}
     if rival.broken:
         detail = (
-            f"version {rival.version} can't be compared with: {rival.broken}; restore it, or roll "
-            "back to another version"
+            f"version {rival.version} can't be compared with: {rival.broken}; restore it, roll "
+            "back to another version, or give another question another name"
         )
         return Gate("champion", None, detail, figures)
     said, better, worse, unknown = [], False, False, False
     alpha = case.gates.alpha / len(challenger)
     for name, table in challenger.items():
         h, theirs = case.models[name].horizon, rival.forecasts.get(name)
-        both = None
-        if theirs is not None:
-            both = table.assign(theirs=theirs.reindex(table.index)).dropna()
-        if both is None or len(both) < max(FEWEST_COMMON, 4 * h):
+        if theirs is None:
+            said.append(f"{name}: the champion has none")
+            continue
+        both = table.assign(theirs=theirs.reindex(table.index)).dropna()
+        if len(both) < max(FEWEST_COMMON, 4 * h):
             unknown = True
             said.append(f"{name}: too few common forecasts with an outcome")
             continue
@@ -173,14 +175,13 @@ def _coverage(evidence: dict[str, Any], *, first: bool) -> Gate:
         name: evidence["models"][name]["coverage"][kind]
         for name, kind in evidence["deployed"].items()
     }
-    passed = all(one["passed"] for one in found.values())
+    off = [name for name, one in found.items() if not one["passed"]]
     detail = "; ".join(f"{name}: {one['detail']}" for name, one in found.items())
-    if not passed and first and evidence["chosen"] == "mean":
+    passed = not off
+    if off and first and all(evidence["deployed"][name] == "mean" for name in off):
         # A use case always ends with a champion: the mean goes live with its error shown.
-        passed, detail = (
-            True,
-            f"{detail}; the first historical mean goes live with this error shown",
-        )
+        passed = True
+        detail += "; the first historical mean goes live with this error shown"
     return Gate("coverage", passed, detail, found)
 
 
@@ -192,7 +193,7 @@ def _as_of(found: dict[str, Any]) -> Gate:
     else:
         detail = (
             f"{scrambled}: no predictor, known return, forecast ({len(found['families'])} "
-            "families), ensemble or interval of before changed"
+            f"families; networks at {found['networks']}), ensemble or interval of before changed"
         )
     return Gate("as-of", not changed, detail, found)
 

@@ -216,6 +216,10 @@ def _rival(of: MarketSubmission, champion: ChampionInfo) -> Rival:
     broken = ""
     try:
         joined = kept_walk(held)
+        theirs_case = load_forecast(
+            of.home, of.ledger, of.case.name, next(iter(held["deployed"])), str(champion.version)
+        ).case
+        broken = _other_question(of.case, theirs_case)
         for model, kind in held["deployed"].items():
             forecasts[model] = read_joined(joined, model, f"answers_{kind}")["forecast"]
     except IntegrityError as error:
@@ -225,10 +229,20 @@ def _rival(of: MarketSubmission, champion: ChampionInfo) -> Rival:
     renewed = (
         held.get("usecase") == of.case.digest
         and held.get("seed") == of.seed
-        and held.get("deployed") == of.evidence["deployed"]
         and all(mine[m] > theirs.get(m, mine[m]) for m in mine)
     )
     return Rival(champion.version, forecasts, renewed, broken)
+
+
+def _other_question(mine: MarketCase, theirs: MarketCase) -> str:
+    """Say why two cases' forecasts can't be compared; empty if they can."""
+    if mine.target != theirs.target:
+        return "it forecasts another target"
+    shared = [name for name in mine.models if name in theirs.models]
+    if not shared:
+        return f"it has other models: {', '.join(theirs.models)}"
+    skips = [name for name in shared if mine.models[name] != theirs.models[name]]
+    return f"its {skips[0]} skips other months" if skips else ""
 
 
 def _golden(of: MarketSubmission, version: int) -> dict[str, float]:

@@ -157,6 +157,7 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
             "folder": of.evidence["folder"],
             "sha256": of.evidence["sha256"],
             "usecase": of.usecase.digest,
+            "seed": of.seed,
             "rules": rules_digest(of.usecase),
             "data": held.get("data", of.data),
             "specification": held.get("specification", of.specification),
