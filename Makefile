@@ -14,7 +14,7 @@ INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint format types imports check lock bench bench-accuracy bench-loans clean
+.PHONY: help demo test test-slow lint format types imports check lock bench bench-accuracy bench-loans bench-market clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -44,7 +44,7 @@ types: $(VENV)/.dev ## Check types (mypy, strict)
 imports: $(VENV)/.dev ## Check who may import whom (import-linter)
 	PYTHONPATH=src:. $(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## Run every benchmark but the two below (an hour or so; the demo comes first)
+bench: $(VENV)/.dev ## Run every benchmark but the three below (an hour or so; the demo comes first)
 	$(BIN)/python benchmarks/footprint.py -- $(BIN)/riskwright demo
 	$(BIN)/python benchmarks/cold_start.py
 	$(BIN)/python benchmarks/bundle_bytes.py
@@ -76,6 +76,16 @@ lock: ## Resolve pyproject.toml into requirements/*.txt (needs uv and a package 
 	$(SHORTEN) requirements/base.txt > requirements/.short && mv requirements/.short requirements/base.txt
 	$(LOCK) --extra dev --constraint requirements/base.txt --output-file requirements/dev.txt > /dev/null
 	$(SHORTEN) requirements/dev.txt > requirements/.short && mv requirements/.short requirements/dev.txt
+
+DATA ?= ../shared/data/market
+bench-market: $(VENV)/.project ## Measure the market: skill, overhead, placebo, monitor (an hour; DATA=FOLDER)
+	$(BIN)/python benchmarks/market_forecast.py --case market_return_shiller --data $(DATA) --known over
+	$(BIN)/python benchmarks/market_forecast.py
+	$(BIN)/python benchmarks/market_walk.py --rounds 3
+	$(BIN)/python benchmarks/market_placebo.py
+	$(BIN)/python benchmarks/market_placebo.py --case market_return_shiller --data $(DATA)
+	$(BIN)/python benchmarks/market_alarms.py
+	$(BIN)/python benchmarks/market_alarms.py --looks
 
 clean: ## Remove the environment, caches and build files (never a riskwright home)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -85,8 +85,8 @@ def write_report(
     """
     tables = {
         "strategy": strategies.table,
-        "strategy_returns": strategies.returns.assign(bills=strategies.bills),
-        "strategy_weights": strategies.weights,
+        "strategy_returns": strategies.returns.assign(bills=strategies.bills).rename_axis("month"),
+        "strategy_weights": strategies.weights.rename_axis("set_at_end_of"),
         "costs": strategies.curve,
     }
     parts = []
