@@ -39,12 +39,16 @@ def ingest_task(usecase: str, data: str | None) -> dict[str, Any]:
 
 
 @task
-def tried_task(usecase: str) -> list[str]:
-    """Read what earlier retrains tried: makes sure, beside the walk, that MLflow answers."""
-    from riskwright.registry.market_record import tried_before
+def tried_task(key: str, usecase: str, data: str, seed: int) -> list[str]:
+    """Log, beside the walk, what it tries; read what earlier retrains tried."""
+    from riskwright.market.ingest import panel_of
+    from riskwright.registry.market_evidence import planned
+    from riskwright.registry.market_record import declare, tried_before
 
     home, _ = prepare()
-    return tried_before(home, load_market_case(usecase, home))
+    case = load_market_case(usecase, home)
+    declare(case, home, key=key, log=planned(case, panel_of(case, data, home), seed))
+    return tried_before(home, case)
 
 
 @task
@@ -216,7 +220,7 @@ def _train(usecase: str, data_step: dict[str, Any], seed: int) -> dict[str, Any]
     key = walk_key(case, data, seed)
     place = workplace(home, case.name, key)
     sweep(place)
-    tried = tried_task.submit(usecase)
+    tried = tried_task.submit(key, usecase, data, seed)
     common = {"key": key, "usecase": usecase, "data": data, "seed": seed}
     walks = [
         resumed(walk_task, place / f"walk_{model}.json", intact, **common, model=model)

@@ -83,6 +83,7 @@ VIX = {"source": "v.csv", "column": "v", "kind": "index", **KNOWN}
         ({"series__dividend__lag": "0m", "series__dividend__published_late": True}, "its lag is 0"),
         ({"series__dividend__lag": "0d", "series__dividend__revisions": "revised"}, "its lag is 0"),
         ({"series__dividend__lag": "soon"}, "such as 0m, 3m or 15d"),
+        ({"families": {"ols": {"ensemble": True}}}, "the ensemble takes one, such as 'ols:"),
         ({"series__dividend__lag": None}, "doesn't say its 'lag'"),
         ({"series__dividend__revisions": None}, "doesn't say its 'revisions'"),
         ({"series__dividend__lagg": "3m"}, "unknown key 'lagg'"),

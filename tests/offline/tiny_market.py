@@ -115,10 +115,10 @@ def train_market(
 ) -> dict[str, Any]:
     """The steps of the retrain flow, called one after the other."""
     from riskwright.bundle.forecast_steps import join_models, walk_key, walk_model
-    from riskwright.market.ingest import ingest
-    from riskwright.registry.market_evidence import gather
+    from riskwright.market.ingest import ingest, panel_of
+    from riskwright.registry.market_evidence import gather, planned
     from riskwright.registry.market_life import MarketSubmission, submit
-    from riskwright.registry.market_record import record, tried_before
+    from riskwright.registry.market_record import declare, record, tried_before
     from riskwright.registry.tracking import Tracker
 
     ledger = Ledger.open(home, create=True)
@@ -129,6 +129,7 @@ def train_market(
         walk_model(case, home, data=data, model=m, seed=seed, folder=place / f"walk_{m}")
         for m in case.models
     ]
+    declare(case, home, key=key, log=planned(case, panel_of(case, data, home), seed))
     joined = join_models(case, home, data=data, walks=walks, seed=seed, folder=place / "joined")
     ledger.count_reading(data, case.name, "evaluate", key)
     evidence = gather(

@@ -22,11 +22,13 @@ from tiny_market import (
 
 from riskwright.bundle.forecast_steps import read_joined
 from riskwright.errors import GateRefused, InputRefused, IntegrityError
+from riskwright.home import Home
 from riskwright.ledger import Gate
 from riskwright.market.comparison import diebold_mariano
+from riskwright.market.ingest import panel_of
 from riskwright.registry.backtest import backtest
 from riskwright.registry.forecasting import LIVE, WALKED, forecast_of
-from riskwright.registry.market_evidence import trial_log
+from riskwright.registry.market_evidence import planned, trial_log
 from riskwright.registry.market_gates import Rival, _coverage, compare_squared_error, gates
 from riskwright.registry.market_life import (
     MarketSubmission,
@@ -35,7 +37,7 @@ from riskwright.registry.market_life import (
     load_forecast,
     submit,
 )
-from riskwright.registry.market_record import tried_before
+from riskwright.registry.market_record import declare, tried_before
 from riskwright.registry.policy import rules_digest
 from riskwright.registry.promotion import Submitted, change_champion, reconcile
 from riskwright.registry.tracking import PARENT, ROLE, Tracker, connect, local_bundle
@@ -178,6 +180,18 @@ def test_a_tie_keeps_the_champion_and_newer_data_renew_it(
     assert done.live
     said = forecast_of(NAME, no_skill.home, no_skill.ledger)
     assert (said["version"], said["origin"]) == (done.version, "2012-12")
+
+
+def test_a_retrain_that_was_killed_in_its_walk_counts_as_tried(
+    market: LiveMarket, tmp_path: Path
+) -> None:
+    panel = panel_of(market.case, market.trained["data"]["clean"], market.home)
+    log = planned(market.case, panel, 0)
+    assert log == trial_log(market.case, market.trained["joined"], 0)
+    home = Home(tmp_path / "home").create()
+    assert tried_before(home, market.case) == []
+    declare(market.case, home, key="killed", log=log)
+    assert tried_before(home, market.case) == sorted(entry["key"] for entry in log)
 
 
 def test_another_target_is_never_compared(no_skill: LiveMarket) -> None:

@@ -17,6 +17,7 @@ from riskwright.home import Home
 from riskwright.market.case_parts import (
     FAMILIES,
     SIGNS,
+    SINGLE,
     Ensemble,
     Family,
     Gates,
@@ -95,7 +96,12 @@ class MarketCase(Strict):
         unused = sorted(set(self.series) - used)
         if unused:
             raise ValueError(f"no predictor and no target uses the series {unused[0]!r}: remove it")
-        for family in self.families:
+        for family, settings in self.families.items():
+            if family in SINGLE and settings.ensemble:
+                raise ValueError(
+                    f"{family!r} is a line on each predictor: the ensemble takes one, such as "
+                    f"'{family}:{next(iter(self.predictors))}', or 'combination'"
+                )
             of = family.partition(":")[2]
             if of and of not in self.predictors:
                 raise ValueError(f"{family!r} names {of!r}, which is not among the predictors")

@@ -117,12 +117,18 @@ def combine(
             found = _learn(away[rows], surprise[rows], horizon, weight)
         weights[years == year] = found
     index = forecasts.index
-    params = {"members": names, "learn_after": learn_after, "weight": weight}
     return Combined(
         forecast=pd.Series(mean + (weights * away).sum(axis=1), index, name="ensemble"),
         weights=pd.DataFrame(weights, index, names),
-        trial={"model": model, "family": "ensemble", "params": params, "window": None},
+        trial=trial(model, members, learn_after, weight),
     )
+
+
+def trial(model: str, members: Sequence[str], learn_after: int, weight: float) -> dict[str, Any]:
+    """Return the ensemble's entry in the trial log."""
+    names = list(dict.fromkeys([ANCHOR, *members]))
+    params = {"members": names, "learn_after": learn_after, "weight": weight}
+    return {"model": model, "family": "ensemble", "params": params, "window": None}
 
 
 def _learn(away: FloatArray, surprise: FloatArray, horizon: int, weight: float) -> FloatArray:

@@ -64,13 +64,12 @@ def join(case: MarketCase, panel: Panel, model: str, walked: pd.DataFrame, seed:
         As in the walk.
     """
     spec, known_at = case.models[model], panel.known_at[model]
-    members = [n for n, f in case.families.items() if f.ensemble and n in walked]
     combined = combine(
         walked,
         known_at,
         model=model,
         horizon=spec.horizon,
-        members=members,
+        members=members_of(case),
         learn_after=case.ensemble.learn_after,
         weight=case.ensemble.weight,
         embargo=case.walk.embargo,
@@ -111,6 +110,11 @@ def join(case: MarketCase, panel: Panel, model: str, walked: pd.DataFrame, seed:
         added.assign(rest=added["rest"] + floored),
         combined.trial,
     )
+
+
+def members_of(case: MarketCase) -> list[str]:
+    """Return the families that may join the ensemble."""
+    return [name for name, family in case.families.items() if family.ensemble]
 
 
 def learnt(case: MarketCase, panel: Panel, model: str) -> pd.Series:

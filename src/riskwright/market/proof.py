@@ -21,6 +21,7 @@ from riskwright.market.case import MarketCase
 from riskwright.market.ensemble import combine
 from riskwright.market.families import XGBoost
 from riskwright.market.ingest import course_of, evaluated
+from riskwright.market.joined import members_of
 from riskwright.market.panel import Panel, assemble, changed
 from riskwright.market.series import Series
 from riskwright.market.tables import at
@@ -180,7 +181,6 @@ def prove_answers(
     """
     spec, known_at = case.models[model], panel.known_at[model].reindex(walked.index)
     changes, embargo = answer.price_changes(panel), case.walk.embargo
-    members = [n for n, f in case.families.items() if f.ensemble and n in walked]
 
     def said(walked: pd.DataFrame, garch: pd.Series, month: pd.Period) -> pd.Series:
         forecast = combine(
@@ -188,7 +188,7 @@ def prove_answers(
             known_at,
             model=model,
             horizon=spec.horizon,
-            members=members,
+            members=members_of(case),
             learn_after=case.ensemble.learn_after,
             weight=case.ensemble.weight,
             embargo=embargo,

@@ -153,12 +153,16 @@ def walk(
         seconds[name] += spent
         if progress is not None:
             progress(number / len(jobs))
-    trials = [
+    return Walk(out.assign(**columns), trials(members, model, window), seconds)
+
+
+def trials(families: Sequence[Family], model: str, window: int | None) -> list[dict[str, Any]]:
+    """Return every configuration that a walk tries, as entries of the trial log."""
+    return [
         {"model": model, "family": family.name, "params": params, "window": window}
-        for family in members
+        for family in families
         for params in family.candidates()
     ]
-    return Walk(out.assign(**columns), trials, seconds)
 
 
 def make_families(

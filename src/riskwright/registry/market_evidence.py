@@ -16,10 +16,12 @@ from riskwright.home import Home
 from riskwright.market import proof
 from riskwright.market.case import MarketCase
 from riskwright.market.coverage import coverage_gate
-from riskwright.market.joined import KINDS, Kind
-from riskwright.market.panel import assemble
+from riskwright.market.ensemble import trial
+from riskwright.market.joined import KINDS, Kind, members_of
+from riskwright.market.panel import Panel, assemble
 from riskwright.market.skill import skill_gate
 from riskwright.market.tables import from_table, read_months
+from riskwright.market.walk import make_families, trials
 from riskwright.registry.backtest_report import horizon_of, level, write_backtest
 
 SHOWN = ("r2", "r2_low", "r2_high", "robust_p", "mae", "rmse", "hit_rate")
@@ -122,14 +124,29 @@ def trial_log(case: MarketCase, joined: dict[str, Any], seed: int) -> list[dict[
 
     Another seed, predictor, lag or window makes another trial of each family.
     """
-    setting = f"{case.model_dump_json(include=MODELLING)}|{seed}"
-    log = []
+    entries = []
     for model in case.models:
         path = Path(joined["folder"]) / model / "trials.json"
-        for entry in json.loads(path.read_text(encoding="utf-8")):
-            plain = json.dumps(entry, sort_keys=True)
-            key = hashlib.sha256(f"{setting}|{plain}".encode()).hexdigest()
-            log.append({"key": key[:16], **entry})
+        entries += json.loads(path.read_text(encoding="utf-8"))
+    return _keyed(case, entries, seed)
+
+
+def planned(case: MarketCase, panel: Panel, seed: int) -> list[dict[str, Any]]:
+    """Return the trial log of a retrain that is about to begin: ``trial_log`` before its walk."""
+    families, rules = make_families(list(case.families), panel, case.refit), case.ensemble
+    entries = []
+    for model in case.models:
+        entries += trials(families, model, case.window)
+        entries.append(trial(model, members_of(case), rules.learn_after, rules.weight))
+    return _keyed(case, entries, seed)
+
+
+def _keyed(case: MarketCase, entries: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
+    setting, log = f"{case.model_dump_json(include=MODELLING)}|{seed}", []
+    for entry in entries:
+        plain = json.dumps(entry, sort_keys=True)
+        key = hashlib.sha256(f"{setting}|{plain}".encode()).hexdigest()
+        log.append({"key": key[:16], **entry})
     return log
 
 

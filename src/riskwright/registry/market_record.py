@@ -15,6 +15,7 @@ from riskwright.market.case import MarketCase
 from riskwright.registry.tracking import PARENT, ROLE, Tracker, connect
 
 TRIALS = "trials.json"
+PLANNED = "trials"  # role of the run that holds what a retrain is about to try
 
 
 def record(
@@ -71,6 +72,15 @@ def record(
     return parent
 
 
+def declare(case: MarketCase, home: Home, *, key: str, log: list[dict[str, Any]]) -> None:
+    """Log what a retrain is about to try, before it knows a result: a killed one counts as well."""
+    tracker = Tracker(home, case, key)
+    with TemporaryDirectory() as place:
+        path = Path(place) / TRIALS
+        path.write_text(json.dumps(log, indent=1), encoding="utf-8")
+        tracker.log(tracker.run(PLANNED), metrics={"trials": len(log)}, artifacts=[path])
+
+
 def tried_before(home: Home, case: MarketCase) -> list[str]:
     """Return the keys of every configuration that earlier retrains tried, from their trial logs."""
     client = connect(home)
@@ -82,7 +92,7 @@ def tried_before(home: Home, case: MarketCase) -> list[str]:
     with TemporaryDirectory() as place:
         while True:
             runs = client.search_runs(
-                [experiment.experiment_id], f"tags.`{ROLE}` = '{PARENT}'", page_token=token
+                [experiment.experiment_id], f"tags.`{ROLE}` = '{PLANNED}'", page_token=token
             )
             for run in runs:
                 if any(a.path == TRIALS for a in client.list_artifacts(run.info.run_id)):
