@@ -147,7 +147,7 @@ class SequenceNetwork(Network):
 
     sequences = True
     copies = 3
-    sizes: ClassVar[tuple[int, ...]] = (4, 16)
+    sizes: ClassVar[tuple[int, ...]] = (4, 8)
     dropout: ClassVar[float] = 0.2
     recipe = Recipe(
         learning_rate=2e-3, epochs=60, batch_size=64, weight_decay=1.0, patience=8, loss=squared
