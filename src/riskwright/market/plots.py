@@ -96,19 +96,29 @@ def plot_error_difference(
     _shade_recessions(axes, pd.PeriodIndex(found.index))
     floor = -30.0
     others = [n for n in saved if n != family and saved[n].min() > floor]
-    for spot, name in enumerate(others):
-        colour = COLOURS[1 + spot % (len(COLOURS) - 1)]
-        axes.plot(when, saved[name], color=colour, lw=1.1, label=f"{name} {saved[name][-1]:+.1f}")
+    for name in (n for n in others if ":" in n):  # lines on one predictor: too many to tell apart
+        axes.plot(when, saved[name], color=GREY, lw=0.6)
+    for spot, name in enumerate(n for n in others if ":" not in n):
+        again, colour = divmod(spot, len(COLOURS) - 2)  # neither the family's own nor grey
+        axes.plot(
+            when,
+            saved[name],
+            color=COLOURS[1 + colour],
+            lw=1.1,
+            ls=":" if again else "-",
+            label=f"{name} {saved[name][-1]:+.1f}",
+        )
     line = saved[family]
     axes.plot(when, line, color=BLUE, lw=2.4, label=f"{family} {line[-1]:+.1f}")
     axes.axhline(0, color=INK, lw=0.9, ls="--", label="historical mean 0.0")
     axes.set(
         xlabel="origin of the forecast", ylabel="squared error saved so far\n(% of the mean's)"
     )
-    axes.legend(loc="upper left", frameon=False, fontsize=8, ncols=2)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
     half = float(line[len(line) // 2])
     gone = sorted(set(saved) - set(others) - {family})
-    note = "rising: better than the mean; grey: NBER recessions"
+    note = "rising: better than the mean; grey bars: NBER recessions"
+    note += "; thin grey: lines on one predictor" if any(":" in n for n in others) else ""
     note += f"; off the picture: {', '.join(gone)}" if gone else ""
     headline(
         axes,
