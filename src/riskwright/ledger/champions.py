@@ -350,27 +350,19 @@ def _baseline(connection: Connection, use_case: str) -> int | None:
     the gates or a reviewer turned down. One that stands by beside an ensemble counts once that
     ensemble has been promoted: it was trained on the same rows.
     """
-    t = tables.versions
-    promoted = set(
-        connection.execute(
-            select(tables.promotions.c.version).where(tables.promotions.c.use_case == use_case)
-        ).scalars()
-    )
-    trusted = set(
-        connection.execute(
-            select(t.c.run_id).where(t.c.use_case == use_case, t.c.version.in_(promoted))
-        ).scalars()
-    )
-    query = (
-        select(t.c.version, t.c.evidence, t.c.run_id)
-        .where(t.c.use_case == use_case, t.c.status.not_in(("reserved", "rejected")))
-        .order_by(t.c.version.desc())
-    )
+    t, p = tables.versions, tables.promotions
+    query = select(p.c.version).where(p.c.use_case == use_case)
+    promoted = set(connection.execute(query).scalars())
+    columns = select(t.c.version, t.c.status, t.c.evidence, t.c.run_id)
+    newest = columns.where(t.c.use_case == use_case).order_by(t.c.version.desc())
+    versions = connection.execute(newest).all()
+    trusted = {v.run_id for v in versions if v.version in promoted}
     found = (
-        v
-        for v, evidence, run_id in connection.execute(query)
-        if evidence.get("baseline") is True
-        and (run_id in trusted if evidence.get("standby") else v in promoted)
+        v.version
+        for v in versions
+        if v.status not in ("reserved", "rejected")
+        and v.evidence.get("baseline") is True
+        and (v.run_id in trusted if v.evidence.get("standby") else v.version in promoted)
     )
     return next(found, None)
 
