@@ -95,8 +95,9 @@ def retrain_market(
     ingest(case, Path(folder) if folder else None, home)
     named = str(Path(usecase).resolve()) if Path(usecase).is_file() else usecase
     from flows.market import retrain_market_flow
+    from flows.runtime import run
 
-    result: dict[str, Any] = retrain_market_flow(named, folder, seed)
+    result: dict[str, Any] = run(retrain_market_flow, named, folder, seed)
     answer(result, as_json, lambda: say_market.retrained(result))
     return 0 if result["passed"] else 3
 

@@ -41,7 +41,7 @@ def retrain(
 
     Example: riskwright retrain german_credit --data german.data
     """
-    from flows.runtime import prepare, with_budget
+    from flows.runtime import prepare, run, with_budget
     from riskwright.errors import InputRefused
     from riskwright.usecase_files import is_market
 
@@ -49,7 +49,7 @@ def retrain(
     if requested:
         from flows.retrain import retrain_requested_flow
 
-        served: dict[str, Any] = retrain_requested_flow(usecase)
+        served: dict[str, Any] = run(retrain_requested_flow, usecase)
         answer(served, as_json, lambda: say.requests(served))
         return 0
     if usecase is None:
@@ -73,7 +73,7 @@ def retrain(
     split(spec, found.clean, home)
     from flows.retrain import retrain_flow
 
-    result: dict[str, Any] = retrain_flow(named, data, budget, seed)
+    result: dict[str, Any] = run(retrain_flow, named, data, budget, seed)
     answer(result, as_json, lambda: say.retrained(result))
     return 0 if result["passed"] else 3
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from flows import say
 from flows.progress import console
-from flows.runtime import prepare
+from flows.runtime import prepare, run
 
 USECASE = "credit_assessment"
 BATCH_ROWS = 1500
@@ -28,7 +28,7 @@ def run_demo(as_json: bool) -> int:
     home, ledger = prepare()
     from flows.retrain import retrain_flow
 
-    trained: dict[str, Any] = retrain_flow(USECASE)
+    trained: dict[str, Any] = run(retrain_flow, USECASE)
 
     from riskwright.bundle.scoring import score_file
     from riskwright.monitoring.watch import watch

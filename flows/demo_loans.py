@@ -9,7 +9,7 @@ from typing import Any
 
 from flows import say
 from flows.progress import console
-from flows.runtime import prepare
+from flows.runtime import prepare, run
 
 USECASE = "loan_book"
 # Month to loans drawn, of which those that are over by then are left out.
@@ -32,7 +32,7 @@ def run_demo(as_json: bool) -> int:
     home, ledger = prepare()
     from flows.retrain import retrain_flow
 
-    trained: dict[str, Any] = retrain_flow(USECASE)
+    trained: dict[str, Any] = run(retrain_flow, USECASE)
 
     from riskwright.monitoring.watch import watch
     from riskwright.registry.book import report_on

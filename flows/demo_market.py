@@ -8,7 +8,7 @@ from typing import Any
 
 from flows import say, say_market
 from flows.progress import console
-from flows.runtime import prepare
+from flows.runtime import prepare, run
 
 USECASE = "market_return"
 CRISIS = "2008-09"
@@ -27,7 +27,7 @@ def run_demo(as_json: bool) -> int:
     home, ledger = prepare()
     from flows.market import retrain_market_flow
 
-    trained: dict[str, Any] = retrain_market_flow(USECASE)
+    trained: dict[str, Any] = run(retrain_market_flow, USECASE)
 
     from riskwright.market.case import load_market_case
     from riskwright.market.panel import read_store

@@ -107,6 +107,20 @@ def dead(holder: str) -> bool:
     return started != _started(int(pid))
 
 
+def run(flow: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """Run a flow from a command line.
+
+    Without a server of its own there are no automations to hear a flow's heartbeat, whose sender
+    keeps each flow waiting up to a second at its end.
+    """
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    if os.environ.get("PREFECT_API_URL"):
+        return flow(*arguments)
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        return flow(*arguments)
+
+
 def world_failed(task: Any, run: Any, state: Any) -> bool:
     """Prefect's retry condition: a server, disk or network failed; refused input never heals."""
     try:
