@@ -21,6 +21,7 @@ from riskwright.usecase_files import (
     known_usecases,
     market_files,
     read_yaml,
+    refuse_other_name,
     refuse_twice,
     shipped,
 )
@@ -265,13 +266,8 @@ def load_usecase(name: str | Path, home: Home | None = None) -> UseCase:
             do="check the path, or run 'riskwright usecases'",
         )
     found = parse_usecase(path.read_text(encoding="utf-8"), where=str(path), folder=path.parent)
-    if text in known and found.name != text:
-        raise InputRefused(
-            f"the file of the use case {text!r} says its name is {found.name!r}",
-            where=str(path),
-            expected=f"name: {text}",
-            do="make the file's name and 'name:' the same",
-        )
+    if text in known:
+        refuse_other_name(text, found.name, path)
     return found
 
 

@@ -97,6 +97,23 @@ def read_yaml(text: str, where: str) -> dict[str, Any]:
     return plain
 
 
+def refuse_other_name(text: str, said: str, path: Path) -> None:
+    """Refuse a known file that says it is another use case.
+
+    Raises
+    ------
+    InputRefused
+        With the file.
+    """
+    if said != text:
+        raise InputRefused(
+            f"the file of the use case {text!r} says its name is {said!r}",
+            where=str(path),
+            expected=f"name: {text}",
+            do="make the file's name and 'name:' the same",
+        )
+
+
 def refuse_twice(name: str, home: Home) -> None:
     """Refuse a name that both a shipped use case and a file in the home have.
 

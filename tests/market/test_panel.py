@@ -17,7 +17,6 @@ from riskwright.market import predictors
 from riskwright.market.case import MarketCase, load_market_case
 from riskwright.market.panel import (
     Panel,
-    as_of_check,
     assemble,
     build_panel,
     changed,
@@ -241,37 +240,43 @@ def test_no_feature_of_shillers_case_does_either(shiller: Any, data: st.DataObje
     assert changed(full, assemble(case, {**store, name: scrambled}), month) == []
 
 
-def test_the_as_of_check_goes_through_every_series() -> None:
-    assert as_of_check(load_market_case("market_return"), None, ["1980-03", "2008-09"]) == []
+def seen_early(case: MarketCase, store: dict[str, Series], month: pd.Period) -> list[str]:
+    """What changes up to a month when what one series says after it is drawn by chance."""
+    full = assemble(case, store)
+    return [
+        f"{name!r} changes {what}"
+        for name, series in store.items()
+        for what in changed(
+            full, assemble(case, {**store, name: series.scrambled(month, 1)}), month
+        )
+    ]
+
+
+def test_nothing_of_the_shipped_case_is_seen_early(arch: Any) -> None:
+    case, store, _ = arch
+    assert [seen_early(case, store, pd.Period(m, "M")) for m in ("1980-03", "2008-09")] == [[], []]
 
 
 @pytest.mark.parametrize("leaky", ["inflation", "default_spread", "volatility_daily"])
-def test_the_as_of_check_finds_a_predictor_that_looks_ahead(
-    leaky: str, monkeypatch: pytest.MonkeyPatch
+def test_a_predictor_that_looks_ahead_is_found(
+    arch: Any, leaky: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = predictors.PREDICTORS[leaky]
     ahead = predictors.Predictor(
         honest.label, honest.unit, honest.needs, lambda view: honest.compute(view).shift(-1)
     )
     monkeypatch.setitem(predictors.PREDICTORS, leaky, ahead)
-    found = as_of_check(load_market_case("market_return"), None, ["2008-09"])
-    assert f"2008-09: {honest.needs[0]!r} changes {leaky}" in found
+    case, store, _ = arch
+    found = seen_early(case, store, pd.Period("2008-09", "M"))
+    assert f"{honest.needs[0]!r} changes {leaky}" in found
     assert any(line.endswith("changes sequences") for line in found)
 
 
-def test_the_as_of_check_finds_targets_learnt_before_they_are_published() -> None:
+def test_targets_learnt_before_they_are_published_are_found() -> None:
     """ANCHORS' protocol learns from a return once its months are over: a lag too early."""
     for known, honest in (("published", True), ("over", False)):
         case = small(target={"kind": "real_total", "known": known})
-        store, month = store_of(case), pd.Period("1986-07", "M")
-        full = assemble(case, store)
-        seen = [
-            what
-            for name, series in store.items()
-            for what in changed(
-                full, assemble(case, {**store, name: series.scrambled(month, 1)}), month
-            )
-        ]
+        seen = seen_early(case, store_of(case), pd.Period("1986-07", "M"))
         assert (seen == []) is honest
 
 

@@ -32,7 +32,7 @@ from riskwright.market.case_parts import (
 from riskwright.market.predictors import DAILY, MARKET, PREDICTORS, SERIES
 from riskwright.market.series import SeriesSpec
 from riskwright.usecase import refusal
-from riskwright.usecase_files import market_files, read_yaml, refuse_twice
+from riskwright.usecase_files import market_files, read_yaml, refuse_other_name, refuse_twice
 from riskwright.usecase_parts import Approval, Strict
 
 
@@ -193,13 +193,8 @@ def load_market_case(name: str | Path, home: Home | None = None) -> MarketCase:
             do=closest(text, known) or "run 'riskwright usecases'",
         )
     found = parse_market_case(path.read_text(encoding="utf-8"), where=str(path))
-    if text in known and found.name != text:
-        raise InputRefused(
-            f"the file of the use case {text!r} says its name is {found.name!r}",
-            where=str(path),
-            expected=f"name: {text}",
-            do="make the file's name and 'name:' the same",
-        )
+    if text in known:
+        refuse_other_name(text, found.name, path)
     return found
 
 

@@ -9,7 +9,7 @@ after t: that is the purge.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -248,37 +248,6 @@ def windows(table: pd.DataFrame, steps: int) -> npt.NDArray[np.float64] | None:
     before = np.full((steps - 1, values.shape[1]), np.nan)
     windows = np.lib.stride_tricks.sliding_window_view(np.vstack([before, values]), steps, axis=0)
     return np.ascontiguousarray(windows.swapaxes(1, 2))
-
-
-def as_of_check(
-    case: MarketCase, folder: Path | None, dates: Iterable[AsOf], *, seed: int = 1
-) -> list[str]:
-    """Scramble the future of every series at every date; return what changed in the past.
-
-    Parameters
-    ----------
-    case, folder
-        As for ``build_panel``.
-    dates
-        Origins to stand at.
-    seed
-        Of the chance values.
-
-    Returns
-    -------
-    list of str
-        One line for each date, series and feature (or target known by then) that changed: the
-        series was seen before it was published. Empty if all is well.
-    """
-    store = read_store(case, folder)
-    honest = assemble(case, store)
-    found = []
-    for number, when in enumerate(dates):
-        month = honest.as_of if when is None else month_of(when)
-        for name, series in store.items():
-            other = assemble(case, {**store, name: series.scrambled(month, seed + number)})
-            found += [f"{month}: {name!r} changes {what}" for what in changed(honest, other, month)]
-    return found
 
 
 def changed(one: Panel, other: Panel, month: pd.Period) -> list[str]:
