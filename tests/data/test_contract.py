@@ -76,7 +76,7 @@ def test_a_bad_cell_refuses_its_row_with_a_reason(
         ("EDU", " 2 ", "2"),
         ("EDU", "NA", np.nan),
         ("WHEN", "2020-02-29T10:00:00", pd.Timestamp("2020-02-29 10:00")),
-        ("WHEN", "2020-02-29T10:00:00+02:00", pd.Timestamp("2020-02-29 08:00")),
+        ("WHEN", "2020-02-29T10:00:00+02:00", pd.Timestamp("2020-02-29 10:00")),
         ("WHEN", "2020-02", pd.Timestamp("2020-02-01")),
         ("Y", "1.0", "1"),
     ],

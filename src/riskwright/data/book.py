@@ -232,7 +232,7 @@ def _own_columns(raw: pd.DataFrame, location: str, missing: Sequence[str]) -> pd
 
 
 def _day(written: pd.Series, given: date | None, location: str) -> pd.Timestamp:
-    days = written.dropna().unique()
+    days = written.dropna().dt.normalize().unique()
     if given is not None and set(days) <= {pd.Timestamp(given)}:
         return pd.Timestamp(given)
     if given is not None:

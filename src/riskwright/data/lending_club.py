@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
+from riskwright.data.parsing import dates
 from riskwright.errors import InputRefused
 
 EXCEPTION = "Does not meet the credit policy. Status:"
@@ -160,8 +161,9 @@ def _years(cells: pd.Series) -> pd.Series:
 
 
 def _months_between(start: pd.Series, end: pd.Series) -> pd.Series:
-    one, two = (pd.to_datetime(s, errors="coerce") for s in (start, end))
-    return (two.dt.year - one.dt.year) * 12.0 + (two.dt.month - one.dt.month)
+    one, two = (dates(s, ())[0] for s in (start, end))
+    months: pd.Series = (two.dt.year - one.dt.year) * 12.0 + (two.dt.month - one.dt.month)
+    return months
 
 
 def _names(frame: pd.DataFrame) -> list[str]:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from riskwright.usecase import code
 
 Mask = npt.NDArray[np.bool_]
+ZONED = r"^(.*[T ]\d{2}[\d:.,]*?)\s*(?:Z|[+-]\d{2}(?::?\d{2})?)$"  # the date and time before a zone
 
 
 def as_text(cells: pd.Series) -> pd.Series:
@@ -104,14 +105,22 @@ def codes(cells: pd.Series, allowed: Collection[str], missing: Collection[str]) 
 
 
 def dates(cells: pd.Series, missing: Collection[str]) -> tuple[pd.Series, Mask]:
-    """Parse ISO 8601 dates; returns datetime64 (n,), zone dropped after UTC, and a mask."""
+    """Parse ISO 8601 dates; returns datetime64 (n,) and a mask of unreadable cells.
+
+    A date with a zone is the date as written, its local day: the first of a month in Berlin is
+    no day of the month before, which it would be in UTC.
+    """
     if pd.api.types.is_datetime64_any_dtype(cells.dtype):
         if getattr(cells.dt, "tz", None) is not None:
-            cells = cells.dt.tz_convert("UTC").dt.tz_localize(None)
+            cells = cells.dt.tz_localize(None)
         return cells.astype("datetime64[us]"), np.zeros(len(cells), dtype=bool)
     text = as_text(cells)
     text = text.mask(text.isin(list(missing)))
     parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
+    local = text.str.extract(ZONED, expand=False)
+    if local.notna().any():
+        text = local.where(parsed.notna()).fillna(text)
+        parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
     parsed = parsed.dt.tz_localize(None).astype("datetime64[us]")
     bad = parsed.isna() & text.notna()
     return parsed, bad.to_numpy(dtype=bool)
