@@ -21,14 +21,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from riskwright.home import Home, quiet_environment
+from riskwright.home import Home, cores, quiet_environment
 
 os.environ.setdefault("RISKWRIGHT_HOME", tempfile.mkdtemp(prefix="riskwright-bench-"))
 quiet_environment(Home())
 
 import pandas as pd  # noqa: E402  (the environment comes first)
 
-from riskwright.bundle.forecast_steps import join_models, walk_model, workers  # noqa: E402
+from riskwright.bundle.forecast_steps import join_models, walk_model  # noqa: E402
 from riskwright.errors import InputRefused  # noqa: E402
 from riskwright.market.case import MarketCase, load_market_case  # noqa: E402
 from riskwright.market.case_parts import FAMILIES, family_settings  # noqa: E402
@@ -111,7 +111,7 @@ def main() -> None:
     joined = join_models(case, home, walks=walks, folder=place / "joined", **common)  # type: ignore[arg-type]
     for step in walks:
         print(json.dumps({"model": step["model"], "cpu_seconds": step["cpu_seconds"]}))
-    print(json.dumps({"walks_s": round(walked, 1), "workers": workers(),
+    print(json.dumps({"walks_s": round(walked, 1), "workers": cores(),
                       "with_the_ensemble_s": round(time.perf_counter() - began, 1)}))  # fmt: skip
     for model in case.models:
         one = horizon_of(case, joined, model)

@@ -182,3 +182,14 @@ def test_every_deployment_names_a_flow_that_exists() -> None:
         functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
         known = {argument.arg for argument in functions[function].args.args}
         assert set(deployment.get("parameters", {})) <= known, deployment["name"]
+
+
+def test_what_macos_lacks_is_used_behind_a_guard_alone() -> None:
+    """Apple silicon is promised; Python has these on Linux only."""
+    linux = re.compile(r"\bos\.(sched_\w+|posix_fadvise|memfd_create|pidfd_open|getrandom)\b")
+    used = {
+        str(path.relative_to(REPOSITORY))
+        for path in [*OURS, *REPOSITORY.glob("benchmarks/*.py")]
+        if linux.search(path.read_text(encoding="utf-8"))
+    }
+    assert used == {"src/riskwright/home.py"}

@@ -19,6 +19,8 @@ TELEMETRY_OFF = {
     "HF_HUB_OFFLINE": "1",
 }
 
+LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
+
 
 class Settings(BaseSettings):
     """Settings from the environment, each named ``RISKWRIGHT_`` and the field's name."""
@@ -111,6 +113,13 @@ class Home:
         return self.settings.data
 
 
+def cores() -> int:
+    """Return how many cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1  # macOS doesn't tell which are ours
+
+
 def os_user() -> str:
     """Return the name of the operating system's user, from its account, not from a variable.
 
@@ -136,6 +145,8 @@ def quiet_environment(home: Home) -> None:
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # its default is pickle
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "PREFECT_LOCAL_STORAGE_PATH": str(home.root / "prefect" / "results"),
+        # Its default keeps who is at work in memory: a server that was killed never frees the slot.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
         "MLFLOW_TRACKING_URI": home.mlflow_uri,
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "-1",

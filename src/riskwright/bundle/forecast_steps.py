@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from riskwright.bundle.candidates import Progress, code_digest, new_part, publish
-from riskwright.home import Home
+from riskwright.home import Home, cores
 from riskwright.market.case import MarketCase
 from riskwright.market.course import Course
 from riskwright.market.families import Family
@@ -34,13 +34,6 @@ def walk_key(case: MarketCase, data: str, seed: int) -> str:
     """Return what makes a retrain the same one: data, specification, seed, code and lock."""
     parts = [case.digest, data, str(seed), code_digest()]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
-
-
-def workers() -> int:
-    """Return how many processes the walk may use: the cores that this one may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1  # macOS doesn't tell
 
 
 def walk_model(
@@ -77,7 +70,7 @@ def walk_model(
         window=case.window,
         embargo=case.walk.embargo,
         refit=case.refit,
-        workers=workers() if several else 1,
+        workers=cores() if several else 1,
         progress=progress,
         seed=seed,
     )

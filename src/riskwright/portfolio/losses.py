@@ -9,7 +9,6 @@ does every loan of a book of up to 20,000: there the simulation is loan by loan.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import binom
 
 from riskwright.errors import InputRefused
+from riskwright.home import cores
 from riskwright.portfolio.checks import FloatArray, amounts, confidence_level, probabilities
 from riskwright.portfolio.vasicek import conditional_pd
 
@@ -247,7 +247,7 @@ def _draw(
         if progress is not None:
             progress(done / scenarios)
 
-    with ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0)))) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(block, range(len(blocks))))
     return out
 

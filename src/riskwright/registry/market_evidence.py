@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from riskwright.bundle.candidates import Progress, new_part, publish
-from riskwright.bundle.forecast_steps import read_joined, workers
+from riskwright.bundle.forecast_steps import read_joined
 from riskwright.data import snapshots
-from riskwright.home import Home
+from riskwright.home import Home, cores
 from riskwright.market import proof
 from riskwright.market.case import MarketCase
 from riskwright.market.coverage import coverage_gate
@@ -73,7 +73,7 @@ def gather(
     origins = proof.dates(case, panel, seed)
     leaks = proof.prove(case, store, origins, seed=seed, progress=progress)
     walked = {s["model"]: read_months(Path(s["folder"]) / "forecasts.parquet") for s in walks}
-    leaks += proof.prove_networks(case, store, walked, origins[-1], workers=workers(), seed=seed)
+    leaks += proof.prove_networks(case, store, walked, origins[-1], workers=cores(), seed=seed)
     for model, table in walked.items():
         garch = read_joined(joined, model, "basis")["garch"]
         leaks += proof.prove_answers(case, panel, model, table, garch, origins, seed=seed)
