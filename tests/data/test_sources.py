@@ -17,8 +17,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from riskwright.data.sources import FAULT, read_chunks
-from riskwright.errors import InputRefused
+from riskwright.data.databases import one_select
+from riskwright.data.public import download
+from riskwright.data.sources import FAULT, local_file, read_chunks
+from riskwright.errors import InputRefused, Unavailable
 from riskwright.usecase import Source
 
 COLUMNS = ["a", "b", "c"]
@@ -357,3 +359,132 @@ def test_polish_arff_equals_scipys_reader(shared_data: Path) -> None:
         numeric, expected.drop(columns="class"), check_index_type=False, check_names=False
     )
     assert found["class"].tolist() == expected["class"].str.decode("ascii").tolist()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "-- newest loans\nSELECT * FROM loans",
+        "/* all;\nof them */ select * from loans",
+        "SELECT\t* FROM loans",
+        "(SELECT * FROM loans)",
+        " ( \n(select * from loans)) ; -- done",
+        "WITH l AS (SELECT * FROM loans) SELECT * FROM l;",
+        "SELECT * FROM loans WHERE b <> ':time' AND b <> 'a;b'",
+        "SELECT * FROM loans WHERE b <> '50%' AND b <> '%(x)s'",
+    ],
+)
+def test_a_select_is_one_however_it_is_written(tmp_path: Path, table: str) -> None:
+    with sqlite3.connect(tmp_path / "f.db") as connection:
+        connection.execute("CREATE TABLE loans AS SELECT 1 AS a, 'x' AS b")
+    assert cells(read(f"sqlite:///{tmp_path}/f.db", table=table)) == [["1", "x"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("loans", None),
+        ("select_me", None),
+        ("my schema.loans", None),
+        ("select 1", "select 1"),
+        ("(select 1) union (select 2)", "(select 1) union (select 2)"),
+        ("((select ')'))", "select ')'"),
+        ("select 1;;\n", "select 1"),
+        ("-- a; b\n/* c; */ loans", None),
+    ],
+)
+def test_what_of_a_table_is_a_query(text: str, kept: str | None) -> None:
+    assert one_select(text) == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select 1; delete from loans",
+        "select 1; commit; delete from loans",
+        "with x as (select 1) select * from x; drop table loans;",
+        "select E'\\''; delete from loans --'",  # PostgreSQL's escape ends the text elsewhere
+        "select $$'$$; delete from loans --'",
+        "select 1 /* /* */ ' */; delete from loans --'",
+        "select 1 # '\n; delete from loans -- '",
+    ],
+)
+def test_a_second_statement_is_refused_before_anything_runs(text: str) -> None:
+    with pytest.raises(InputRefused, match="more than one statement"):
+        one_select(text)
+
+
+DESTROYS = [
+    "with x as (select 1) delete from loans",
+    "select 1; delete from loans",
+    "-- harmless\nwith x as (select 1) update loans set a = 0",
+    "with x as (select 9 as a, 'y' as b) insert into loans select * from x",
+]
+
+
+def test_no_source_can_destroy_in_sqlite(tmp_path: Path) -> None:
+    place = tmp_path / "f.db"
+    with sqlite3.connect(place) as connection:
+        connection.execute("CREATE TABLE loans AS SELECT 1 AS a, 'x' AS b")
+    before = place.read_bytes()
+    for table in DESTROYS:
+        with pytest.raises(InputRefused):
+            read(f"sqlite:///{place}", table=table)
+        assert place.read_bytes() == before
+
+
+@pytest.mark.server
+def test_no_source_can_destroy_in_postgresql(postgres: str) -> None:
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(postgres)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE loans AS SELECT 1 AS a, 'x' AS b"))
+        connection.execute(
+            sa.text(
+                "CREATE FUNCTION wipe() RETURNS int LANGUAGE sql AS 'DELETE FROM loans; SELECT 1'"
+            )
+        )
+    for table in [
+        *DESTROYS,
+        "with gone as (delete from loans returning *) select * from gone",
+        "select wipe()",
+        "select set_config('transaction_read_only', 'off', false), wipe()",
+        "select * into copied from loans",
+    ]:
+        with pytest.raises(InputRefused):
+            read(postgres, table=table)
+    assert cells(read(postgres, table="SELECT * FROM loans WHERE b <> ':t' AND b <> '%'")) == [
+        ["1", "x"]
+    ]
+    with engine.begin() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM loans")).scalar() == 1
+        assert not sa.inspect(connection).has_table("copied")
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://h/base?user=u&password=s3cret",
+        "postgresql://u@h/base?sslmode=require&sslpassword=s3cret",
+        "mssql+pyodbc://?odbc_connect=DRIVER%3DX%3BPWD%3Ds3cret",
+        "http://user:s3cret@127.0.0.1:1/f.csv",
+        "https://127.0.0.1:1/f.csv?token=s3cret",
+        "s3://key:s3cret@bucket/f.csv",
+        "http://user:s3cret@[::1/f.csv",
+    ],
+)
+def test_a_password_in_an_address_is_refused_and_never_shown(address: str) -> None:
+    with pytest.raises(InputRefused, match="holds a password") as refused:
+        read(address, table="t")
+    assert "s3cret" not in str(refused.value.as_dict())
+    with pytest.raises(InputRefused, match="holds a password"), local_file(address):
+        pass
+
+
+def test_what_stands_in_a_query_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable) as failed:
+        download("http://127.0.0.1:1/f.csv?sig=s3cret", tmp_path / "f.csv")
+    assert "s3cret" not in str(failed.value)
+    assert "f.csv?…" in failed.value.where

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from riskwright.data.databases import refuse_secrets, without_query
 from riskwright.data.snapshots import replacing
 from riskwright.errors import InputRefused, IntegrityError, Unavailable, closest
 from riskwright.home import Home
@@ -195,6 +196,8 @@ def download(
     """
     if not url.lower().startswith(("http://", "https://")):
         raise InputRefused("not a web address", where=url, expected="http:// or https://")
+    refuse_secrets(url)
+    shown = without_query(url)
     do = "check the network, or set RISKWRIGHT_DATA to a mirror folder or base URL"
     with replacing(target) as part:
         try:
@@ -208,24 +211,24 @@ def download(
         except urllib.error.HTTPError as error:
             error.close()
             raise Unavailable(
-                f"the server answers {error.code} {error.reason}", where=url, do=do
+                f"the server answers {error.code} {error.reason}", where=shown, do=do
             ) from None
         except ValueError as error:
-            raise InputRefused(f"not a web address: {error}", where=url) from None
+            raise InputRefused(f"not a web address: {error}", where=shown) from None
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
             reason = getattr(error, "reason", None) or error
-            raise Unavailable(f"no connection: {reason}", where=url, do=do) from None
+            raise Unavailable(f"no connection: {reason}", where=shown, do=do) from None
         except ConnectionError as error:
-            raise Unavailable(f"the connection broke: {error}", where=url, do=do) from None
+            raise Unavailable(f"the connection broke: {error}", where=shown, do=do) from None
         got, expected = part.stat().st_size, size or promised
         if (promised and got != promised) or (expected and got < expected):
             raise Unavailable(
                 f"the download broke off: {got:,} of {expected:,} bytes came",
-                where=url,
+                where=shown,
                 do="try again; nothing was kept",
             )
         if sha256 is not None:
-            _check(part, sha256, url)
+            _check(part, sha256, shown)
     return target
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from riskwright.data.databases import one_select, reading, refuse_secrets, without_query
 from riskwright.data.textfiles import FAULT, no_rows, opened, read_arff, read_csv
 from riskwright.errors import InputRefused, closest
 from riskwright.usecase import Source
@@ -51,6 +52,8 @@ def local_file(location: str) -> Iterator[Path]:
     Unavailable
         If a download fails.
     """
+    if "://" in location:
+        refuse_secrets(location)
     if _is_web(location):
         from riskwright.data.public import download
 
@@ -122,6 +125,8 @@ def _read(
     source: Source, location: str, columns: Sequence[str], rows: int, target: str | None
 ) -> Iterator[pd.DataFrame]:
     kind = format_of(source, location)
+    if "://" in location:
+        refuse_secrets(location)
     if kind == "sql":
         yield from _read_sql(source, location, rows)
         return
@@ -210,44 +215,30 @@ def _read_sql(source: Source, location: str, rows: int) -> Iterator[pd.DataFrame
             where="location of the source",
             expected="such as sqlite:///folder/file.db or postgresql+psycopg2://user@host/base",
         ) from None
-    shown = url.render_as_string(hide_password=True)
-    if url.password:
-        raise InputRefused(
-            "the database URL holds a password",
-            where=shown,
-            expected="a URL without one: it is kept with each run and each bundle",
-            do="put the password into PGPASSWORD or the file ~/.pgpass",
-        )
+    shown = without_query(url.render_as_string(hide_password=True))
     if not source.table:
         raise InputRefused(
             "no table is named", where=shown, expected="source.table: a table or a SELECT"
         )
-    sqlite = url.get_backend_name() == "sqlite"
-    if sqlite and url.database and not Path(url.database).is_file():
-        # SQLite would otherwise make an empty database of that name.
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise InputRefused(
             "the SQLite file doesn't exist", where=shown, do="check the path in the URL"
         )
-    is_select = source.table.lstrip().lower().startswith(("select ", "select\n", "with "))
+    query = one_select(source.table)
     try:
-        engine = sa.create_engine(
-            url, connect_args={"connect_timeout": 10} if url.drivername.endswith("psycopg2") else {}
-        )
-        quoted = engine.dialect.identifier_preparer.quote
-        name = ".".join(quoted(part) for part in source.table.split("."))
-        query = source.table if is_select else f"SELECT * FROM {name}"  # noqa: S608
-        try:
-            with engine.connect().execution_options(stream_results=True) as connection:
-                result = connection.execute(sa.text(query))
-                yield from _sql_chunks(result, source, rows, shown)
-        finally:
-            engine.dispose()
+        with reading(url) as connection:
+            if query is None:
+                quoted = connection.dialect.identifier_preparer.quote
+                name = ".".join(quoted(part) for part in source.table.split("."))
+                query = f"SELECT * FROM {name}"  # noqa: S608
+            # Not as sa.text, which takes a colon in a text for a parameter.
+            yield from _sql_chunks(connection.exec_driver_sql(query), source, rows, shown)
     except (SQLAlchemyError, NoSuchModuleError, ImportError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise InputRefused(
             f"the database can't be read: {reason}",
             where=f"{shown}, {source.table[:80]}",
-            expected="a reachable database that holds the table",
+            expected="a reachable database that holds the table; nothing is ever written to it",
             do="check the URL, the server, the rights, and source.table",
         ) from None
 

@@ -1,0 +1,146 @@
+"""What a use case may do to a database: read one table, or run one SELECT, and write nothing.
+
+The text of a SELECT comes from a YAML file, so it is not trusted. SQLite is opened with
+``mode=ro``; PostgreSQL, and what else knows such a thing, gets a read-only transaction. Both hold
+for one statement only (a second one could end the transaction), hence ``one_select``.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from riskwright.errors import InputRefused
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+_SECRET = re.compile(r"(pass(word|wd|phrase)?|pwd|secret|token|api_?key)\s*=", re.IGNORECASE)
+_NOT_CODE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_COMMENT = re.compile(r"\s*(?:--[^\n]*(?:\n|$)|/\*(?:(?!/\*).)*?\*/)", re.DOTALL)
+_SELECT = re.compile(r"[\s(]*(select|with)\b", re.IGNORECASE)
+# What may end a text earlier in one database than in another, and so hide a second statement.
+_HIDING = re.compile(r"[\\$`#\[]|--|/\*")
+
+
+def one_select(table: str) -> str | None:
+    """Return the SELECT that ``source.table`` holds, None if it names a table.
+
+    Comments and brackets before it are part of it.
+
+    Raises
+    ------
+    InputRefused
+        If there is a second statement, or one could be hidden.
+    """
+    written = table
+    while found := _COMMENT.match(table):
+        table = table[found.end() :]
+    # The same with texts and names crossed out, and comments blanked.
+    code = _NOT_CODE.sub(lambda f: ("x" if f[0][0] in "'\"" else " ") * len(f[0]), table)
+    if _SELECT.match(code) is None:
+        return None
+    # Cut what ends it; a comment after that goes too.
+    end = len(code.rstrip("; \t\r\n"))
+    if not code[end:].strip():
+        end = len(table)
+    query, code = table[:end], code[:end]
+    if ";" in code or (";" in query and _HIDING.search(query)):
+        raise InputRefused(
+            "the query holds more than one statement",
+            where=f"source.table: {written[:80]}",
+            expected="one SELECT; a ';' in a text goes with no comment and no escape",
+            do="leave one SELECT",
+        )
+    return _unwrapped(query, code)
+
+
+def _unwrapped(query: str, code: str) -> str:
+    """Take the brackets around a whole query away: SQLite doesn't know them."""
+    start, end = 0, len(code)
+    while True:
+        inner = code[start:end]
+        start += len(inner) - len(inner.lstrip())
+        end -= len(inner) - len(inner.rstrip())
+        if not code[start:end].startswith("(") or _closing(code[start:end]) != end - start - 1:
+            return query if start == 0 or code[start - 1] != "(" else query[start:end]
+        start, end = start + 1, end - 1
+
+
+def _closing(code: str) -> int:
+    """Return where the bracket that opens a text is closed, -1 if nowhere."""
+    depth = 0
+    for place, sign in enumerate(code):
+        depth += {"(": 1, ")": -1}.get(sign, 0)
+        if depth == 0:
+            return place
+    return -1
+
+
+def refuse_secrets(location: str) -> None:
+    """Refuse a web address or a database's URL that holds a password.
+
+    Raises
+    ------
+    InputRefused
+        Without the secret.
+    """
+    head, _, query = location.partition("?")
+    try:
+        parts = urlsplit(location)
+        named, host = parts.password is not None, parts.netloc.rpartition("@")[2]
+        bare = f"{parts.scheme}://{host}{parts.path}"
+    except ValueError:
+        named, bare = "@" in head, head.partition("://")[0] + "://…"
+    web = location.lower().startswith(("http://", "https://"))
+    if not named and not _SECRET.search(unquote(query)):
+        return
+    raise InputRefused(
+        "the web address holds a password" if web else "the database URL holds a password",
+        where=bare,
+        expected="an address without one: it is kept with each run and each bundle",
+        do="get the file yourself, and name its path"
+        if web
+        else "put the password into PGPASSWORD or the file ~/.pgpass",
+    )
+
+
+def without_query(location: str) -> str:
+    """Return an address as it may be shown: what stands after ``?`` is nobody's business."""
+    head, mark, _ = location.partition("?")
+    return head + "?…" * bool(mark)
+
+
+@contextmanager
+def reading(url: sa.URL) -> Iterator[sa.Connection]:
+    """Give a connection that can't write.
+
+    Raises
+    ------
+    sqlalchemy.exc.SQLAlchemyError, ImportError
+        If the database can't be reached, or knows no read-only transaction.
+    """
+    import sqlalchemy as sa
+
+    options: dict[str, Any] = {"stream_results": True, "no_parameters": True}
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        place = Path(url.database or "").absolute().as_uri() + "?mode=ro"
+        engine = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(place, uri=True))
+    else:
+        wait = {"connect_timeout": 10} if url.drivername.endswith("psycopg2") else {}
+        engine = sa.create_engine(url, connect_args=wait)
+    if backend == "postgresql":
+        options["postgresql_readonly"] = True
+    try:
+        with engine.connect().execution_options(**options) as connection:
+            if backend not in ("sqlite", "postgresql"):
+                connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            yield connection
+    finally:
+        engine.dispose()
