@@ -15,7 +15,7 @@ from riskwright.errors import InputRefused, RiskwrightError
 HELP = """Train, promote and watch the financial models that a lender or an asset manager runs.
 
 USECASE is a shipped name (see 'riskwright usecases'), a name in the home, or a path to a YAML
-file. Exit codes: 0 done, 1 failed, 2 input refused, 3 a gate said no.
+file. Exit codes: 0 done, 1 failed, 2 input refused, 3 a gate said no or an alert is open.
 
 Example: riskwright demo
 """

@@ -110,7 +110,7 @@ def monitor_market(
     labels: str | None,
     as_of: str | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Watch a market forecast on what came after its training."""
     from flows.progress import console
     from riskwright.errors import InputRefused
@@ -124,6 +124,7 @@ def monitor_market(
     with console.status("monitoring"):
         result = watch_market(name, home, ledger, input=folder, as_of=as_of)
     answer(result, as_json, lambda: say_market.monitored(result))
+    return 3 if result["alert_open"] else 0
 
 
 def market_name(usecase: str, home: Home) -> str:

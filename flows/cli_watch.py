@@ -35,10 +35,11 @@ def monitor(
         ),
     ] = None,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Hold a batch against the champion's reference; findings past the limits open an alert.
 
     Of a loan book, --as-of judges all loans so far; of a market, nothing but its name is needed.
+    Exit code 3: an alert about what was looked at is open.
 
     Example: riskwright monitor credit_assessment --input batch.csv --labels outcomes.csv
     """
@@ -51,8 +52,7 @@ def monitor(
     if is_market(usecase, home):
         from flows.cli_market import monitor_market
 
-        monitor_market(home, ledger, usecase, input, labels, as_of, as_json)
-        return
+        return monitor_market(home, ledger, usecase, input, labels, as_of, as_json)
     from riskwright.monitoring.watch import watch
     from riskwright.usecase import load_usecase
 
@@ -62,6 +62,7 @@ def monitor(
     with console.status("monitoring"):
         result = watch(spec, home, ledger, input=input, labels=labels, as_of=as_of)
     answer(result, as_json, lambda: say.monitored(result))
+    return 3 if result["alert_open"] else 0
 
 
 def alerts(

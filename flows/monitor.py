@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import flow, task
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from flows.runtime import prepare, world_failed
+from flows.say import alert_words
 from riskwright.errors import InputRefused
 
 
@@ -35,7 +38,10 @@ def monitor_task(
 @flow(name="monitor", validate_parameters=False)
 def monitor_flow(
     usecase: str, input: str | None = None, labels: str | None = None, as_of: str | None = None
-) -> dict[str, Any]:
-    """Look at a batch of scored cases, a loan book, or (without input) a market forecast."""
+) -> State[dict[str, Any]]:
+    """Look at a batch of scored cases, a loan book, or (without input) a market forecast.
+
+    The state is "Completed" whatever was found; its message says whether an alert is open.
+    """
     result: dict[str, Any] = monitor_task(usecase, input, labels, as_of)
-    return result
+    return Completed(message=alert_words(result), data=result)

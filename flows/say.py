@@ -193,9 +193,16 @@ def monitored(result: Mapping[str, Any]) -> None:
 def alert_line(result: Mapping[str, Any]) -> None:
     """The alert that a monitor opened, if it did."""
     if result["alert"]:
-        status = "is open" if result["alert_open"] else "of this batch was decided already"
         shown = f"riskwright alerts show {result['alert']}"
-        out.print(f"[bold]alert {result['alert']}[/] {status}: {shown}")
+        out.print(f"[bold]{alert_words(result)}[/]: {shown}")
+
+
+def alert_words(result: Mapping[str, Any]) -> str:
+    """What a monitor's look has to say of an alert, in a few words."""
+    if not result["alert"]:
+        return "no alert"
+    status = "is open" if result["alert_open"] else "of this batch was decided already"
+    return f"alert {result['alert']} {status}"
 
 
 def alerts(rows: Sequence[Mapping[str, Any]]) -> None:

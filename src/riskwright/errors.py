@@ -57,6 +57,10 @@ class InputRefused(RiskwrightError):
     exit_code = 2
 
 
+class NoRows(InputRefused):
+    """The input can be read and holds no row: no cases, which to a monitor is a finding."""
+
+
 class GateRefused(RiskwrightError):
     """A gate, or the four-eyes rule, said no."""
 

@@ -119,7 +119,7 @@ def life(
     assert (bare["pd"] < trained["limits"]["approve_below"]).all()
 
     code, watched, err = run("monitor", usecase, "--input", str(cases))
-    assert code == 0, err
+    assert code == (3 if watched["alert_open"] else 0), err
     assert (watched["version"], watched["rows_read"]) == (version, ROWS)
     assert Path(watched["report"]).exists()
     assert ledger.verify().ok

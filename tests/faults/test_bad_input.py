@@ -60,8 +60,12 @@ SOME, ALL = slice(0, 12), slice(None)
 
 FAULTS = [
     Fault("missing file", None, **alike(2, "no file|doesn't exist|not found|no such")),
-    Fault("empty file", b"", **alike(2, "empty")),
-    Fault("header only", lambda f: f.iloc[:0], **alike(2, "no rows|only a header|header")),
+    Fault("empty file", b"", **alike(2, "empty") | {"monitor": (3, "has no rows")}),
+    Fault(
+        "header only",
+        lambda f: f.iloc[:0],
+        **alike(2, "no rows|only a header|header") | {"monitor": (3, "has no rows")},
+    ),
     Fault("binary rubbish", bytes(range(256)) * 40, **alike(2, "binary|not text|NUL|read")),
     Fault(
         "wrong delimiter", b"ID;LIMIT_BAL;SEX\n1;2;3\n4;5;6\n", **alike(2, "delimiter|separated")
@@ -72,7 +76,7 @@ FAULTS = [
         check=(2, "'LIMIT_BAL' is missing"),
         retrain=(2, "'LIMIT_BAL' is missing"),
         score=(2, "'LIMIT_BAL' is missing"),
-        monitor=(0, "LIMIT_BAL"),
+        monitor=(3, "LIMIT_BAL"),
     ),
     Fault(
         "extra column",
@@ -88,7 +92,7 @@ FAULTS = [
         check=(2, "did you mean 'LIMIT_BALANCE'"),
         retrain=(2, "did you mean 'LIMIT_BALANCE'"),
         score=(2, "did you mean 'LIMIT_BALANCE'"),
-        monitor=(0, "LIMIT_BAL"),
+        monitor=(3, "LIMIT_BAL"),
     ),
     Fault(
         "wrong type in some rows",
@@ -96,7 +100,7 @@ FAULTS = [
         check=(0, "BILL_AMT1: not a number"),
         retrain=(0, "12 refused"),
         score=(0, "12 refused"),
-        monitor=(0, "12 refused"),
+        monitor=(3, "12 refused"),
     ),
     Fault(
         "wrong type in all rows",
@@ -104,7 +108,7 @@ FAULTS = [
         check=(2, "is not a number"),
         retrain=(2, "is not a number"),
         score=(0, "0 scored"),
-        monitor=(0, "alert"),
+        monitor=(3, "alert"),
     ),
     Fault(
         "unknown category",
@@ -112,7 +116,7 @@ FAULTS = [
         check=(0, "EDUCATION: unknown category"),
         retrain=(0, "12 refused"),
         score=(0, "12 refused"),
-        monitor=(0, "EDUCATION"),
+        monitor=(3, "EDUCATION"),
     ),
     Fault(
         "value out of range",
@@ -120,7 +124,7 @@ FAULTS = [
         check=(0, "below the minimum 0"),
         retrain=(0, "12 refused"),
         score=(0, "12 refused"),
-        monitor=(0, "12 refused"),
+        monitor=(3, "12 refused"),
     ),
     Fault(
         "infinity in some rows",
@@ -128,7 +132,7 @@ FAULTS = [
         check=(0, "infinite"),
         retrain=(0, "12 refused"),
         score=(0, "12 refused"),
-        monitor=(0, "infinite|infinity"),
+        monitor=(3, "infinite|infinity"),
     ),
     Fault(
         "infinity in all rows",
@@ -136,7 +140,7 @@ FAULTS = [
         check=(2, "infinite"),
         retrain=(2, "infinite"),
         score=(0, "0 scored"),
-        monitor=(0, "alert"),
+        monitor=(3, "alert"),
     ),
     Fault(
         "all-missing column, required",
@@ -144,7 +148,7 @@ FAULTS = [
         check=(2, "BILL_AMT1"),
         retrain=(2, "BILL_AMT1"),
         score=(0, f"{ROWS:,} scored"),
-        monitor=(0, "BILL_AMT1"),
+        monitor=(3, "BILL_AMT1"),
     ),
     Fault(
         "all-missing column, optional",
@@ -152,7 +156,7 @@ FAULTS = [
         check=(0, "EDUCATION: missing in every row, so dropped"),
         retrain=(0, "EDUCATION: missing in every row, so dropped"),
         score=(0, f"{ROWS:,} scored"),
-        monitor=(0, "EDUCATION"),
+        monitor=(3, "EDUCATION"),
     ),
     Fault(
         "constant column",
@@ -160,7 +164,7 @@ FAULTS = [
         check=(0, "BILL_AMT1"),
         retrain=(0, "BILL_AMT1"),
         score=(0, f"{ROWS:,} scored"),
-        monitor=(0, "BILL_AMT1"),
+        monitor=(3, "BILL_AMT1"),
     ),
     Fault(
         "one class only",
@@ -182,7 +186,7 @@ FAULTS = [
         check=(2, "repeated|same id"),
         retrain=(2, "repeated|same id"),
         score=(0, "refused"),
-        monitor=(0, "refused"),
+        monitor=(3, "refused"),
     ),
     Fault(
         "fewer rows than the split needs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def batch(folder: Path, seed: int, scenario: str = "broken_feed") -> Path:
 
 def raise_alert(run: Any, folder: Path, seed: int) -> dict[str, Any]:
     code, told = run("monitor", NAME, "--input", str(batch(folder, seed)), "--json")
-    assert code == 0, told
+    assert code == 3, told
     found: dict[str, Any] = json.loads(told)
     assert found["alert"] is not None
     assert found["alert_open"] is True
@@ -147,6 +148,7 @@ def test_from_the_alert_to_a_request_for_a_retrain(
 
     # The batch looked at once more: what was decided about it stands.
     code, told = run("monitor", NAME, "--input", str(batch(tmp_path, 1)), "--json")
+    assert code == 0, told
     assert json.loads(told)["alert_open"] is False
     assert run("alerts", NAME) == (0, "Alerts: none is open\n")
 
@@ -162,6 +164,39 @@ def test_accept_changes_nothing_but_the_alert(
     held = world.ledger.alert(alert)
     assert (held.status, held.decision, held.reason) == ("closed", "accept", "a holiday")
     assert (world.ledger.history(NAME), world.ledger.requests(NAME)) == before
+
+
+def test_a_batch_without_rows_is_an_alert_each_day(
+    world: World,
+    watched: tuple[int, int],
+    run: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was decided about yesterday's says nothing about today's."""
+    path = tmp_path / "nothing.csv"
+    found = []
+    for day, content in ((1, "ID,LIMIT_BAL,SEX\n"), (1, ""), (2, "")):
+        path.write_text(content, encoding="utf-8")
+
+        class Day(datetime):
+            @classmethod
+            def now(cls, tz: Any = None, day: int = day) -> datetime:
+                return datetime(2026, 3, day, 6, tzinfo=tz)
+
+        monkeypatch.setattr("riskwright.monitoring.watch.datetime", Day)
+        code, told = run("monitor", NAME, "--input", str(path), "--json")
+        assert code == 3, told
+        found.append(json.loads(told))
+        assert (found[-1]["severity"], found[-1]["title"]) == ("critical", "empty batch")
+        assert found[-1]["rows_read"] == 0
+        if len(found) == 2:
+            alert = str(found[-1]["alert"])
+            decide = ("alerts", "decide", alert, "accept", "--reason", "no cases on a holiday")
+            assert run(*decide)[0] == 0
+    assert [f["alert"] for f in found[:2]] == [found[0]["alert"]] * 2
+    assert found[2]["alert"] > found[1]["alert"]
+    world.ledger.decide_alert(found[2]["alert"], "accept", actor="tester", reason="done")
 
 
 def test_rollback_then_fallback_by_decision(

@@ -191,7 +191,9 @@ def test_retrain_resumes_renews_and_serves_a_request(
     further = further_months(store, 60, seed=1, change=True)
     table = to_table(further)
     write_further(data, table)
-    found = answered("monitor", NAME)
+    code, told = run("monitor", NAME, "--json")
+    assert code == 3, told
+    found = json.loads(told)
     assert found["months_since"] == 60
     assert found["alert"] is not None
     assert found["verdicts"]["predictors"] == "alarm"

@@ -37,7 +37,7 @@ def history(folder: Path, scenario: str, seed: int, rows: int = 4_000) -> Path:
 def test_from_a_recession_to_a_status_and_back(lender: Live, run: Any, tmp_path: Path) -> None:
     path = history(tmp_path, "recession", 61, 8_000)
     code, told = run("monitor", NAME, "--input", str(path), "--as-of", "2016-12-01", "--json")
-    assert code == 0, told
+    assert code == 3, told
     found = json.loads(told)
     assert list(found["verdicts"]) == ["quality", "columns", "score", "labels", "book"]
     assert found["verdicts"]["book"] == "alarm"
@@ -62,7 +62,7 @@ def test_from_a_recession_to_a_status_and_back(lender: Live, run: Any, tmp_path:
 
     assert status_of(lender.ledger, NAME) != "green"
     code, told = run("monitor", NAME, "--input", str(path), "--as-of", "2016-12-01")
-    assert code == 0
+    assert code == 3
     assert "as of 2016-12-01; quality, columns and score look at the loans issued from" in told
     assert "book" in told
     assert "times as many" in told
@@ -90,8 +90,8 @@ def test_immature_loans_are_no_labels_of_a_plain_batch_either(
     path = tmp_path / "young.csv"
     young.to_csv(path, index=False)
     code, told = run("monitor", NAME, "--input", str(path), "--json")
-    assert code == 0, told
     found = json.loads(told)
+    assert code == (3 if found["alert_open"] else 0), told
     assert found["verdicts"]["labels"] == "no labels"
     assert "book" not in found["verdicts"]
     for alert in lender.ledger.alerts(NAME):
@@ -149,3 +149,14 @@ def test_another_use_case_has_no_book(live: Live, run: Any, tmp_path: Path) -> N
     code, told = run("monitor", "tiny", "--input", str(path), "--as-of", "2016-12-01")
     assert code == 2
     assert "isn't a loan book" in told
+
+
+def test_a_history_without_loans_is_an_alert(lender: Live, run: Any, tmp_path: Path) -> None:
+    path = history(tmp_path, "none", 63, 300)
+    path.write_text(path.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
+    code, told = run("monitor", NAME, "--input", str(path), "--as-of", "2016-12-01", "--json")
+    assert code == 3, told
+    found = json.loads(told)
+    assert (found["severity"], found["title"]) == ("critical", "empty batch")
+    assert found["alert_open"] is True
+    lender.ledger.decide_alert(found["alert"], "accept", actor="tester", reason="done")

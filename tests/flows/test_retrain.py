@@ -297,9 +297,16 @@ def test_score_and_monitor_as_flows(retrained: Retrained, tmp_path: Path) -> Non
     assert (tmp_path / "scores.csv").is_file()
     mended = client.get_model_version_by_alias("tiny.pd", "champion")
     assert mended.tags["riskwright.version"] == str(retrained.answer["version"])
-    told = monitor_flow("tiny", str(cases))
+    state = monitor_flow("tiny", str(cases), return_state=True)
+    told = state.result()
     assert told["version"] == retrained.answer["version"]
     assert Path(told["report"]).exists()
+    assert (state.name, state.message) == ("Completed", "no alert")
+    applications(250).assign(LIMIT_BAL=1.0).to_csv(cases, index=False)
+    state = monitor_flow("tiny", str(cases), return_state=True)
+    told = state.result()
+    assert (state.name, state.message) == ("Completed", f"alert {told['alert']} is open")
+    retrained.ledger.decide_alert(told["alert"], "accept", actor="tester", reason="done")
 
 
 PICKLE = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from riskwright.data.databases import one_select, reading, refuse_secrets, without_query
 from riskwright.data.textfiles import FAULT, no_rows, opened, read_arff, read_csv
-from riskwright.errors import InputRefused, closest
+from riskwright.errors import InputRefused, NoRows, closest
 from riskwright.usecase import Source
 
 __all__ = ["FAULT", "format_of", "is_file", "local_file", "read_chunks"]
@@ -74,7 +74,7 @@ def local_file(location: str) -> Iterator[Path]:
             else closest(path.name, beside) or "check the path",
         )
     if path.stat().st_size == 0:
-        raise InputRefused("the file is empty", where=str(path), expected="a header and data rows")
+        raise NoRows("the file is empty", where=str(path), expected="a header and data rows")
     yield path
 
 
@@ -256,7 +256,7 @@ def _sql_chunks(result: Any, source: Source, rows: int, shown: str) -> Iterator[
     blocks = iter(lambda: result.fetchmany(rows), [])
     first = next(blocks, None)
     if first is None:
-        raise InputRefused(
+        raise NoRows(
             "the table has no rows", where=shown, expected="at least one row", do="check the query"
         )
     start = 0

@@ -22,7 +22,7 @@ from typing import IO, cast
 import pandas as pd
 import pyarrow as pa
 
-from riskwright.errors import InputRefused
+from riskwright.errors import InputRefused, NoRows
 from riskwright.usecase import Source
 
 FAULT = "__fault__"  # extra column of a chunk with ragged rows: what is wrong, else missing
@@ -41,9 +41,9 @@ _MAGIC = {
 }
 
 
-def no_rows(path: Path) -> InputRefused:
+def no_rows(path: Path) -> NoRows:
     """Return the refusal of a file that has names but no data."""
-    return InputRefused(
+    return NoRows(
         "the file has a header and no rows",
         where=str(path),
         expected="at least one data row",
@@ -147,7 +147,7 @@ def read_csv(
 def _head_text(head: bytes, source: Source, path: Path) -> str:
     """Decode the beginning of a file, or refuse what is not text."""
     if not head.strip():
-        raise InputRefused("the file is empty", where=str(path), expected="a header and data rows")
+        raise NoRows("the file is empty", where=str(path), expected="a header and data rows")
     wide = source.encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
     for magic, kind in _MAGIC.items():
         if head.startswith(magic) and not (wide and "utf-16" in kind):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 
 from riskwright.data import snapshots
 from riskwright.data.sources import read_chunks
-from riskwright.errors import InputRefused
+from riskwright.errors import InputRefused, NoRows
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.monitoring import monitor
@@ -72,18 +73,9 @@ def watch(
     usecase = bundle.usecase  # its limits were registered with it; today's YAML may say otherwise
     version = ledger.version(usecase.name, bundle.version)
     reference = Reference.from_frame(snapshots.read(version.evidence["reference"], home))
-    raw = pd.concat(list(read_chunks(usecase.source, input, columns=list(usecase.columns))))
-    known = [n for n in bundle.schema.names if n in raw]
-    if len(known) < len(bundle.schema.names) / 2:
-        raise InputRefused(
-            f"only {len(known)} of the {len(bundle.schema.names)} features are in the batch: this "
-            "is another file, or it is written otherwise",
-            where=f"{input}: {', '.join(map(str, raw.columns[:8]))}",
-            expected=", ".join(bundle.schema.names[:8]) + ", …",
-            do="check the file, its delimiter and its header",
-        )
-    history, judged, batch = None, None, _batch_hash(raw)
-    if day is not None:
+    raw, batch = _batch(usecase, input)
+    history, judged = None, None
+    if day is not None and len(raw):
         history = cut(usecase, raw, day, input)
         judged = judge_book(
             bundle, reference, history, lambda: snapshots.read(version.evidence["train"], home)
@@ -153,6 +145,38 @@ def watch(
     (folder / "findings.json").write_text(json.dumps(told, indent=1, default=str))
     _to_mlflow(usecase, home, batch, folder, told)
     return told
+
+
+def _batch(usecase: UseCase, input: str) -> tuple[pd.DataFrame, str]:
+    """Read a batch; return its rows as they arrived, and its name.
+
+    A batch without rows is a batch: that nothing arrived is what a monitor is there to tell. It is
+    named by where and on which day it was looked for, so that each day's is an alert of its own.
+
+    Raises
+    ------
+    InputRefused
+        If it can't be read, or is another file.
+    """
+    names = list(usecase.columns)
+    chunks = read_chunks(usecase.source, input, columns=names, target=usecase.target.column)
+    try:
+        raw = pd.concat(list(chunks))
+    except NoRows:
+        looked = f"no rows in {input} on {datetime.now(UTC):%F}"
+        nothing = pd.DataFrame(columns=names, dtype="str").rename_axis("row")
+        return nothing, hashlib.sha256(looked.encode()).hexdigest()
+    features = usecase.feature_names
+    lost = [n for n in features if n not in raw]
+    if len(lost) > len(features) / 2 and any(usecase.columns[n].required for n in lost):
+        raise InputRefused(
+            f"only {len(features) - len(lost)} of the {len(features)} features are in the batch: "
+            "this is another file, or it is written otherwise",
+            where=f"{input}: {', '.join(map(str, raw.columns[:8]))}",
+            expected=", ".join(features[:8]) + ", …",
+            do="check the file, its delimiter and its header",
+        )
+    return raw, _batch_hash(raw)
 
 
 def _labels(
