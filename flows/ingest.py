@@ -7,8 +7,7 @@ from typing import Any
 from prefect import flow, task
 
 from flows import progress
-from flows.runtime import prepare, world_failed
-from riskwright.usecase import load_usecase
+from flows.runtime import frozen, prepare, specification, world_failed
 
 
 @task(retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=world_failed)
@@ -18,7 +17,7 @@ def ingest_task(usecase: str, data: str | None) -> dict[str, Any]:
     from riskwright.data.parts import split
 
     home, _ = prepare()
-    spec = load_usecase(usecase, home)
+    spec = specification(usecase)
     with progress.Step("ingest and check"):
         found = ingest(spec, data, home)
         train, test = split(spec, found.clean, home)
@@ -44,5 +43,6 @@ def describe_task(usecase: str, clean: str) -> str:
 @flow(name="ingest", validate_parameters=False)
 def ingest_flow(usecase: str, data: str | None = None) -> dict[str, Any]:
     """Store what a source holds today as snapshots: raw, clean, train, test."""
-    result: dict[str, Any] = ingest_task(usecase, data)
+    home, _ = prepare()
+    result: dict[str, Any] = ingest_task(frozen(usecase, home), data)
     return result

@@ -14,11 +14,26 @@ from flows.promote import finish
 from flows.runtime import alone, owner, prepare, resumed, workplace, world_failed
 from flows.train import sweep
 from riskwright.errors import Conflict
-from riskwright.home import os_user
-from riskwright.market.case import load_market_case
+from riskwright.home import Home, os_user
+from riskwright.market.case import MarketCase, read_market_case
 from riskwright.registry.promotion import remembered_data
 
 WALK, JOIN, JUDGE, LOG, GATES = 40, 4, 10, 4, 4  # rough relative costs: they only shape the bar
+
+
+def frozen(name: str, home: Home) -> str:
+    """Read a case's file, this once, and keep what it says: ``flows.runtime.frozen``."""
+    from riskwright.registry.specification import freeze
+
+    case, written = read_market_case(name, home)
+    return str(freeze(case, written, name, home))
+
+
+def specification(path: str) -> MarketCase:
+    """Return the case that a run began with, from its frozen file."""
+    from riskwright.registry.specification import thaw_market
+
+    return thaw_market(path)
 
 
 @task(retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=world_failed)
@@ -28,7 +43,7 @@ def ingest_task(usecase: str, data: str | None) -> dict[str, Any]:
 
     home, _ = prepare()
     with progress.Step("ingest and check"):
-        found = ingest(load_market_case(usecase, home), Path(data) if data else None, home)
+        found = ingest(specification(usecase), Path(data) if data else None, home)
     return {
         "clean": found.snapshot.hash,
         "newest": str(found.panel.as_of),
@@ -46,7 +61,7 @@ def tried_task(key: str, usecase: str, data: str, seed: int) -> list[str]:
     from riskwright.registry.market_record import declare, tried_before
 
     home, _ = prepare()
-    case = load_market_case(usecase, home)
+    case = specification(usecase)
     declare(case, home, key=key, log=planned(case, panel_of(case, data, home), seed))
     return tried_before(home, case)
 
@@ -57,7 +72,7 @@ def walk_task(key: str, usecase: str, data: str, model: str, seed: int) -> dict[
     from riskwright.bundle.forecast_steps import walk_model
 
     home, _ = prepare()
-    case = load_market_case(usecase, home)
+    case = specification(usecase)
     with progress.Step(f"walk forward, {model}", WALK) as step:
         return walk_model(
             case,
@@ -78,7 +93,7 @@ def join_task(
     from riskwright.bundle.forecast_steps import join_models
 
     home, _ = prepare()
-    case = load_market_case(usecase, home)
+    case = specification(usecase)
     with progress.Step("join the ensemble", JOIN):
         folder = workplace(home, case.name, key) / "joined"
         return join_models(case, home, data=data, walks=walks, seed=seed, folder=folder)
@@ -98,7 +113,7 @@ def judge_task(
     from riskwright.registry.market_evidence import gather
 
     home, ledger = prepare()
-    case = load_market_case(usecase, home)
+    case = specification(usecase)
     ledger.count_reading(data, case.name, "evaluate", key)
     with progress.Step("judge the forecasts", JUDGE) as step:
         return gather(
@@ -120,7 +135,7 @@ def log_task(key: str, usecase: str, trained: dict[str, Any]) -> str:
     from riskwright.registry.market_record import record
 
     home, ledger = prepare()
-    case = load_market_case(usecase, home)
+    case = specification(usecase)
     with progress.Step("log to MLflow", LOG):
         return record(case, home, ledger, key=key, trained=trained, owner=owner())
 
@@ -131,10 +146,11 @@ def submit_task(
 ) -> dict[str, Any]:
     """Register the challenger, record its gates, promote it if the policy says so."""
     from riskwright.registry.market_life import MarketSubmission, submit
+    from riskwright.registry.specification import thaw
     from riskwright.registry.tracking import Tracker
 
     home, ledger = prepare()
-    case = load_market_case(usecase, home)
+    case = specification(usecase)
     with progress.Step("gates and promotion", GATES):
         tracker = Tracker(home, case, key)
         submission = MarketSubmission(
@@ -150,7 +166,7 @@ def submit_task(
             seed=seed,
             actor=os_user(),
             source=source,
-            specification=usecase,
+            began=thaw(usecase),
         )
         return finish(ledger, tracker, run_id, submit(submission))
 
@@ -169,7 +185,8 @@ def retrain_market_flow(usecase: str, data: str | None = None, seed: int = 0) ->
         Of the families that draw, and of the bootstraps.
     """
     home, ledger = prepare()
-    case = load_market_case(usecase, home)
+    usecase = frozen(usecase, home)  # nothing below reads the YAML again
+    case = specification(usecase)
     data = data or remembered_data(ledger, case.name)
     started = time.monotonic()
     with alone(ledger, f"retrain:{case.name}") as lost:
@@ -215,7 +232,7 @@ def _train(usecase: str, data_step: dict[str, Any], seed: int) -> dict[str, Any]
     from riskwright.bundle.forecast_steps import walk_key
 
     home, _ = prepare()
-    case = load_market_case(usecase, home)
+    case = specification(usecase)
     data = data_step["clean"]
     key = walk_key(case, data, seed)
     place = workplace(home, case.name, key)

@@ -9,7 +9,7 @@ from prefect import flow, task
 
 from flows import progress
 from flows.crashed import mark_failed
-from flows.runtime import owner, prepare, with_budget, workplace, world_failed
+from flows.runtime import frozen, owner, prepare, specification, workplace, world_failed
 from riskwright.home import os_user
 from riskwright.ledger import Ledger
 
@@ -19,27 +19,29 @@ if TYPE_CHECKING:
 
 
 @task(retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=world_failed)
-def log_task(key: str, usecase: str, budget: str | None, trained: dict[str, Any]) -> str:
+def log_task(key: str, usecase: str, trained: dict[str, Any]) -> str:
     """Write the parent run and a child for each family; return the parent's id."""
     from riskwright.registry.record import record
 
     home, ledger = prepare()
-    spec = with_budget(usecase, home, budget)
+    spec = specification(usecase)
     with progress.Step("log to MLflow", 2):
         return record(spec, home, ledger, key=key, trained=trained, owner=owner())
 
 
 @task(retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=world_failed)
 def submit_task(
-    key: str, usecase: str, budget: str | None, trained: dict[str, Any], run_id: str, seed: int
+    key: str, usecase: str, trained: dict[str, Any], run_id: str, seed: int
 ) -> dict[str, Any]:
     """Register the challenger, record its gates, promote it if the policy says so."""
     from riskwright.monitoring.reference import make_reference
     from riskwright.registry.promotion import Submission, submit
+    from riskwright.registry.specification import thaw
     from riskwright.registry.tracking import Tracker
 
     home, ledger = prepare()
-    spec = with_budget(usecase, home, budget)
+    began = thaw(usecase)
+    spec = specification(usecase)
     evidence, data = trained["evidence"], trained["data"]
     with progress.Step("gates and promotion", 2):
         references = {
@@ -64,7 +66,7 @@ def submit_task(
             seed=seed,
             actor=os_user(),
             data=trained["from"],
-            specification=usecase,
+            began=began,
             loss=trained["loss"] or {},
         )
         return finish(ledger, tracker, run_id, submit(submission))
@@ -95,22 +97,22 @@ def finish(ledger: Ledger, tracker: Tracker, run_id: str, done: Submitted) -> di
 
 
 @flow(name="promote", validate_parameters=False)
-def promote_flow(
-    usecase: str, trained: dict[str, Any], budget: str | None = None, seed: int = 0
-) -> dict[str, Any]:
+def promote_flow(usecase: str, trained: dict[str, Any], seed: int = 0) -> dict[str, Any]:
     """Take what was trained to the registry and, by policy, live."""
+    from riskwright.registry.specification import thaw
+
     home, ledger = prepare()
-    key = trained["key"]
+    usecase, key = frozen(usecase, home), trained["key"]
     try:
-        run_id = log_task(key, usecase, budget, trained)
-        submitted: dict[str, Any] = submit_task(key, usecase, budget, trained, run_id, seed)
+        run_id = log_task(key, usecase, trained)
+        submitted: dict[str, Any] = submit_task(key, usecase, trained, run_id, seed)
     except BaseException as error:
-        mark_failed(home, ledger, with_budget(usecase, home, budget).name, key, error)
+        mark_failed(home, ledger, specification(usecase).name, key, error)
         raise
     evidence = trained["evidence"]
     return {
         **submitted,
-        "usecase": usecase,
+        "usecase": thaw(usecase).named,
         "key": key,
         "run_id": run_id,
         "metrics": evidence["metrics"],

@@ -12,7 +12,7 @@ from flows.crashed import mark_crashed
 from flows.ingest import describe_task, ingest_flow
 from flows.market import retrain_market_flow
 from flows.promote import promote_flow
-from flows.runtime import alone, owner, prepare, with_budget
+from flows.runtime import alone, frozen, owner, prepare, specification
 from flows.train import train_flow
 from riskwright.errors import Conflict, InputRefused
 from riskwright.registry.promotion import remembered_data
@@ -37,7 +37,8 @@ def retrain_flow(
         Of everything drawn at random; never of the split.
     """
     home, ledger = prepare()
-    spec = with_budget(usecase, home, budget)
+    usecase = frozen(usecase, home, budget)  # nothing below reads the YAML again
+    spec = specification(usecase)
     data = data or remembered_data(ledger, spec.name)
     started = time.monotonic()
     with alone(ledger, f"retrain:{spec.name}") as lost:
@@ -46,14 +47,14 @@ def retrain_flow(
         with progress.bar(costs + 10, f"retrain {spec.name}"):
             data_step = ingest_flow(usecase, data)
             described = describe_task.submit(usecase, data_step["clean"])
-            trained = train_flow(usecase, data_step, budget, seed)
+            trained = train_flow(usecase, data_step, seed)
             data_step["quality_report"] = described.result()
             if lost.is_set():
                 raise Conflict(
                     f"another process took over the retrain of {spec.name}",
                     do="wait for it; nothing of this one was registered",
                 )
-            result = promote_flow(usecase, {**trained, "from": data}, budget, seed)
+            result = promote_flow(usecase, {**trained, "from": data}, seed)
     return {**result, "seconds": round(time.monotonic() - started, 1), "data": data_step}
 
 

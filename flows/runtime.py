@@ -14,7 +14,7 @@ from typing import Any
 from riskwright.errors import Conflict, InputRefused, RiskwrightError, Unavailable
 from riskwright.home import Home, quiet_environment
 from riskwright.ledger import Ledger
-from riskwright.usecase import UseCase, load_usecase
+from riskwright.usecase import UseCase, load_usecase, read_usecase
 
 LEASE_SECONDS = 60
 
@@ -29,7 +29,32 @@ def prepare(*, create: bool = True) -> tuple[Home, Ledger]:
 
 def with_budget(name: str, home: Home, budget: str | None) -> UseCase:
     """Load a use case; a budget given on the command line turns tuning on within it."""
-    usecase = load_usecase(name, home)
+    return _within(load_usecase(name, home), budget)
+
+
+def frozen(name: str, home: Home, budget: str | None = None) -> str:
+    """Read a use case's file, this once, and keep what it says for all steps of a run.
+
+    Returns
+    -------
+    The file of the frozen specification, which the steps read instead; one of those as it is.
+    """
+    from riskwright.registry.specification import freeze, is_frozen
+
+    if is_frozen(name):
+        return name
+    usecase, written = read_usecase(name, home)
+    return str(freeze(_within(usecase, budget), written, name, home))
+
+
+def specification(path: str) -> UseCase:
+    """Return the use case that a run began with, from its frozen file."""
+    from riskwright.registry.specification import thaw_usecase
+
+    return thaw_usecase(path)
+
+
+def _within(usecase: UseCase, budget: str | None) -> UseCase:
     if budget is None:
         return usecase
     trials = usecase.tuning.trials or 20

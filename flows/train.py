@@ -10,18 +10,16 @@ from typing import Any
 from prefect import flow, task
 
 from flows import progress
-from flows.runtime import prepare, resumed, with_budget, workplace
+from flows.runtime import frozen, prepare, resumed, specification, workplace
 
 
 @task
-def fit_family_task(
-    key: str, usecase: str, budget: str | None, train: str, name: str, seed: int
-) -> dict[str, Any]:
+def fit_family_task(key: str, usecase: str, train: str, name: str, seed: int) -> dict[str, Any]:
     """Fit one family."""
     from riskwright.bundle.candidates import fit_family
 
     home, _ = prepare()
-    spec = with_budget(usecase, home, budget)
+    spec = specification(usecase)
     with progress.Step(f"fit {name}", progress.COSTS.get(name, 1)) as step:
         return fit_family(
             spec,
@@ -35,28 +33,24 @@ def fit_family_task(
 
 
 @task
-def join_task(
-    key: str, usecase: str, budget: str | None, train: str, families: list[dict[str, Any]]
-) -> dict[str, Any]:
+def join_task(key: str, usecase: str, train: str, families: list[dict[str, Any]]) -> dict[str, Any]:
     """Weights, calibration and cut-offs from out-of-fold margins."""
     from riskwright.bundle.candidates import join
 
     home, _ = prepare()
-    spec = with_budget(usecase, home, budget)
+    spec = specification(usecase)
     with progress.Step("join the ensemble"):
         folder = workplace(home, spec.name, key) / "joined"
         return join(spec, home, train=train, families=families, folder=folder)
 
 
 @task
-def loss_task(
-    key: str, usecase: str, budget: str | None, data: dict[str, Any], seed: int
-) -> dict[str, Any]:
+def loss_task(key: str, usecase: str, data: dict[str, Any], seed: int) -> dict[str, Any]:
     """Fit LGD and EAD of a loan book."""
     from riskwright.bundle.loss import fit_loss
 
     home, _ = prepare()
-    spec = with_budget(usecase, home, budget)
+    spec = specification(usecase)
     with progress.Step("fit LGD and EAD", 4) as step:
         folder = workplace(home, spec.name, key) / "loss"
         return fit_loss(
@@ -74,7 +68,6 @@ def loss_task(
 def evaluate_task(
     key: str,
     usecase: str,
-    budget: str | None,
     data: dict[str, Any],
     families: list[dict[str, Any]],
     joined: dict[str, Any],
@@ -85,7 +78,7 @@ def evaluate_task(
     from riskwright.registry.evidence import gather
 
     home, ledger = prepare()
-    spec = with_budget(usecase, home, budget)
+    spec = specification(usecase)
     ledger.count_reading(data["test"], spec.name, "evaluate", key)
     with progress.Step("evaluate and explain", 3):
         return gather(
@@ -103,18 +96,17 @@ def evaluate_task(
 
 
 @flow(name="train", validate_parameters=False)
-def train_flow(
-    usecase: str, data: dict[str, Any], budget: str | None = None, seed: int = 0
-) -> dict[str, Any]:
+def train_flow(usecase: str, data: dict[str, Any], seed: int = 0) -> dict[str, Any]:
     """Fit, join and evaluate on stored snapshots."""
     from riskwright.bundle.candidates import intact, run_key
 
     home, _ = prepare()
-    spec = with_budget(usecase, home, budget)
+    usecase = frozen(usecase, home)
+    spec = specification(usecase)
     key = run_key(spec, data["train"], data["test"], seed)
     place = workplace(home, spec.name, key)
     sweep(place)
-    common = {"key": key, "usecase": usecase, "budget": budget}
+    common = {"key": key, "usecase": usecase}
     families = [
         resumed(
             fit_family_task,

@@ -17,9 +17,11 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_v
 from riskwright.errors import InputRefused, closest
 from riskwright.home import Home
 from riskwright.usecase_files import (
+    Written,
     is_market,
     known_usecases,
     market_files,
+    read_file,
     read_yaml,
     refuse_other_name,
     refuse_twice,
@@ -241,6 +243,11 @@ def load_usecase(name: str | Path, home: Home | None = None) -> UseCase:
     InputRefused
         If it isn't found, isn't YAML, or breaks the specification.
     """
+    return read_usecase(name, home)[0]
+
+
+def read_usecase(name: str | Path, home: Home | None = None) -> tuple[UseCase, Written]:
+    """Load a use case as ``load_usecase`` does; return the file that it was read from as well."""
     text = str(name)
     home = home or Home()
     known = known_usecases(home)
@@ -265,10 +272,11 @@ def load_usecase(name: str | Path, home: Home | None = None) -> UseCase:
             expected="a YAML file",
             do="check the path, or run 'riskwright usecases'",
         )
-    found = parse_usecase(path.read_text(encoding="utf-8"), where=str(path), folder=path.parent)
+    written = read_file(path)
+    found = parse_usecase(written.text, where=str(path), folder=path.parent)
     if text in known:
         refuse_other_name(text, found.name, path)
-    return found
+    return found, written
 
 
 def parse_usecase(text: str, *, where: str, folder: Path | None = None) -> UseCase:

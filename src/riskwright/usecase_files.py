@@ -5,13 +5,30 @@ Light, so that a command can tell the kinds apart before it imports what reads t
 
 from __future__ import annotations
 
+import os
 import re
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from riskwright.errors import InputRefused
 from riskwright.home import Home
+
+
+@dataclass(frozen=True)
+class Written:
+    """A use case's file as it was read, once: where it lay, its text, and its owner's uid."""
+
+    path: Path
+    text: str
+    uid: int
+
+
+def read_file(path: Path) -> Written:
+    """Read a use case's file; text and owner are those of one and the same file."""
+    with path.open(encoding="utf-8") as stream:
+        return Written(path, stream.read(), os.fstat(stream.fileno()).st_uid)
 
 
 def shipped_folder() -> Path:

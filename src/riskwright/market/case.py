@@ -32,7 +32,14 @@ from riskwright.market.case_parts import (
 from riskwright.market.predictors import DAILY, MARKET, PREDICTORS, SERIES
 from riskwright.market.series import SeriesSpec
 from riskwright.usecase import refusal
-from riskwright.usecase_files import market_files, read_yaml, refuse_other_name, refuse_twice
+from riskwright.usecase_files import (
+    Written,
+    market_files,
+    read_file,
+    read_yaml,
+    refuse_other_name,
+    refuse_twice,
+)
 from riskwright.usecase_parts import Approval, Strict
 
 
@@ -180,6 +187,11 @@ def load_market_case(name: str | Path, home: Home | None = None) -> MarketCase:
     InputRefused
         If it isn't found, isn't YAML, or breaks the specification.
     """
+    return read_market_case(name, home)[0]
+
+
+def read_market_case(name: str | Path, home: Home | None = None) -> tuple[MarketCase, Written]:
+    """Load a case as ``load_market_case`` does; return the file that it was read from as well."""
     text = str(name)
     home = home or Home()
     known = market_files(home)
@@ -192,10 +204,11 @@ def load_market_case(name: str | Path, home: Home | None = None) -> MarketCase:
             expected=f"one of {', '.join(known)}, or a path to a YAML file",
             do=closest(text, known) or "run 'riskwright usecases'",
         )
-    found = parse_market_case(path.read_text(encoding="utf-8"), where=str(path))
+    written = read_file(path)
+    found = parse_market_case(written.text, where=str(path))
     if text in known:
         refuse_other_name(text, found.name, path)
-    return found
+    return found, written
 
 
 def parse_market_case(text: str, *, where: str) -> MarketCase:

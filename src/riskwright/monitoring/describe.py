@@ -1,8 +1,9 @@
 """Describe a clean snapshot, and make MLflow's store, in a process beside the first fits.
 
 ``python -m riskwright.monitoring.describe USECASE HASH`` prints the page's path, or why there is
-none. A thread of the retrain would hold up its fits: Evidently and MLflow's first migration are
-seconds of Python, and so are the fits' own steps.
+none; USECASE is a name, or the file of a run's frozen specification. A thread of the retrain would
+hold up its fits: Evidently and MLflow's first migration are seconds of Python, and so are the
+fits' own steps.
 """
 
 from __future__ import annotations
@@ -36,12 +37,14 @@ def main(usecase: str, clean: str) -> int:
     quiet_environment(home)
     os.nice(10)  # the fits go first
     from riskwright.monitoring.check import quality_report
+    from riskwright.registry.specification import is_frozen, thaw_usecase
     from riskwright.registry.tracking import connect
     from riskwright.usecase import load_usecase
 
     try:
         connect(home)
-        print(quality_report(load_usecase(usecase, home), clean, home))  # noqa: T201
+        spec = thaw_usecase(usecase) if is_frozen(usecase) else load_usecase(usecase, home)
+        print(quality_report(spec, clean, home))  # noqa: T201
     except RiskwrightError as error:
         print(error)  # noqa: T201
         return 1

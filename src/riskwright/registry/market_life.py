@@ -22,6 +22,7 @@ from riskwright.market.tables import at
 from riskwright.registry.market_gates import Rival, gates
 from riskwright.registry.policy import go_live, rules_digest, version_number
 from riskwright.registry.promotion import Submitted, finished_bundle, reconcile
+from riskwright.registry.specification import Frozen, specified
 from riskwright.registry.tracking import Tracker, local_bundle
 
 
@@ -41,8 +42,8 @@ class MarketSubmission:
         The retrain's workplace.
     source
         Folder that the series came from; None if the case needs none.
-    specification
-        How the use case was named: a name, or the path of its YAML.
+    began
+        The specification that the run began with, frozen; None: given as an object, not read.
     """
 
     case: MarketCase
@@ -57,7 +58,7 @@ class MarketSubmission:
     seed: int
     actor: str
     source: str | None = None
-    specification: str = ""
+    began: Frozen | None = None
 
 
 def submit(of: MarketSubmission) -> Submitted:
@@ -166,7 +167,7 @@ def _register(of: MarketSubmission, kinds: dict[str, Kind], kind: str, *, standb
             "seed": of.seed,
             "rules": rules_digest(of.case),
             "data": held.get("data", of.source),
-            "specification": held.get("specification", of.specification),
+            **specified(held, of.began),
         },
     )
     return version

@@ -24,6 +24,7 @@ from riskwright.home import Home
 from riskwright.ledger import Gate, Ledger, ModelRef
 from riskwright.registry.gates import Choice, gates, grade_gate, loss_gate
 from riskwright.registry.policy import go_live, rules_digest, version_number
+from riskwright.registry.specification import Frozen, specified
 from riskwright.registry.tracking import Tracker, connect, local_bundle, set_alias
 from riskwright.usecase import UseCase
 
@@ -66,8 +67,8 @@ class Submission:
         The retrain's workplace.
     data
         Where the rows came from, if not from the use case's own source.
-    specification
-        How the use case was named: a name, or the path of its YAML.
+    began
+        The specification that the run began with, frozen; None: given as an object, not read.
     loss
         Of a loan book, what ``loss.fit_loss`` returned.
     """
@@ -86,7 +87,7 @@ class Submission:
     seed: int
     actor: str
     data: str | None = None
-    specification: str = ""
+    began: Frozen | None = None
     loss: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -160,7 +161,7 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
             "seed": of.seed,
             "rules": rules_digest(of.usecase),
             "data": held.get("data", of.data),
-            "specification": held.get("specification", of.specification),
+            **specified(held, of.began),
         },
     )
     return version
