@@ -205,12 +205,38 @@ def test_rare_codes_are_pooled_and_unseen_ones_join_them() -> None:
     )
 
 
-def test_an_unseen_code_is_all_zeros_where_nothing_was_pooled() -> None:
-    X, schema = category(["a", "b"] * 50)
-    features = Features(schema, "raw").fit(X)
+@pytest.mark.parametrize("mode", MODES)
+def test_what_no_fitted_row_held_goes_to_a_neutral_place(mode: Any) -> None:
+    """The most frequent code, the median: neither the best nor the worst."""
+    X, schema = category(["a"] * 40 + ["b"] * 60)
+    features = Features(schema, mode).fit(X)
     assert features.names_ == ["c=a", "c=b"]
-    later, _ = category(["zebra", None])
-    np.testing.assert_array_equal(features.transform(later), [[0, 0], [0, 0]])
+    later, _ = category(["b", "zebra", None])
+    matrix = features.transform(later)
+    assert (matrix == matrix[0]).all()
+    X, schema = number([0, 1, 2, 3, 10], sentinels={96.0: "refused"})
+    found = columns(Features(schema, mode).fit(X), number([2, np.nan, np.inf, 96])[0])["x"]
+    assert (found == found[0]).all()
+
+
+def test_a_missing_number_isnt_taken_for_the_sentinel_that_was_seen() -> None:
+    """In a tree the sentinel's NaN has a branch; nothing was learnt about a missing value."""
+    X, schema = number([0, 1, 2, 3, 10, 96, 96], sentinels={96.0: "refused", 98.0: "other"})
+    later = number([96, np.nan, 98])[0]
+    found = columns(Features(schema, "raw").fit(X), later)
+    np.testing.assert_array_equal(found["x"], [np.nan, 2, 2])
+    np.testing.assert_array_equal(found["x=96"], [1, 0, 0])
+
+
+def test_what_was_saved_before_there_was_a_neutral_place_scores_as_it_did() -> None:
+    X = pd.DataFrame({"x": [1.0, 2, 3, 4], "c": pd.array(["a", "b"] * 2, dtype="str")})
+    schema = FeatureSchema((Feature("x", "number", "x"), Feature("c", "category", "c")))
+    plain = Features(schema, "raw", min_category=1).fit(X).to_dict()
+    for plan in plain["plans"]:
+        del plan["neutral"]
+    later = pd.DataFrame({"x": [np.nan], "c": pd.array([None], dtype="str")})
+    old = Features.from_dict(plain).transform(later)
+    np.testing.assert_array_equal(old, [[np.nan, 0, 0]])
 
 
 def test_codes_called_other_and_missing_are_codes() -> None:

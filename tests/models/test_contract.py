@@ -151,6 +151,20 @@ def test_the_order_of_rows_does_not_matter(fitted: PDFamily, small: Any) -> None
     np.testing.assert_allclose(alone, fitted.margin(X)[[7]], rtol=0, atol=1e-5)
 
 
+def test_a_value_never_missing_in_training_is_scored_at_its_median(
+    fitted: PDFamily, name: str, small: Any
+) -> None:
+    """Trees would send it to one end; every family has the same neutral place for it."""
+    X, _ = small.rows(*TEST)
+    train, _ = small.rows(*TRAIN)
+    middle = train["late"][train["late"] != 96].median()
+    lost = fitted.margin(X.assign(late=np.nan))
+    np.testing.assert_array_equal(lost, fitted.margin(X.assign(late=middle)))
+    cells = X.assign(late=np.nan).head(3)
+    found = fitted.contributions(cells)
+    np.testing.assert_allclose(found.sum(axis=1), lost[:3], rtol=0, atol=1e-6)
+
+
 def test_a_cache_changes_nothing(fitted: PDFamily, small: Any) -> None:
     X, _ = small.rows(*TEST)
     cache: dict[str, np.ndarray] = {}

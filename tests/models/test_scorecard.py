@@ -142,6 +142,54 @@ def test_unseen_codes_go_to_the_pool_if_there_is_one() -> None:
     assert bare.find(column).tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("bad", [0, 1])
+@pytest.mark.parametrize("kind", ["category", "number"])
+def test_a_code_without_bads_or_goods_keeps_a_group_of_its_own(kind: str, bad: int) -> None:
+    """optbinning merges it with its neighbour, the worst code."""
+    rng = np.random.default_rng(2)
+    n = 2000
+    safe, other = rng.random(n) < 0.5, rng.normal(size=n)
+    y = (rng.random(n) < expit(-2 + other)).astype(np.int8)
+    y[safe] = 0
+    y = y if bad == 0 else 1 - y
+    codes = pd.array(np.where(safe, "cash", np.where(rng.random(n) < 0.5, "none", "car")), "str")
+    X = pd.DataFrame({"held": safe.astype(float) if kind == "number" else codes, "other": other})
+    schema = FeatureSchema(
+        (Feature("held", kind, "held"), Feature("other", "number", "other"))  # type: ignore[arg-type]
+    )
+    model = Scorecard(schema).fit(X, y)
+    lines = model.table().query("feature == 'held'").set_index("bin")
+    alone = lines.loc["0.5 and above" if kind == "number" else "cash"]
+    assert (alone["rows"], alone["bad"]) == (safe.sum(), bad * safe.sum())
+    assert np.isfinite(alone["points"])
+    found = expit(model.margin(X))
+    assert abs(found[safe].mean() - bad) < 0.01
+    assert abs(found[~safe].mean() - y[~safe].mean()) < 0.02
+
+
+def test_a_column_that_equals_the_target_is_on_the_card() -> None:
+    rng = np.random.default_rng(3)
+    y = (rng.random(1000) < 0.1).astype(np.int8)
+    X = pd.DataFrame({"same": y.astype(float), "other": rng.normal(size=1000)})
+    schema = FeatureSchema(tuple(Feature(c, "number", c) for c in X))
+    p = expit(Scorecard(schema).fit(X, y).margin(X))
+    assert p[y == 1].min() > 0.5 > p[y == 0].max()
+
+
+def test_what_no_fitted_row_held_has_the_points_of_the_neutral_place(small: Any) -> None:
+    X = small.X.assign(
+        debt=small.X["debt"].fillna(0.0), home=small.X["home"].fillna("own").astype("str")
+    )
+    model = Scorecard(small.schema).fit(X, small.y)
+    usual = X["home"].value_counts().index[0]
+    for name, lost, place in (("debt", np.nan, X["debt"].median()), ("home", None, usual)):
+        cells = [pd.Series([v] * len(X), X.index, X[name].dtype) for v in (lost, place)]
+        missing, neutral = (model.margin(X.assign(**{name: c})) for c in cells)
+        np.testing.assert_array_equal(missing, neutral)
+    refused = X.assign(late=98.0), X.assign(late=X["late"][X["late"] != 96].median())
+    np.testing.assert_array_equal(*map(model.margin, refused))
+
+
 def _binned(seed: int = 0) -> tuple[list[Any], list[Any], np.ndarray]:
     rng = np.random.default_rng(seed)
     bins = [rng.integers(0, 4, 800), rng.integers(0, 3, 800)]

@@ -15,7 +15,11 @@ Numbers
 Categories
     * One column for each code (``HOME=own``), for missing, and for the pooled rare codes
       (``HOME other``). Rare is fewer than ``min_category`` rows, on small data fewer than 1 % of
-      the rows or 10. An unseen code is ``other``, or all zeros if nothing was pooled.
+      the rows or 10. An unseen code is ``other`` if any was pooled.
+Never in the fitted rows
+    * A missing cell of a column that had none, or a code that none held, has no learnt place: it
+      goes to a neutral one, the median of the known numbers or the most frequent code. Trees
+      would score it like the best or the worst (dmlc/xgboost#21). The scorecard does the same.
 Zeros and ones (indicators and codes)
     * In ``standard`` mode centred and divided by their standard deviation, which counts as at
       least 0.1, so that a code of five rows in a million can't dominate a row.
@@ -46,6 +50,8 @@ from riskwright.data.encoding import (
     FloatArray,
     Mode,
     NumberPlan,
+    neutral_code,
+    neutral_number,
     numbers,
     plan_from_dict,
     positions,
@@ -229,6 +235,7 @@ class Features(TransformerMixin, BaseEstimator):
         if constant and (self.numeric != "raw" or report.missing == 0):
             report.dropped = f"constant at {known[0]:.6g}"
             return NumberPlan(**plan, value=False), report
+        plan["neutral"] = None if report.missing else neutral_number(known)
         if self.numeric == "raw":
             return NumberPlan(**plan), report
         report.imputed = len(raw) - len(known)
@@ -245,7 +252,7 @@ class Features(TransformerMixin, BaseEstimator):
         if low == high:  # fewer than one row in a thousand differs: that is the information
             low, high = known.min(), known.max()
         inside = np.clip(known, low, high)
-        plan |= {"low": float(low), "high": float(high), "fill": float(np.median(inside))}
+        plan |= {"low": float(low), "high": float(high), "fill": neutral_number(inside)}
         report.winsorised = int((inside != known).sum())
         report.limits, report.fill = [float(low), float(high)], plan["fill"]
         if _excess_kurtosis(inside) > HEAVY_TAIL:
@@ -272,7 +279,9 @@ class Features(TransformerMixin, BaseEstimator):
             return CategoryPlan(feature.name), report
         codes = positions(column, labels)
         flags = tuple(self._flag(label, codes == i) for i, label in enumerate(labels))
-        return CategoryPlan(feature.name, flags), report
+        usual = neutral_code(texts(column))
+        neutral = labels.index(usual if usual in labels else OTHER)
+        return CategoryPlan(feature.name, flags, neutral), report
 
 
 def check_columns(X: pd.DataFrame, schema: FeatureSchema) -> None:

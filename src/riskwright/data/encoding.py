@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from riskwright.errors import InputRefused
+from riskwright.usecase import code
 
 FloatArray = npt.NDArray[np.float64]
 Block = npt.NDArray[np.float32]
@@ -50,6 +51,7 @@ class NumberPlan:
     spread: float = 1.0
     knots: tuple[float, ...] = ()
     scores: tuple[float, ...] = ()
+    neutral: float | None = None  # what a missing one counts as, where no fitted row was missing
 
     @property
     def columns(self) -> list[str]:
@@ -65,6 +67,12 @@ class NumberPlan:
             block[:, i] = (marked - flag.centre) / flag.spread
         if not self.value:
             return
+        if self.neutral is not None:  # a sentinel that fitted rows held keeps its own place
+            new, seen = unknown, {flag.code for flag in self.flags}
+            for value in self.sentinels:
+                new = new if code(value) in seen else new | (raw == value)
+            if new.any():
+                raw, unknown, cache = np.where(new, self.neutral, raw), unknown & ~new, {}
         for value in self.sentinels:
             unknown = unknown | (raw == value)
         if mode == "raw":
@@ -91,6 +99,7 @@ class CategoryPlan:
 
     name: str
     flags: tuple[Flag, ...] = ()
+    neutral: int = -1  # position of the most frequent code: for what no fitted row held
 
     @property
     def columns(self) -> list[str]:
@@ -100,6 +109,7 @@ class CategoryPlan:
     def write(self, column: pd.Series, block: Block, mode: Mode, cache: Cache) -> None:
         """Write the matrix columns of one canonical column into ``block``, (n, columns)."""
         codes = positions(column, [f.code for f in self.flags])
+        codes = np.where(codes < 0, self.neutral, codes)
         for i, flag in enumerate(self.flags):
             block[:, i] = ((codes == i) - flag.centre) / flag.spread
 
@@ -108,7 +118,7 @@ def plan_from_dict(plain: dict[str, Any]) -> NumberPlan | CategoryPlan:
     """Rebuild a plan from its ``dataclasses.asdict``, also after a trip through JSON."""
     flags = tuple(Flag(**f) for f in plain["flags"])
     if "value" not in plain:
-        return CategoryPlan(plain["name"], flags)
+        return CategoryPlan(plain["name"], flags, plain.get("neutral", -1))
     lists = {key: tuple(plain[key]) for key in ("sentinels", "knots", "scores")}
     return NumberPlan(**{**plain, **lists, "flags": flags})
 
@@ -157,6 +167,23 @@ def positions(column: pd.Series, labels: Sequence[str]) -> npt.NDArray[np.intp]:
     if OTHER in labels:
         codes[codes < 0] = labels.index(OTHER)
     return np.append(codes, labels.index(MISSING) if MISSING in labels else -1)[spots]
+
+
+def neutral_number(known: FloatArray) -> float:
+    """Return where a number goes that no fitted row can tell about: the median of the known."""
+    return float(np.median(known))
+
+
+def neutral_code(codes: pd.Series) -> str:
+    """Return where a code goes that no fitted row can tell about: the most frequent one.
+
+    Parameters
+    ----------
+    codes
+        At least one of them known; of equally frequent ones the first by name is taken.
+    """
+    counts = codes.value_counts()
+    return min(str(code) for code in counts.index[counts == counts.max()])
 
 
 def signed_log(values: FloatArray, unit: float) -> FloatArray:

@@ -13,7 +13,14 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from riskwright.data.cleaning import check_columns
-from riskwright.data.encoding import MISSING, OTHER, numbers, texts
+from riskwright.data.encoding import (
+    MISSING,
+    OTHER,
+    neutral_code,
+    neutral_number,
+    numbers,
+    texts,
+)
 from riskwright.models.base import Cache, FloatArray, PDFamily, Progress, by_feature
 from riskwright.usecase import Feature, FeatureSchema, code
 
@@ -76,8 +83,9 @@ class Scorecard(PDFamily):
 
     Each number is cut by optbinning (a tree's cuts, merged to the most information value that
     the trend allows: the declared direction, else any with at most one turn). Each code group,
-    sentinel and missing has its own bin. A bin's weight of evidence is its log-odds of being bad
-    beside the average.
+    sentinel and missing has its own bin, and so has a code without bads, or without goods. A
+    bin's weight of evidence is its log-odds of being bad beside the average. A bin that no fitted
+    row falls into has the points of the median's, or of the most frequent code's.
 
     Each feature has one weight, with an L2 penalty and never below 0: a negative one would turn
     its evidence round. Each bin may stray from weight times evidence as far as many rows ask for
@@ -131,6 +139,7 @@ class Scorecard(PDFamily):
         for j, effect in zip(kept, effects, strict=True):
             points = np.round(share - FACTOR * effect, DECIMALS)
             cards[j].points = points.tolist()
+            _fill_empty(cards[j], X[cards[j].name])
             self.cards_.append(cards[j])
             self.mean_points_.append(float(points[bins[j]].mean()))
         # Without any feature on the card, what it scores is the average.
@@ -313,23 +322,84 @@ def _cut(feature: Feature, column: pd.Series, y: npt.NDArray[np.int8]) -> Card:
 
 
 def _solve(feature: Feature, values: npt.NDArray[Any], y: npt.NDArray[np.int8]) -> list[Any]:
-    """Return optbinning's cuts of a number, or groups of codes of a category."""
+    """Return optbinning's cuts of a number, or groups of codes of a category.
+
+    optbinning merges what holds one class alone, with whichever neighbour: guillermo-navas-palencia
+    /optbinning#258. A code without bads, or without goods, is therefore a group of its own, and a
+    first cut without them gets one more row, of the other class, while the cuts are chosen.
+    """
     distinct = pd.unique(values)
-    category = feature.kind == "category"
+    if feature.kind == "category":
+        bads = pd.Series(y).groupby(values).mean()
+        pure = {rate: sorted(bads.index[bads == rate]) for rate in (0, 1)}
+        mixed = ~np.isin(values, pure[0] + pure[1])
+        groups = _groups(feature, values[mixed], y[mixed])
+        return [[c] for c in pure[0]] + groups + [[c] for c in pure[1]]
     if len(distinct) < 2 or len(np.unique(y)) < 2:
-        return [list(distinct)] * (len(distinct) > 0) if category else []
+        return []
+    from optbinning.binning.prebinning import PreBinning
+
+    least = int(np.ceil(_least_share(len(values)) * len(values)))
+    cuts = PreBinning("classification", "cart", MAX_PREBINS, least)
+    splits = np.asarray(cuts.fit(values, y, np.ones(len(values))).splits)
+    where = np.searchsorted(splits, values, side="right")
+    for part in range(len(splits) + 1):
+        inside = np.flatnonzero(where == part)
+        if len(inside) and y[inside].min() == y[inside].max():
+            values = np.append(values, values[inside[0]])
+            y = np.append(y, 1 - y[inside[0]])
+    if not len(splits):
+        return []
     from optbinning import OptimalBinning
 
-    trend = {1: "ascending", -1: "descending", 0: "auto"}[feature.direction]
     binning = OptimalBinning(
         name=feature.name,
-        dtype="categorical" if category else "numerical",
-        monotonic_trend=None if category else trend,
-        max_n_prebins=MAX_PREBINS,
-        min_prebin_size=max(LEAST_SHARE, min(0.1, LEAST_ROWS / len(values))),
+        monotonic_trend={1: "ascending", -1: "descending", 0: "auto"}[feature.direction],
+        user_splits=splits,
         time_limit=30,
     ).fit(values, y)
     return list(binning.splits)
+
+
+def _groups(feature: Feature, codes: npt.NDArray[Any], y: npt.NDArray[np.int8]) -> list[list[Any]]:
+    """Return optbinning's groups of codes, each of which has both goods and bads."""
+    distinct = pd.unique(codes)
+    if len(distinct) < 2:
+        return [[c] for c in distinct]
+    from optbinning import OptimalBinning
+
+    binning = OptimalBinning(
+        name=feature.name,
+        dtype="categorical",
+        monotonic_trend=None,
+        max_n_prebins=MAX_PREBINS,
+        min_prebin_size=_least_share(len(codes)),
+        time_limit=30,
+    ).fit(codes, y)
+    return [list(group) for group in binning.splits]
+
+
+def _least_share(rows: int) -> float:
+    """Least share of the rows in a first cut."""
+    return max(LEAST_SHARE, min(0.1, LEAST_ROWS / rows))
+
+
+def _fill_empty(card: Card, column: pd.Series) -> None:
+    """Give bins without rows (missing, a sentinel, an unseen code) the neutral place's points.
+
+    Else what was never seen would be scored by the prior alone.
+    """
+    if card.kind == "category":
+        usual: Any = neutral_code(texts(column)) if column.notna().any() else None
+        place = pd.Series([usual], dtype="str", name=card.name)
+    else:
+        raw = numbers(column)
+        known = raw[np.isfinite(raw) & ~np.isin(raw, card.sentinels)]
+        place = pd.Series([neutral_number(known) if len(known) else np.nan], name=card.name)
+    at = int(card.find(place)[0])
+    for i, rows in enumerate(card.rows):
+        if rows == 0:
+            card.points[i], card.woe[i] = card.points[at], card.woe[at]
 
 
 def _weigh(card: Card, found: Bins, y: npt.NDArray[np.int8], direction: int) -> None:
