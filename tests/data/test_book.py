@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -105,7 +106,26 @@ def all_of(column: str, value: object) -> Change:
     return lambda frame: frame.assign(**{column: value})
 
 
+def times(column: str, factor: float, part: float = 1.0) -> Change:
+    """Write the first ``part`` of a column in another unit."""
+
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        factors = np.where(np.arange(len(frame)) < part * len(frame), factor, 1.0)
+        return frame.assign(**{column: frame[column] * factors})
+
+    return change
+
+
 BAD: list[tuple[str, Change, str]] = [
+    ("balances in cents", times("balance", 100), "aren't in one unit"),
+    ("balances in thousands", times("balance", 0.001), "of what the schedule leaves"),
+    ("some balances in cents", times("balance", 100, 0.1), "aren't in one unit"),
+    ("some balances in thousands", times("balance", 0.001, 0.2), "0.02 of what the schedule"),
+    ("balances in another currency", times("balance", 7), "half of the loans owe more than"),
+    ("amounts in cents", times("funded_amnt", 100), "of what the schedule leaves"),
+    ("amounts in thousands", times("funded_amnt", 0.001), "aren't in one unit"),
+    ("late by a status that nobody explains", all_of("loan_status", "In Grace Period"),
+     "is called|are called 'In Grace Period', and how many days they are late isn't said"),
     ("a negative balance", cell("balance", -5.0), "balance -5.0 is no amount"),
     ("a balance that is no number", cell("balance", "much"), "balance much is not a number"),
     ("a balance that is missing", cell("balance", None), "is no amount"),
@@ -132,6 +152,8 @@ BAD: list[tuple[str, Change, str]] = [
 def test_bad_books_are_refused(
     spec: UseCase, live: pd.DataFrame, tmp_path: Path, change: Change, told: str
 ) -> None:
+    assert spec.loan is not None
+    spec = spec.model_copy(update={"loan": spec.loan.model_copy(update={"arrears": {}})})
     with pytest.raises(InputRefused, match=told) as refused:
         read_book(spec, written(change(live), tmp_path))
     assert refused.value.exit_code == 2
@@ -144,6 +166,43 @@ def test_a_known_default_is_impaired(spec: UseCase, live: pd.DataFrame, tmp_path
     assert (book.frame["days_past_due"] == 90).all()
     late = live.assign(days_past_due=45)
     assert any("in arrears" in n for n in read_book(spec, written(late, tmp_path)).notes)
+
+
+def test_days_past_due_come_from_the_status_where_the_file_is_silent(
+    spec: UseCase, live: pd.DataFrame, tmp_path: Path
+) -> None:
+    status = np.resize(["Current", "In Grace Period", "Late (16-30 days)", "Late (31-120 days)"],
+                       len(live))  # fmt: skip
+    book = read_book(spec, written(live.assign(loan_status=status), tmp_path))
+    found = book.frame["days_past_due"].to_numpy()
+    assert found[:4].tolist() == [0, 1, 16, 31]
+    late = int((found > 0).sum())
+    assert book.notes[0].startswith(f"{late:,} loans are late by their status")
+    said = live.assign(loan_status=status, days_past_due=40.0)
+    book = read_book(spec, written(said, tmp_path))
+    assert (book.frame["days_past_due"] == 40).all()
+    assert not any("by their status" in n for n in book.notes)
+
+
+@pytest.mark.parametrize("zone", [None, "+02:00", "-08:00", "Z", "Europe/Berlin"])
+def test_the_zone_of_a_date_moves_no_loan_a_month(
+    spec: UseCase, live: pd.DataFrame, tmp_path: Path, zone: str | None
+) -> None:
+    first = live.assign(
+        issue_d=live["issue_d"].dt.to_period("M").dt.to_timestamp(), as_of=pd.Timestamp("2016-01-01")
+    ).drop(columns=["months_on_book", "months_left"])
+    plain = read_book(spec, written(first, tmp_path)).frame
+    path = tmp_path / "zoned.parquet"
+    if zone == "Europe/Berlin":
+        for name in ("issue_d", "as_of"):
+            first[name] = first[name].dt.tz_localize(zone)
+    elif zone is not None:
+        for name in ("issue_d", "as_of"):
+            first[name] = first[name].dt.strftime(f"%Y-%m-%dT00:00:00{zone}")
+    first.to_parquet(path, index=False)
+    book = read_book(spec, str(path))
+    assert book.as_of == pd.Timestamp("2016-01-01")
+    pd.testing.assert_frame_equal(book.frame, plain)
 
 
 def test_another_date_than_the_files_is_refused(

@@ -38,6 +38,10 @@ def every(column: str, value: object) -> Change:
 
 
 FAULTS = [
+    Fault(
+        "balances in another unit than what was lent (cents, thousands), all or a part of them",
+        "schedule leaves", lambda f: f.assign(balance=f["balance"] / 1000),
+    ),
     Fault("negative, missing or unreadable balance", "balance -1", first("balance", -1)),
     Fault("maturity before issue", "the maturity", every("maturity", "2001-01-01")),
     Fault("outcome before issue", "default_date", every("default_date", "2001-01-01")),
@@ -98,10 +102,25 @@ def test_the_table_names_these_faults_and_no_others() -> None:
     text = TABLE.read_text(encoding="utf-8")
     lines = [ln.split("|")[1].strip() for ln in text.splitlines() if "| exit " in ln]
     elsewhere = {
+        "loans late by their status alone, without days past due",  # tests/data/test_book.py
         "an output that is there already",
         "a use case without a `loan`, or without a champion",
     }
     assert set(lines) - elsewhere == {f.line for f in FAULTS}
+
+
+def test_columns_that_are_blank_are_told_first(
+    lender: Live, loans: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loans.assign(dti=None, annual_inc=None).to_csv(tmp_path / "book.csv", index=False)
+    output = tmp_path / "report"
+    book = ["--input", str(tmp_path / "book.csv"), "--output", str(output), "--json"]
+    code, told = run(["portfolio", "small_book", *book], capsys)
+    assert code == 0, told
+    notes = json.loads(told)["notes"]
+    first = next(note for note in notes if "simulated loans" not in note)
+    assert "2 columns that the PD rests on are missing in every row: annual_inc, dti" in first
+    assert "annual_inc, dti" in (output / "report.html").read_text(encoding="utf-8")
 
 
 def test_an_output_that_is_there_is_kept(

@@ -8,6 +8,7 @@ category, say) goes to quarantine, and what it owes is told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +19,7 @@ import pandas as pd
 
 from riskwright.data import maturity, parsing
 from riskwright.data.contract import Contract
+from riskwright.data.plausible import HEAVY, check_balances
 from riskwright.data.sources import read_chunks
 from riskwright.errors import InputRefused
 from riskwright.usecase import Loan, UseCase
@@ -25,7 +27,8 @@ from riskwright.usecase import Loan, UseCase
 BALANCE = "balance"
 MONEY = "$"  # unit of columns that hold amounts
 IMPAIRED_DAYS = 90  # past due: the loan is in default (IFRS 9, B5.5.37)
-HEAVY = 1.5  # times what was lent: balance and amount may not be of the same loan
+# In the name of an open status: the loan is behind, and something has to say how far.
+LATE = re.compile(r"\b(?:late|grace|overdue|past due|arrears?|delinquent|default|impaired)\b", re.I)
 NUMBERS = ("months_on_book", "days_past_due", "pd_at_origination", "lgd_assessed")
 DATES = ("as_of", "maturity", "default_date")
 
@@ -170,6 +173,7 @@ def _snapshot(usecase: UseCase, raw: pd.DataFrame, location: str, as_of: date | 
         _none_before_issue(usecase, frame, paid, held.closed, location)
     _none_before_issue(usecase, frame, own["default_date"], "default_date", location)
     _none_over(usecase, raw.loc[frame.index], own, location)
+    notes = _by_status(usecase, raw.loc[frame.index], own, location)
     # A loan whose default is known is impaired, however few days the file says.
     defaulted = (own["default_date"] <= day).fillna(False)
     own["days_past_due"] = own["days_past_due"].mask(defaulted, IMPAIRED_DAYS)
@@ -184,7 +188,8 @@ def _snapshot(usecase: UseCase, raw: pd.DataFrame, location: str, as_of: date | 
             where=f"{location}: {len(frame):,} loans that owe nothing",
             expected="at least one loan with a balance above 0",
         )
-    notes = []
+    lent = frame[live]
+    check_balances(usecase, lent, own[BALANCE][live], age[live], location)
     if over := int((live & (left < 1)).sum()):
         notes.append(f"{over:,} loans are past their term and still owe: a month is left to them")
     if gone := int((~live).sum()):
@@ -292,6 +297,39 @@ def _none_over(usecase: UseCase, raw: pd.DataFrame, own: pd.DataFrame, location:
         location,
         "default_date, or days_past_due of 90 or more, for loans that failed",
     )
+
+
+def _by_status(usecase: UseCase, raw: pd.DataFrame, own: pd.DataFrame, location: str) -> list[str]:
+    """Take the days past due that a status means where the file says fewer, or none; else ask.
+
+    ``own["days_past_due"]`` is filled in; what was done is returned as notes.
+    """
+    held, target = maturity.loan_of(usecase), usecase.target
+    if target.column not in raw:
+        return []
+    status = parsing.codes(raw[target.column], {target.bad, target.good, *target.open}, ())
+    silent = own["days_past_due"].isna() & (own[BALANCE] > 0)
+    late = status.str.contains(LATE).fillna(False) & (status != target.bad)
+    unknown = silent & late & ~status.isin(list(held.arrears))
+    if unknown.any():
+        names = ", ".join(repr(n) for n in sorted(status[unknown].unique()))
+        raise InputRefused(
+            f"{int(unknown.sum()):,} loans are called {names}, and how many days they are late "
+            "isn't said",
+            where=f"{location}: row {unknown.idxmax()}, column {target.column!r}",
+            expected="a column 'days_past_due': it decides the stage",
+            do="add it, or set loan.arrears in the use case (status: days past due)",
+        )
+    meant = status.map(held.arrears).astype(float)
+    taken = own["days_past_due"].fillna(-1).lt(meant) & (own[BALANCE] > 0)
+    own["days_past_due"] = own["days_past_due"].mask(taken, meant)
+    if not taken.any():
+        return []
+    said = ", ".join(f"{n}: {held.arrears[n]}" for n in sorted(status[taken].unique()))
+    return [
+        f"{int(taken.sum()):,} loans are late by their status, and the file has no days past due "
+        f"for them, or fewer: those of loan.arrears are taken ({said})"
+    ]
 
 
 def _none_before_issue(

@@ -16,6 +16,7 @@ from riskwright import __version__
 from riskwright.data import public, snapshots, sources, splits
 from riskwright.data.contract import Contract, target_of
 from riskwright.data.parts import of_population, usable
+from riskwright.data.plausible import check_outcomes
 from riskwright.data.snapshots import Snapshot
 from riskwright.errors import InputRefused, RiskwrightError
 from riskwright.home import Home
@@ -127,6 +128,8 @@ def _run(
         warnings += contract.close()
         clean = pd.concat(accepted)
         clean, repeats = _duplicates(usecase, clean)
+        if usecase.loan is not None:
+            check_outcomes(usecase, clean)
         y = target_of(usecase, clean)
         ready = usable(usecase, clean)
         outcome = target_of(usecase, ready)

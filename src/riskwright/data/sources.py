@@ -197,7 +197,7 @@ def _plain(kind: pa.DataType) -> pa.DataType | None:
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return pa.float64()
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        return pa.timestamp("us")
+        return pa.timestamp("us", getattr(kind, "tz", None))  # the zone tells the local day
     return pa.string() if pa.types.is_null(kind) else None
 
 

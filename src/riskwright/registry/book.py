@@ -189,6 +189,14 @@ def _named(usecase: UseCase, book: Book, valued: Valued, version: int) -> pd.Dat
 
 def _notes(bundle: Bundle, book: Book, conversion: bool) -> list[str]:
     notes = list(book.notes)
+    blank = [n for n in bundle.schema.names if book.frame[n].isna().all()]
+    if blank:
+        notes.insert(
+            0,
+            f"{len(blank)} columns that the PD rests on are missing in every row: "
+            f"{', '.join(blank)}; the expected loss is that of loans about which nothing is known "
+            "there: compare with the trained data",
+        )
     term = book.frame["months_on_book"] + book.frame["months_left"]
     new = ~bundle.hazard.seen(term) if bundle.hazard is not None else np.zeros(len(term), bool)
     if new.any():
