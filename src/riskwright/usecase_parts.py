@@ -159,12 +159,8 @@ class Loan(Strict):
     grace_months: int = Field(
         4, ge=0, description="after the last payment: then the loan is in default"
     )
-    arrears: dict[
-        Annotated[str, BeforeValidator(code)], Annotated[int, Field(ge=0, le=10_000)]
-    ] = Field(
-        {},
-        description="status: days past due that it means at least, for live loans of which a file "
-        "doesn't say them",
+    arrears: dict[Annotated[str, BeforeValidator(code)], Annotated[int, Field(ge=0)]] = Field(
+        {}, description="status: days past due that it means at least, where a file says fewer"
     )
     currency: str = "USD"
     exposure: Literal["corporate", "mortgage", "revolving", "retail"] = Field(

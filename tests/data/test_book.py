@@ -189,7 +189,8 @@ def test_the_zone_of_a_date_moves_no_loan_a_month(
     spec: UseCase, live: pd.DataFrame, tmp_path: Path, zone: str | None
 ) -> None:
     first = live.assign(
-        issue_d=live["issue_d"].dt.to_period("M").dt.to_timestamp(), as_of=pd.Timestamp("2016-01-01")
+        issue_d=live["issue_d"].dt.to_period("M").dt.to_timestamp(),
+        as_of=pd.Timestamp("2016-01-01"),
     ).drop(columns=["months_on_book", "months_left"])
     plain = read_book(spec, written(first, tmp_path)).frame
     path = tmp_path / "zoned.parquet"

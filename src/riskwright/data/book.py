@@ -28,7 +28,9 @@ BALANCE = "balance"
 MONEY = "$"  # unit of columns that hold amounts
 IMPAIRED_DAYS = 90  # past due: the loan is in default (IFRS 9, B5.5.37)
 # In the name of an open status: the loan is behind, and something has to say how far.
-LATE = re.compile(r"\b(?:late|grace|overdue|past due|arrears?|delinquent|default|impaired)\b", re.I)
+LATE = re.compile(
+    r"\b(?:late|grace|overdue|past due|arrears?|delinquent|default|impaired)\b", re.IGNORECASE
+)
 NUMBERS = ("months_on_book", "days_past_due", "pd_at_origination", "lgd_assessed")
 DATES = ("as_of", "maturity", "default_date")
 
@@ -143,18 +145,7 @@ def _snapshot(usecase: UseCase, raw: pd.DataFrame, location: str, as_of: date | 
     own = _own_columns(raw, location, usecase.source.missing)
     ids = parsing.as_text(raw[usecase.id]) if usecase.id in raw else pd.Series(dtype="str")
     _refuse(ids.duplicated(), ids, "is there twice", location, "each loan once", "loan")
-    _refuse(
-        ~(own[BALANCE] >= 0) | np.isinf(own[BALANCE]),
-        own[BALANCE],
-        "is no amount that a loan can owe",
-        location,
-        "0 or more, in money",
-    )
-    for name in ("months_on_book", "days_past_due"):
-        _refuse(own[name] < 0, own[name], "is negative", location, "0 or more")
-    for name in ("pd_at_origination", "lgd_assessed"):
-        wrong = own[name].notna() & ~own[name].between(0, 1)
-        _refuse(wrong, own[name], "is no probability or share", location, "from 0 to 1")
+    _in_range(own, location)
     contract = Contract(usecase, "score")
     checked = contract.apply(raw)
     _limit(usecase, contract, location)
@@ -234,6 +225,21 @@ def _own_columns(raw: pd.DataFrame, location: str, missing: Sequence[str]) -> pd
         )
         out[name] = cells
     return pd.DataFrame(out)
+
+
+def _in_range(own: pd.DataFrame, location: str) -> None:
+    _refuse(
+        ~(own[BALANCE] >= 0) | np.isinf(own[BALANCE]),
+        own[BALANCE],
+        "is no amount that a loan can owe",
+        location,
+        "0 or more, in money",
+    )
+    for name in ("months_on_book", "days_past_due"):
+        _refuse(own[name] < 0, own[name], "is negative", location, "0 or more")
+    for name in ("pd_at_origination", "lgd_assessed"):
+        wrong = own[name].notna() & ~own[name].between(0, 1)
+        _refuse(wrong, own[name], "is no probability or share", location, "from 0 to 1")
 
 
 def _day(written: pd.Series, given: date | None, location: str) -> pd.Timestamp:

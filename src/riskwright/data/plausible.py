@@ -6,6 +6,8 @@ passed by another unit, not by an unusual book.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -44,9 +46,10 @@ def check_balances(
     held = maturity.loan_of(usecase)
     limit = pd.Series(maturity.credit_limits(usecase, frame), frame.index)
     line = limit.notna()
-    lent = np.fmax(frame[held.amount], limit)
+    lent = frame[[held.amount]].assign(limit=limit).max(axis=1)
+    row: Any
     over = balance / lent
-    worst = over.gt(IMPOSSIBLE)
+    worst = over > IMPOSSIBLE
     if worst.any():
         row = worst.idxmax()
         raise _unit(
