@@ -11,6 +11,8 @@ from riskwright.ledger import Ledger
 Train = Callable[..., int]
 SCORE = {"code": "score_drift", "column": None, "p": 1e-6}
 INCOME = {"code": "column_drift", "column": "income", "p": 1e-9}
+AUC = {"code": "auc", "column": None, "segment": None, "direction": "down", "band": 1}
+RATIO = {"code": "observed_expected", "column": None, "segment": None, "direction": "up", "band": 0}
 
 
 def _open(ledger: Ledger, **change: Any) -> int:
@@ -44,7 +46,7 @@ def test_an_alert_is_told_in_full(ledger: Ledger, live: Train) -> None:
     ("change", "same"),
     [
         ({}, True),
-        ({"findings": [SCORE], "severity": "low"}, True),  # the same batch, looked at again
+        ({"findings": [INCOME, SCORE, AUC], "severity": "critical"}, True),  # the batch again
         ({"batch_hash": "july"}, True),
         ({"batch_hash": "july", "findings": [{**INCOME, "p": 1e-3}, SCORE]}, True),
         ({"batch_hash": "july", "severity": "critical"}, False),
@@ -76,6 +78,77 @@ def test_a_decided_batch_stays_decided_and_another_one_is_new(ledger: Ledger) ->
     second = _open(ledger, batch_hash="another")
     assert second != first
     assert [a.id for a in ledger.alerts(open_only=False)] == [first, second]
+
+
+def test_a_look_that_sees_less_takes_nothing_back(ledger: Ledger) -> None:
+    """A look without labels after one with labels: the alarm about outcomes stays."""
+    alert = _open(ledger, findings=[AUC, SCORE], report="with labels")
+    assert _open(ledger, findings=[SCORE], severity="low", report="without") == alert
+    shown = ledger.alert(alert)
+    assert (shown.findings, shown.severity, shown.seen) == ([AUC, SCORE], "high", 2)
+    assert shown.report == "with labels"
+    assert _open(ledger, findings=[RATIO], severity="low", report="others") == alert
+    shown = ledger.alert(alert)
+    assert (shown.findings, shown.severity) == ([RATIO, AUC, SCORE], "high")
+    assert ledger.verify().ok
+
+
+@pytest.mark.parametrize(
+    ("later", "beyond"),
+    [
+        ([SCORE, INCOME], []),
+        ([{**SCORE, "p": 0.5}], []),
+        ([SCORE, INCOME, AUC], [AUC]),
+        ([RATIO], []),
+        ([{**RATIO, "band": 2}], [{**RATIO, "band": 2}]),  # four times as far off
+        ([{**RATIO, "direction": "down"}], [{**RATIO, "direction": "down"}]),
+        ([{**RATIO, "segment": "women"}], [{**RATIO, "segment": "women"}]),
+        ([{**INCOME, "column": "age"}, SCORE], [{**INCOME, "column": "age"}]),
+    ],
+)
+def test_a_decision_covers_what_it_was_taken_on_and_nothing_else(
+    ledger: Ledger, later: list[dict[str, Any]], beyond: list[dict[str, Any]]
+) -> None:
+    first = _open(ledger, findings=[SCORE, INCOME, RATIO])
+    ledger.decide_alert(first, "accept", actor="oscar", reason="known campaign")
+    held = ledger.events(kind="alert.decided")[-1].payload["covers"]
+    assert [kind["code"] for kind in held] == ["score_drift", "column_drift", "observed_expected"]
+    said = {"findings": later, "batch_hash": "june", "version": 1}
+    assert ledger.undecided("credit", **said) == beyond  # type: ignore[arg-type]
+    second = _open(ledger, findings=later)
+    assert (second == first) == (not beyond)
+    assert [a.findings for a in ledger.alerts()] == [beyond] * bool(beyond)
+    assert _open(ledger, findings=later) == second  # looked at once more
+    assert len(ledger.alerts()) == bool(beyond)
+    if beyond:
+        # A look without labels while the second alert waits: it is the one to be told of.
+        assert _open(ledger, findings=[SCORE]) == second
+        ledger.decide_alert(second, "accept", actor="oscar", reason="known as well")
+        assert ledger.undecided("credit", **said) == []  # type: ignore[arg-type]
+    assert ledger.verify().ok
+
+
+def test_all_batches_of_an_alert_are_decided_with_it(ledger: Ledger) -> None:
+    first = _open(ledger, findings=[RATIO])
+    worse = {**RATIO, "band": 3}
+    assert _open(ledger, batch_hash="july", findings=[worse]) == first
+    assert _open(ledger, batch_hash="august", findings=[RATIO]) == first
+    ledger.decide_alert(first, "accept", actor="oscar", reason="known campaign")
+    for batch in ("june", "july", "august"):
+        assert _open(ledger, batch_hash=batch, findings=[worse]) == first
+    assert ledger.alerts() == []
+    assert _open(ledger, batch_hash="september", findings=[RATIO]) != first
+    assert _open(ledger, version=2, findings=[RATIO]) != first
+
+
+def test_what_earlier_versions_decided_stands(ledger: Ledger) -> None:
+    """Their findings had no direction and no band: such a decision covers either."""
+    drift = {"code": "distribution", "column": "income", "alarm": True}
+    first = _open(ledger, findings=[drift])
+    ledger.decide_alert(first, "accept", actor="oscar", reason="known campaign")
+    told = {**drift, "segment": None, "direction": "up", "band": 2}
+    assert _open(ledger, findings=[told]) == first
+    assert _open(ledger, findings=[told, AUC]) != first
 
 
 @pytest.mark.parametrize("decision", ["accept", "retrain", "fallback", "rollback"])

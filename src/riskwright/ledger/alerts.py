@@ -10,9 +10,10 @@ from sqlalchemy import Connection, insert, select, update
 from riskwright.errors import Conflict, GateRefused, InputRefused, closest
 from riskwright.ledger import audit, tables
 from riskwright.ledger.champions import Champions, back_in
+from riskwright.ledger.kinds import alerts_of, alike, beyond, decided_on, kinds, merged
 from riskwright.ledger.records import Alert, Choice, Decision, FindingSet, Promotion, Request
 from riskwright.ledger.requests import Requests, request_in
-from riskwright.ledger.tables import canonical, plain, text
+from riskwright.ledger.tables import plain, text
 from riskwright.ledger.versions import MACHINE
 
 
@@ -80,41 +81,49 @@ class Alerts(Champions, Requests):
     ) -> int:
         """Open an alert, or count one more sight of the same alert while it is open.
 
-        It is the same alert if use case, version and batch are the same, or if use case, version,
-        severity and all that was found (``code`` and ``column`` of each finding) are. It then
-        shows the newest findings; the earlier ones stay in the events. A batch whose alert was
-        decided opens no second one for the same version.
+        It is the same alert if use case and version are, and the batch is one of the alert's or
+        all that was found is of the same kinds at the same severity. A *kind* is ``code``,
+        ``column``, ``segment`` and ``direction`` of a finding. The alert then shows the newest
+        look, and keeps the findings of kinds that this look didn't see (a look without labels
+        takes back no alarm about outcomes).
+
+        A decision covers the kinds that it was taken on, up to their ``band``, in all batches of
+        its alert. What a later look at one of these batches finds beyond them opens an alert of
+        its own, with these findings alone; if it finds nothing beyond, what was decided stands.
 
         Returns
         -------
         int
-            The id of the alert.
+            The id of the alert; of a decided one if its decision covers all that was found.
         """
-        new = {
+        use_case, batch_hash = text("use case", use_case), text("batch", batch_hash)
+        new: dict[str, Any] = {
             "version": version,
             "title": text("title", title),
             "severity": text("severity", severity),
             "findings": plain(list(findings)),
-            "batch_hash": text("batch", batch_hash),
+            "batch_hash": batch_hash,
             "report": report,
         }
-        use_case = text("use case", use_case)
         t = tables.alerts
         with self._write() as connection:
+            mine = alerts_of(connection, use_case, version, batch_hash)
+            decided = [a for a in mine if a.status != "open"]
+            if decided:
+                covered = [d for a in decided for d in decided_on(connection, a)]
+                new["findings"] = beyond(covered, new["findings"])
+                if not new["findings"]:
+                    waiting = [a for a in mine if a.status == "open"]
+                    return (waiting or decided)[-1].id
             query = select(t).where(
                 t.c.use_case == use_case, t.c.status == "open", t.c.version == version
             )
             opened = [Alert(**row) for row in connection.execute(query).mappings()]
-            same = next((a for a in opened if _same(a, new)), None)
-            decided = select(t.c.id).where(
-                t.c.use_case == use_case,
-                t.c.version == version,
-                t.c.batch_hash == new["batch_hash"],
-                t.c.status != "open",
+            same = next((a for a in opened if a in mine), None) or next(
+                (a for a in opened if alike(a, new)), None
             )
-            known = connection.execute(decided.order_by(t.c.id.desc())).scalars().first()
-            if same is None and known is not None:
-                return int(known)  # the same batch looked at again: what was decided stands
+            if same:
+                new = merged(same, new)
             key = same.id if same else tables.next_id(connection, t)
             event = audit.append(
                 connection,
@@ -142,6 +151,21 @@ class Alerts(Champions, Requests):
                 )
             )
             return key
+
+    def undecided(
+        self,
+        use_case: str,
+        *,
+        findings: Sequence[Mapping[str, Any]],
+        batch_hash: str,
+        version: int,
+    ) -> list[dict[str, Any]]:
+        """Return those findings of a batch that no decision about it covers (``open_alert``)."""
+        found: list[dict[str, Any]] = plain(list(findings))
+        with self._read() as connection:
+            mine = alerts_of(connection, use_case, version, batch_hash)
+            decided = [a for a in mine if a.status != "open"]
+            return beyond([d for a in decided for d in decided_on(connection, a)], found)
 
     def alerts(self, use_case: str | None = None, open_only: bool = True) -> list[Alert]:
         """Return alerts, oldest first."""
@@ -234,6 +258,7 @@ def _close(
             "alert": alert.id,
             "decision": decision,
             "reason": reason,
+            "covers": kinds(connection, alert),
             "promotion": promotion.sequence if promotion else None,
             "request": request.id if request else None,
         },
@@ -251,19 +276,6 @@ def _close(
         )
     )
     return Decision(alert.id, alert.use_case, decision, actor, reason, event.at, promotion, request)
-
-
-def _same(alert: Alert, new: Mapping[str, Any]) -> bool:
-    if alert.batch_hash == new["batch_hash"]:
-        return True
-    return alert.severity == new["severity"] and _codes(alert.findings) == _codes(new["findings"])
-
-
-def _codes(findings: Sequence[Mapping[str, Any]]) -> set[str]:
-    """What was found and where, without the figures; a finding without a code is its own."""
-    return {
-        canonical([f["code"], f.get("column")]) if "code" in f else canonical(f) for f in findings
-    }
 
 
 def _findings(connection: Connection, use_case: str, batch_hash: str | None) -> list[FindingSet]:
