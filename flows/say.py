@@ -187,14 +187,16 @@ def monitored(result: Mapping[str, Any]) -> None:
         if finding["alarm"] or finding["verdict"] == "failed" or finding["code"] in TOLD:
             out.print(f"    {escape(finding['detail'])}")
     alert_line(result)
-    out.print(f"  report: {result['report']}")
 
 
 def alert_line(result: Mapping[str, Any]) -> None:
-    """The alert that a monitor opened, if it did."""
+    """The alert that a monitor opened, if it did; the page, and whether MLflow has it."""
     if result["alert"]:
         shown = f"riskwright alerts show {result['alert']}"
         out.print(f"[bold]{alert_words(result)}[/]: {shown}")
+    out.print(f"  report: {result['report']}")
+    if "mlflow" in result:
+        out.print(f"  note: {escape(result['mlflow'])}")
 
 
 def alert_words(result: Mapping[str, Any]) -> str:

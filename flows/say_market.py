@@ -115,7 +115,6 @@ def monitored(result: Mapping[str, Any]) -> None:
     for detail in dict.fromkeys(told):
         out.print(f"    {escape(detail)}")
     say.alert_line(result)
-    out.print(f"  report: {result['report']}")
 
 
 def backtest(result: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from place import enter
 from tiny import applications
 from world import World
 
@@ -42,7 +43,7 @@ def watched(world: World) -> tuple[int, int]:
         submit(world.submission(spec, "one", "baseline"))
         submit(world.submission(spec, "two", "ensemble"))
         history = world.ledger.history(NAME)
-    return history[0].version, history[1].version
+    return history[0].version, history[-1].version
 
 
 def batch(folder: Path, seed: int, scenario: str = "broken_feed") -> Path:
@@ -197,6 +198,111 @@ def test_a_batch_without_rows_is_an_alert_each_day(
     assert [f["alert"] for f in found[:2]] == [found[0]["alert"]] * 2
     assert found[2]["alert"] > found[1]["alert"]
     world.ledger.decide_alert(found[2]["alert"], "accept", actor="tester", reason="done")
+
+
+def labelled(folder: Path, seed: int, flipped: bool) -> tuple[Path, Path]:
+    """A batch with a constant column, and its outcomes, turned round if asked."""
+    frame = applications(600, seed=seed, months=1, onset=0)
+    target = "default.payment.next.month"
+    frame["BILL_AMT1"] = 1_000.0
+    if flipped:
+        frame[target] = 1 - frame[target].astype(int)
+    cases, outcomes = folder / f"cases-{seed}.csv", folder / f"outcomes-{seed}.csv"
+    frame.drop(columns=target).to_csv(cases, index=False)
+    frame[["ID", target]].to_csv(outcomes, index=False)
+    return cases, outcomes
+
+
+def test_outcomes_that_come_after_a_decision_open_an_alert_of_their_own(
+    world: World, watched: tuple[int, int], run: Any, tmp_path: Path
+) -> None:
+    cases, outcomes = labelled(tmp_path, 81, flipped=True)
+    first = json.loads(run("monitor", NAME, "--input", str(cases), "--json")[1])
+    page = Path(first["report"])
+    cited = page.read_bytes()
+    text = page.read_text(encoding="utf-8")
+    for known in (f"Alert {first['alert']}", f"Version {watched[1]}", first["looked_at"]):
+        assert known in text
+    assert f"Batch {first['batch'][:16]}, cases-81.csv" in text
+    assert f"alerts decide {first['alert']} accept" in text
+    arguments = ("alerts", "decide", str(first["alert"]), "accept", "--reason", "a known constant")
+    assert run(*arguments)[0] == 0
+
+    options = ("--input", str(cases), "--labels", str(outcomes))
+    second = json.loads(run("monitor", NAME, *options, "--json")[1])
+    assert second["verdicts"]["labels"] == "alarm"
+    assert (second["alert"] != first["alert"], second["alert_open"]) == (True, True)
+    shown = world.ledger.alert(second["alert"])
+    assert {f["family"] for f in shown.findings} == {"labels"}
+    assert "BILL_AMT1" not in shown.title
+    assert second["decided_before"] == len(world.ledger.alert(first["alert"]).findings)
+    assert page.read_bytes() == cited
+    assert Path(second["report"]).parent != page.parent
+
+    again = json.loads(run("monitor", NAME, *options, "--json")[1])
+    assert (again["alert"], again["report"]) == (second["alert"], second["report"])
+    world.ledger.decide_alert(second["alert"], "accept", actor="tester", reason="done")
+    for more in ((), ("--labels", str(outcomes))):
+        told = json.loads(run("monitor", NAME, "--input", str(cases), *more, "--json")[1])
+        assert told["alert_open"] is False
+    assert page.read_bytes() == cited
+
+    client = connect(world.home)
+    found = client.search_runs(
+        [str(client.get_experiment_by_name(NAME).experiment_id)],
+        f"tags.`riskwright.role` = 'monitor' and params.batch = '{first['batch']}'",
+    )
+    assert {r.info.status for r in found} == {"FINISHED"}
+    assert len(found) == 2
+
+
+def test_a_page_under_another_champion_is_another_page(
+    world: World, watched: tuple[int, int], run: Any, tmp_path: Path
+) -> None:
+    cases = labelled(tmp_path, 82, flipped=False)[0]
+    first = json.loads(run("monitor", NAME, "--input", str(cases), "--json")[1])
+    cited = Path(first["report"]).read_bytes()
+    world.ledger.decide_alert(first["alert"], "accept", actor="tester", reason="known")
+    world.ledger.rollback(NAME, actor="tester", reason="to look", expected=watched[1])
+    try:
+        other = json.loads(run("monitor", NAME, "--input", str(cases), "--json")[1])
+        told = run("monitor", NAME, "--input", str(cases))[1]
+    finally:
+        submit(world.submission(world.usecase(NAME, "automatic"), "three", "ensemble"))
+    assert (other["version"], other["batch"]) == (watched[0], first["batch"])
+    assert other["report"] != first["report"]
+    assert Path(first["report"]).read_bytes() == cited
+    assert "mlflow" not in other
+    assert "note:" not in told
+    client = connect(world.home)
+    found = client.search_runs(
+        [str(client.get_experiment_by_name(NAME).experiment_id)],
+        f"tags.`riskwright.role` = 'monitor' and params.batch = '{first['batch']}'",
+    )
+    assert sorted(r.data.params["version"] for r in found) == sorted(map(str, watched))
+    assert {r.info.status for r in found} == {"FINISHED"}
+
+
+def test_mlflow_trouble_is_told_on_the_console(
+    world: World, watched: tuple[int, int], run: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    from riskwright.registry.tracking import Tracker
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise ConnectionError("no route to the server")
+
+    path = str(batch(tmp_path, 73, "none"))
+    monkeypatch.setattr(Tracker, "log", broken)
+    code, told = run("monitor", NAME, "--input", path)
+    assert code == 0, told
+    assert "note: the report is not in MLflow: ConnectionError: no route to the server" in told
+    client = connect(world.home)
+    experiment = str(client.get_experiment_by_name(NAME).experiment_id)
+    assert not client.search_runs([experiment], "attributes.status = 'RUNNING'")
+    monkeypatch.undo()
+    enter(world.home, monkeypatch)
+    code, told = run("monitor", NAME, "--input", path)
+    assert "MLflow" not in told
 
 
 def test_rollback_then_fallback_by_decision(

@@ -13,7 +13,8 @@ import pytest
 from riskwright.data.contract import Contract
 from riskwright.monitoring import monitor
 from riskwright.monitoring.evidently_reports import LEAST_ROWS, drift_report
-from riskwright.monitoring.report import data_quality_report, write_report
+from riskwright.monitoring.look import write
+from riskwright.monitoring.report import data_quality_report, draw_report
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +39,20 @@ def changed(usecase: Any, draw: Any, scored: Any, reference: Any) -> Any:
     return checked.accepted, pds, result
 
 
+def paged(folder: Path, usecase: Any, reference: Any, *found: Any, **told: Any) -> Path:
+    """Draw and write a page as ``look.finish`` does."""
+    render = draw_report(usecase, reference, *found, folder)
+    said = {"looked_at": "2026-12-01 10:00 UTC", "batch": "ab" * 32, "input": "june.csv"}
+    said |= {"version": 4, "alert": 17, "alert_open": True, "decided_before": 0, **told}
+    write(folder / "report.html", render(said))
+    return folder / "report.html"
+
+
 def test_the_page_says_what_a_person_needs(
     usecase: Any, reference: Any, changed: Any, tmp_path: Path
 ) -> None:
     accepted, pds, result = changed
-    page = write_report(usecase, reference, accepted, pds, result, tmp_path / "report")
+    page = paged(tmp_path / "report", usecase, reference, accepted, pds, result)
     text = page.read_text(encoding="utf-8")
     assert page.stat().st_size < 300_000
     assert (page.parent / "evidently.html").stat().st_size > 100_000
@@ -52,7 +62,9 @@ def test_the_page_says_what_a_person_needs(
     for verdict in ("alarm", "no labels"):
         assert verdict in text
     for command in ("accept", "retrain", "fallback", "rollback"):
-        assert f"riskwright alerts decide ID {command}" in text
+        assert f"riskwright alerts decide 17 {command}" in text
+    for known in ("2026-12-01 10:00 UTC", "Batch " + "ab" * 8, "june.csv", "Version 4", "Alert 17"):
+        assert known in text
     assert "riskwright monitor small --input FILE --labels FILE" in text
     assert "concept drift" in text
     assert text.count("<svg") >= 3
@@ -71,7 +83,7 @@ def test_evidently_failing_leaves_our_page_and_a_finding(
         AGE=pd.Series([{"not": "a number"}] * len(accepted), index=accepted.index)
     )
     before = len(result.findings)
-    page = write_report(usecase, reference, poisoned, pds, result, tmp_path)
+    page = paged(tmp_path, usecase, reference, poisoned, pds, result)
     assert len(result.findings) == before + 1
     told = result.findings.pop()
     assert (told.code, told.verdict, told.alarm) == ("evidently_report", "failed", False)
@@ -88,7 +100,7 @@ def test_a_quiet_empty_and_unscored_batch_gets_a_page_too(
     for name, raw in (("quiet", draw(300, 42).raw), ("empty", draw(5, 42).raw[:0])):
         result = judge(raw)
         accepted = monitor.examine(usecase, raw)[0].accepted
-        page = write_report(usecase, reference, accepted, None, result, tmp_path / name)
+        page = paged(tmp_path / name, usecase, reference, accepted, None, result)
         text = page.read_text(encoding="utf-8")
         assert ("Nothing now" in text) == (name == "quiet")
         assert ("not scored" in text) == (name == "empty")

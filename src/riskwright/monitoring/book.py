@@ -28,6 +28,7 @@ from riskwright.monitoring.defaults import (
     ALL,
     BANDS,
     GRADE,
+    RATIO_LIMIT,
     RECENT,
     TENTH,
     USUAL,
@@ -38,7 +39,7 @@ from riskwright.monitoring.defaults import (
     corrected,
     table_of,
 )
-from riskwright.monitoring.findings import NOT_ENOUGH, Finding, failed
+from riskwright.monitoring.findings import NOT_ENOUGH, Finding, band, failed
 from riskwright.monitoring.history import History, defaults_by
 from riskwright.monitoring.reference import Reference
 from riskwright.portfolio.backtests import YELLOW
@@ -258,6 +259,7 @@ def _verdicts(tests: list[Check], level: float, when: str) -> tuple[list[Finding
                 test.value,
                 detail,
                 alarm,
+                band=band(test.value - 1, RATIO_LIMIT - 1) if test.of_defaults else None,
             )
         )
     red = [t.column or "all loans" for t in tests if lights.get(t.key) == "red" and t.of_defaults]

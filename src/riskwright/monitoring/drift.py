@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from riskwright.monitoring.cells import plain_numbers
-from riskwright.monitoring.findings import NOT_ENOUGH, Finding, failed
+from riskwright.monitoring.findings import NOT_ENOUGH, Finding, failed, way
 from riskwright.monitoring.reference import Reference, watched
 from riskwright.usecase import Column, UseCase
 
@@ -32,6 +32,7 @@ class _Test:
     p: float
     psi: float
     rows: int
+    change: float | None = None  # of the mean, where there is one
 
 
 def check_columns(usecase: UseCase, reference: Reference, current: pd.DataFrame) -> list[Finding]:
@@ -94,9 +95,8 @@ def _column_tests(name: str, column: Column, before: pd.Series, now: pd.Series) 
     values, values_ref = plain_numbers(column, now), plain_numbers(column, before)
     if min(len(values), len(values_ref)) >= LEAST_VALUES:
         d, p = ks(values_ref, values)
-        tests.append(
-            _Test(name, "distribution", "KS distance", d, p, psi(values_ref, values), len(values))
-        )
+        index, change = psi(values_ref, values), float(values.mean() - values_ref.mean())
+        tests.append(_Test(name, "distribution", "KS distance", d, p, index, len(values), change))
     table = pooled(_masses(column, before), _masses(column, now))
     if table.shape[1] > 1:
         tests.append(_categories(name, "special_values", table, len(now)))
@@ -139,6 +139,7 @@ def _judged(test: _Test, q: float, usecase: UseCase, feature: bool) -> Finding:
         + "; not a model input"
         * (not feature),
         alarm=alarm,
+        direction=None if test.change is None else way(test.change),
     )
 
 
@@ -212,6 +213,7 @@ def check_score(
             f"): {1000 * change:+.1f} expected bads in 1,000 cases; KS distance {d:.3f} (floor "
             f"{limits.score_effect:g}), p {p:.2g} (limit {limits.score_p:g}), PSI {index:.3f}",
             alarm=alarm,
+            direction=way(change),
         )
     )
     return findings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -45,6 +46,14 @@ class Finding:
         One sentence for a person, with counts and the number of an example row.
     alarm
         Whether it asks for a person.
+    segment
+        The group of cases that it is about, where it isn't about all of them.
+    direction
+        Which way it moved, where it can move both ways.
+    band
+        How grave: doublings of its floor (0: less than twice, 1: two to four times …). A decision
+        about an alert covers no higher band of the same finding. None where the same batch can't
+        show more of it later.
     """
 
     family: FamilyName
@@ -58,10 +67,23 @@ class Finding:
     effect: float | None = None
     detail: str = ""
     alarm: bool = False
+    segment: str | None = None
+    direction: Literal["up", "down"] | None = None
+    band: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; a number that isn't finite becomes None."""
         return {key: _plain(value) for key, value in asdict(self).items()}
+
+
+def way(change: float) -> Literal["up", "down"]:
+    """Return which way a change goes."""
+    return "up" if change >= 0 else "down"
+
+
+def band(size: float, floor: float) -> int:
+    """Return how often a size doubles its floor: 0 below twice the floor."""
+    return max(int(math.log2(size / floor)), 0) if size > 0 else 0
 
 
 def failed(family: FamilyName, code: str, column: str | None, error: Exception) -> Finding:
@@ -127,26 +149,36 @@ def family_verdict(findings: list[Finding]) -> Verdict:
     return next((v for v in order if v in verdicts), NOT_ENOUGH)
 
 
-def severity_of(findings: list[Finding], verdicts: dict[str, str]) -> Severity:
+def severity_of(
+    findings: Sequence[Finding | Mapping[str, Any]], verdicts: Mapping[str, str]
+) -> Severity:
     """Return how serious it is: by the consequence for the PD, not by the count of findings."""
-    alarms = [finding for finding in findings if finding.alarm]
+    plain = [f.as_dict() if isinstance(f, Finding) else f for f in findings]
+    alarms = [finding for finding in plain if finding["alarm"]]
     if not alarms:
         return "none"
-    if any(finding.code in CRITICAL for finding in alarms):
+    if any(finding["code"] in CRITICAL for finding in alarms):
         return "critical"
-    if any(finding.family in ("quality", "score", "labels", "book") for finding in alarms):
+    if any(finding["family"] in ("quality", "score", "labels", "book") for finding in alarms):
         return "high"
     return "low" if verdicts["score"] == "ok" else "medium"
 
 
-def title_of(findings: list[Finding]) -> str:
-    """Return one line: the first alarm, and how many more there are."""
-    alarms = [finding for finding in findings if finding.alarm]
+def title_of(findings: Sequence[Finding | Mapping[str, Any]]) -> str:
+    """Return one line: the first alarm, and how many more there are.
+
+    Parameters
+    ----------
+    findings
+        As found, or as ``as_dict`` gives them.
+    """
+    plain = [f.as_dict() if isinstance(f, Finding) else f for f in findings]
+    alarms = [finding for finding in plain if finding["alarm"]]
     if not alarms:
         return "no alarm"
     first = alarms[0]
-    what = first.code.replace("_", " ")
-    text = f"{first.column}: {what}" if first.column else what
+    what = str(first["code"]).replace("_", " ")
+    text = f"{first['column']}: {what}" if first["column"] else what
     return text if len(alarms) == 1 else f"{text}, and {len(alarms) - 1} more"
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,12 +32,13 @@ from riskwright.monitoring.findings import (
     failed,
     family_verdict,
     title_of,
+    way,
 )
-from riskwright.monitoring.market_page import write_page
+from riskwright.monitoring.look import Plain, finish, folder_of
+from riskwright.monitoring.market_page import draw_page
 from riskwright.portfolio.backtests import holm
 from riskwright.registry.market_life import kept_walk, load_forecast
 from riskwright.registry.policy import version_number
-from riskwright.registry.tracking import Tracker
 
 YEAR, SWINGS = 12, 36  # months over which surprises, and their sizes, depend on each other
 LEVEL_FLOOR = 0.5  # training standard deviations that a predictor's mean must have moved by
@@ -138,7 +137,7 @@ def check_predictors(case: MarketCase, trained: Panel, panel: Panel) -> list[Fin
     """
     old = pd.concat([trained.X, trained.context], axis=1)
     new = pd.concat([panel.X, panel.context], axis=1).loc[lambda f: f.index > trained.as_of]
-    tests: list[tuple[str, str, Drift, float, float, str]] = []
+    tests: list[tuple[str, str, Drift, float, float, float, str]] = []
     findings = []
     for name in map(str, old):
         before, now, is_now = old[name].dropna(), new[name], np.empty(0)
@@ -153,19 +152,21 @@ def check_predictors(case: MarketCase, trained: Panel, panel: Panel) -> list[Fin
             continue
         # A missing month, and the one after it, hold no surprise; the others still do.
         is_now, now = is_now[seen], now[seen]
-        moved = float(abs(now.mean() - before.mean()) / before.std())
+        moved = float((now.mean() - before.mean()) / before.std())
         grown = float(is_now.std() / was.std()) if was.std() > 0 else 1.0
         label, month = PREDICTORS[name].label, new.index
         found = drift(was, is_now, YEAR)
         words = f"{label}: mean {before.mean():.4g} in training, {now.mean():.4g} since"
-        tests.append((name, "level", found, moved, LEVEL_FLOOR, f"{words} ({month[found.at]})"))
+        words += f" ({month[found.at]})"
+        tests.append((name, "level", found, moved, abs(moved), LEVEL_FLOOR, words))
         found = drift(np.abs(was), np.abs(is_now), SWINGS)
         words = f"{label}: its monthly surprises are {grown:.2f} times as large as in training"
         size = max(grown, 1 / grown) if grown > 0 else np.inf
-        tests.append((name, "swings", found, size, SPREAD_FLOOR, f"{words} ({month[found.at]})"))
+        words += f" ({month[found.at]})"
+        tests.append((name, "swings", found, grown - 1, size, SPREAD_FLOOR, words))
     adjusted = holm([t[2].p for t in tests])
     limit = case.monitor.predictor_p
-    for (name, code, found, effect, floor, words), p in zip(tests, adjusted, strict=True):
+    for (name, code, found, change, effect, floor, words), p in zip(tests, adjusted, strict=True):
         alarm = bool(p < limit and effect >= floor)
         findings.append(
             Finding(
@@ -174,6 +175,7 @@ def check_predictors(case: MarketCase, trained: Panel, panel: Panel) -> list[Fin
                 f"{words}; corrected p {p:.2g} (limit {limit:g}), effect {effect:.2f} (floor "
                 f"{floor:g})",
                 alarm,
+                direction=way(change),
             )
         )  # fmt: skip
     return findings
@@ -191,7 +193,8 @@ def check_errors(case: MarketCase, since: dict[str, Since]) -> list[Finding]:
     limit = case.monitor.error_p
     for (model, found), p in zip(tests.items(), holm([t.p for t in tests.values()]), strict=True):
         before, now = _errors(since[model].before), _errors(since[model].now)
-        effect = float(abs(now.mean() - before.mean()))
+        change = float(now.mean() - before.mean())
+        effect = abs(change)
         alarm = bool(p < limit and effect >= ERROR_FLOOR)
         findings.append(
             Finding(
@@ -201,6 +204,7 @@ def check_errors(case: MarketCase, since: dict[str, Since]) -> list[Finding]:
                 f"{len(now)} outcomes ({before.mean():+.2f} in the walk-forward), furthest at "
                 f"{since[model].now.index[found.at]}; corrected p {p:.2g} (limit {limit:g})",
                 alarm,
+                direction=way(change),
             )
         )  # fmt: skip
     return findings
@@ -224,7 +228,8 @@ def check_coverage(case: MarketCase, since: dict[str, Since]) -> list[Finding]:
                     Finding("coverage", f"interval_{level}", model, NOT_ENOUGH, detail=words)
                 )
                 continue
-            effect = abs(float(row["coverage"] - row["nominal"]))
+            change = float(row["coverage"] - row["nominal"])
+            effect = abs(change)
             alarm = bool(row["p"] < limit and effect >= COVERAGE_FLOOR)
             findings.append(
                 Finding(
@@ -233,6 +238,7 @@ def check_coverage(case: MarketCase, since: dict[str, Since]) -> list[Finding]:
                     f"{model}: the {level} % interval held {row['coverage']:.0%} of "
                     f"{len(one.now)} outcomes, p {row['p']:.2g} (limit {limit:.2g})",
                     alarm,
+                    direction=way(change),
                 )
             )  # fmt: skip
     return findings
@@ -282,9 +288,9 @@ def _verdict(findings: list[Finding]) -> str:
     return f"ok, not enough data of {', '.join(few)}" if verdict == "ok" and few else verdict
 
 
-def _severity(findings: list[Finding]) -> Severity:
+def _severity(findings: Sequence[Plain]) -> Severity:
     """By the consequence: forecasts that are off weigh more than predictors that moved."""
-    alarmed = {f.family for f in findings if f.alarm}
+    alarmed = {f["family"] for f in findings if f["alarm"]}
     if not alarmed:
         return "none"
     return "high" if alarmed & {"error", "coverage"} else "medium"
@@ -311,7 +317,6 @@ def _tell(
     """Write the page and the findings, open an alert if one is due, and answer."""
     families = ("predictors", "error", "coverage")
     verdicts = {f: _verdict([x for x in findings if x.family == f]) for f in families}
-    severity, title = _severity(findings), title_of(findings)
     plain = [finding.as_dict() for finding in findings]
     told: dict[str, Any] = {
         "usecase": case.name,
@@ -322,41 +327,13 @@ def _tell(
         "months_since": max((panel.as_of - trained.as_of).n, 0),
         "verdicts": verdicts,
         "findings": plain,
-        "severity": severity,
-        "title": title,
+        "severity": _severity(plain),
+        "title": title_of(plain),
         "alarm": any(finding.alarm for finding in findings),
     }
-    folder = home.folder("reports", case.name, f"monitor-{version.version}-{batch[:16]}")
-    report = write_page(folder, case, told, since, trained, panel)
-    ledger.record_findings(case.name, batch, plain, version.version)
-    alert = None
-    if told["alarm"]:
-        alert = ledger.open_alert(
-            case.name,
-            title=title,
-            findings=[f for f in plain if f["alarm"]],
-            severity=severity,
-            batch_hash=batch,
-            version=version.version,
-            report=str(report),
-        )
-    told |= {
-        "report": str(report),
-        "alert": alert,
-        "alert_open": alert is not None and ledger.alert(alert).status == "open",
-    }
-    part = folder / f".findings.{os.getpid()}.part"
-    part.write_text(json.dumps(told, indent=1, default=str), encoding="utf-8")
-    os.replace(part, folder / "findings.json")
-    try:
-        tracker = Tracker(home, case, folder.name)
-        tracker.log(
-            tracker.run("monitor"),
-            params={"version": version.version, "batch": batch},
-            metrics={"alarms": sum(f.alarm for f in findings)},
-            tags={"riskwright.alert": str(alert)},
-            artifacts=[folder],
-        )
-    except Exception as error:  # noqa: BLE001  (the alert stands, whatever MLflow says)
-        told["mlflow"] = f"the report is not in MLflow: {type(error).__name__}: {error}"
-    return told
+
+    def draw(_: Path) -> Callable[[Plain], str]:
+        return draw_page(case, told, since, trained, panel)
+
+    folder = folder_of(home, told)
+    return finish(case, home, ledger, told, folder=folder, draw=draw, severity=_severity)

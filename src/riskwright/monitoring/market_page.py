@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,7 +16,6 @@ from riskwright.monitoring.charts import history_chart, outcome_chart
 if TYPE_CHECKING:
     from riskwright.monitoring.market import Since
 
-PAGE = "report.html"
 MOST_CHARTS, YEARS_SHOWN = 6, 30
 
 # Measured by benchmarks/market_alarms.py (docs/reference/market.md).
@@ -30,15 +27,14 @@ CHANCE = {
 }
 
 
-def write_page(
-    folder: Path,
+def draw_page(
     case: MarketCase,
     told: Mapping[str, Any],
     since: Mapping[str, Since],
     trained: Panel,
     panel: Panel,
-) -> Path:
-    """Write ``report.html`` into a folder: one file, no outside resources.
+) -> Callable[[Mapping[str, Any]], str]:
+    """Draw the pictures; return what makes the page: one file, no outside resources.
 
     Parameters
     ----------
@@ -57,19 +53,19 @@ def write_page(
     template = environment.from_string(
         files("riskwright.monitoring").joinpath("market.html.j2").read_text(encoding="utf-8")
     )
-    text = template.render(
+    return partial(
+        _render,
+        template,
         case=case,
-        told=told,
         chance=CHANCE,
         advice=_advice({f["family"] for f in told["findings"] if f["alarm"]}),
         charts=_charts(told, since, trained, panel),
         css=lambda verdict: verdict if verdict in ("alarm", "failed", "ok") else "unsure",
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{PAGE}.{os.getpid()}.part"
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, folder / PAGE)
-    return folder / PAGE
+
+
+def _render(template: Any, told: Mapping[str, Any], **more: Any) -> str:
+    return str(template.render(told=told, **more))
 
 
 def _advice(alarmed: set[str]) -> str:

@@ -13,7 +13,7 @@ from scipy import stats
 
 from riskwright.evaluation.paired import SMALLEST_SE, auc_with_se
 from riskwright.monitoring.cells import plain_numbers
-from riskwright.monitoring.findings import NOT_ENOUGH, Finding, failed
+from riskwright.monitoring.findings import NOT_ENOUGH, Finding, band, failed, way
 from riskwright.monitoring.reference import Reference, of_type
 from riskwright.usecase import UseCase
 
@@ -144,6 +144,8 @@ def _calibration(usecase: UseCase, before: _Known, now: _Known) -> Finding:
         f"observed/expected {ratio:.2f}, {ratio_before:.2f} in the reference (z {z:+.1f}, limit "
         f"{usecase.monitor.label_z:g}, floor {RATIO_FLOOR:g} either way)",
         alarm=alarm,
+        direction=way(change),
+        band=band(abs(change), RATIO_FLOOR),
     )
 
 
@@ -186,6 +188,8 @@ def _auc(
         detail=f"{where}ROC AUC {auc_now:.3f} in {len(now.y):,} rows, {auc_before:.3f} in the "
         f"reference: drop {drop:+.3f} (z {z:+.1f}, limit {limit:.1f}, floor {AUC_FLOOR:g})",
         alarm=alarm,
+        segment=segment[1] if segment else None,
+        band=band(drop, AUC_FLOOR),
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from riskwright.monitoring.findings import CRITICAL, Finding, Result
 from riskwright.monitoring.reference import Reference
 from riskwright.usecase import UseCase
 
-PAGE, EVIDENTLY = "report.html", "evidently.html"
+EVIDENTLY = "evidently.html"
 MAX_CHARTS, MAX_SHOWN = 8, 200
 
 # Measured by benchmarks/monitor_power.py on windows without change (docs/reference/monitoring.md):
@@ -49,7 +48,7 @@ BLIND_LABELLED = (
 )
 
 
-def write_report(
+def draw_report(
     usecase: UseCase,
     reference: Reference,
     current: DataFrame,
@@ -58,8 +57,8 @@ def write_report(
     folder: Path,
     *,
     book: Judged | None = None,
-) -> Path:
-    """Write ``report.html``, and Evidently's own pictures beside it if it can draw them.
+) -> Callable[[Mapping[str, Any]], str]:
+    """Draw the pictures, Evidently's own beside the page if it can; return what makes the page.
 
     Parameters
     ----------
@@ -71,13 +70,13 @@ def write_report(
         What ``monitor.run`` found. If Evidently's report fails, a finding that says so (no alarm)
         is appended to ``result.findings``.
     folder
-        Made if it is missing; earlier reports in it are replaced.
+        Made if it is missing.
     book
         Of a history of loans, what ``judge_book`` found.
 
     Returns
     -------
-    Path of ``report.html``: one file, no outside resources.
+    Gives the page's text, one file without outside resources, from what ``watch`` tells.
     """
     folder.mkdir(parents=True, exist_ok=True)
     drawn = drift_report(usecase, reference.frame, current, _wanted(result), folder / EVIDENTLY)
@@ -88,11 +87,49 @@ def write_report(
                 Finding("columns", "evidently_report", None, "failed", detail=drawn)
             )
     charts = _charts(usecase, reference, current, pd, result)
-    text = _page(usecase, reference, result, charts, drawn, book)
-    part = folder / f".{PAGE}.part"
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, folder / PAGE)
-    return folder / PAGE
+    vintages = [
+        _drawn(partial(vintage_chart, table, f"{name} loans: defaults by quarter of issue"))
+        for name, table in (book.tables if book else {}).items()
+    ]
+    shown = sorted(result.findings, key=lambda f: not (f.alarm or f.verdict == "failed"))
+    labelled = result.verdicts["labels"] in ("ok", "alarm")
+    return partial(
+        _render,
+        _template(),
+        usecase=usecase,
+        result=result,
+        reference_rows=len(reference),
+        kind=reference.version,
+        chance=CHANCE,
+        advice=_advice(result),
+        blind=BLIND_LABELLED if labelled else BLIND,
+        labelled=labelled,
+        charts=charts,
+        book=book,
+        vintages=vintages,
+        shown=shown[:MAX_SHOWN],
+        left_out=max(len(shown) - MAX_SHOWN, 0),
+        evidently="" if isinstance(drawn, str) else drawn.name,
+        no_evidently=drawn if isinstance(drawn, str) else "",
+        css=lambda verdict: verdict if verdict in ("alarm", "failed", "ok") else "unsure",
+        number=_number,
+    )
+
+
+def _template() -> Any:
+    from importlib.resources import files
+
+    from jinja2 import Environment
+
+    # Autoescaped: column names and codes come from files that others wrote.
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(
+        files("riskwright.monitoring").joinpath("report.html.j2").read_text(encoding="utf-8")
+    )
+
+
+def _render(template: Any, told: Mapping[str, Any], **more: Any) -> str:
+    return str(template.render(told=told, **more))
 
 
 def data_quality_report(usecase: UseCase, frame: DataFrame, path: Path) -> Path | str:
@@ -114,49 +151,6 @@ def _wanted(result: Result) -> list[str]:
     )
     names = dict.fromkeys([*alarmed, *(f.column for f in moved if f.column)])
     return list(names)[:MAX_COLUMNS]
-
-
-def _page(
-    usecase: UseCase,
-    reference: Reference,
-    result: Result,
-    charts: list[Any],
-    drawn: Path | str,
-    book: Judged | None,
-) -> str:
-    from importlib.resources import files
-
-    from jinja2 import Environment
-
-    # Autoescaped: column names and codes come from files that others wrote.
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(
-        files("riskwright.monitoring").joinpath("report.html.j2").read_text(encoding="utf-8")
-    )
-    shown = sorted(result.findings, key=lambda f: not (f.alarm or f.verdict == "failed"))
-    labelled = result.verdicts["labels"] in ("ok", "alarm")
-    return template.render(
-        usecase=usecase,
-        result=result,
-        reference_rows=len(reference),
-        version=reference.version,
-        chance=CHANCE,
-        advice=_advice(result),
-        blind=BLIND_LABELLED if labelled else BLIND,
-        labelled=labelled,
-        charts=charts,
-        book=book,
-        vintages=[
-            _drawn(partial(vintage_chart, table, f"{name} loans: defaults by quarter of issue"))
-            for name, table in (book.tables if book else {}).items()
-        ],
-        shown=shown[:MAX_SHOWN],
-        left_out=max(len(shown) - MAX_SHOWN, 0),
-        evidently="" if isinstance(drawn, str) else drawn.name,
-        no_evidently=drawn if isinstance(drawn, str) else "",
-        css=lambda verdict: verdict if verdict in ("alarm", "failed", "ok") else "unsure",
-        number=_number,
-    )
 
 
 def _advice(result: Result) -> str:

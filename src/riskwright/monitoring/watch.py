@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.monitoring import monitor
 from riskwright.monitoring.book import judge_book
+from riskwright.monitoring.findings import severity_of
 from riskwright.monitoring.history import cut, day_of, mature_labels, seen_until
+from riskwright.monitoring.look import Plain, finish, folder_of, named
 from riskwright.monitoring.reference import Reference
-from riskwright.monitoring.report import write_report
+from riskwright.monitoring.report import draw_report
 from riskwright.registry.promotion import load_version
-from riskwright.registry.tracking import Tracker
 from riskwright.usecase import UseCase, code
 
 
@@ -100,31 +102,12 @@ def watch(
         labels=known_labels,
         book=judged.findings if judged else None,
     )
-    # A look with other labels has a page of its own: an alert may cite the first one.
-    page = batch[:16] + (f"-{_labels_hash(known_labels)}" if known_labels is not None else "")
-    folder = home.folder("reports", usecase.name, f"monitor-{page}")
-    report = write_report(usecase, reference, checked.accepted, scores, result, folder, book=judged)
-    plain = result.as_dict()
-    ledger.record_findings(usecase.name, batch, plain["findings"], bundle.version)
-    alert = None
-    if result.alarm:
-        alert = ledger.open_alert(
-            usecase.name,
-            title=result.title,
-            findings=[f for f in plain["findings"] if f["alarm"]],
-            severity=result.severity,
-            batch_hash=batch,
-            version=bundle.version,
-            report=str(report),
-        )
-    told = {
+    told: dict[str, Any] = {
         "usecase": usecase.name,
         "version": bundle.version,
         "batch": batch,
-        **plain,
-        "report": str(report),
-        "alert": alert,
-        "alert_open": alert is not None and ledger.alert(alert).status == "open",
+        "input": named(input),
+        **result.as_dict(),
     }
     if history is not None and judged is not None:
         told |= {
@@ -142,9 +125,17 @@ def watch(
                 },
             },
         }
-    (folder / "findings.json").write_text(json.dumps(told, indent=1, default=str))
-    _to_mlflow(usecase, home, batch, folder, told)
-    return told
+
+    def draw(folder: Path) -> Callable[[Plain], str]:
+        render = draw_report(
+            usecase, reference, checked.accepted, scores, result, folder, book=judged
+        )
+        told["findings"] = result.as_dict()["findings"]  # with Evidently's failure, if it failed
+        return render
+
+    folder = folder_of(home, told, _labels_hash(known_labels))
+    severity = partial(severity_of, verdicts=result.verdicts)
+    return finish(usecase, home, ledger, told, folder=folder, draw=draw, severity=severity)
 
 
 def _batch(usecase: UseCase, input: str) -> tuple[pd.DataFrame, str]:
@@ -234,29 +225,11 @@ def _coded(usecase: UseCase, given: pd.Series) -> np.ndarray:
     )
 
 
-def _labels_hash(labels: np.ndarray) -> str:
-    return hashlib.sha256(labels.tobytes()).hexdigest()[:8]
+def _labels_hash(labels: np.ndarray | None) -> str:
+    return "" if labels is None else hashlib.sha256(labels.tobytes()).hexdigest()
 
 
 def _batch_hash(raw: pd.DataFrame) -> str:
     digest = hashlib.sha256("|".join(map(str, raw.columns)).encode())
     digest.update(pd.util.hash_pandas_object(raw.astype("str"), index=False).to_numpy().tobytes())
     return digest.hexdigest()
-
-
-def _to_mlflow(
-    usecase: UseCase, home: Home, batch: str, folder: Path, told: dict[str, Any]
-) -> None:
-    """Keep the report in MLflow too; its absence is told, never the end of the run."""
-    try:
-        tracker = Tracker(home, usecase, folder.name)
-        run = tracker.run("monitor")
-        tracker.log(
-            run,
-            params={"version": told["version"], "batch": batch},
-            metrics={"alarms": sum(f["alarm"] for f in told["findings"])},
-            tags={"riskwright.alert": str(told["alert"])},
-            artifacts=[folder],
-        )
-    except Exception as error:  # noqa: BLE001  (the alert stands, whatever MLflow says)
-        told["mlflow"] = f"the report is not in MLflow: {type(error).__name__}: {error}"
