@@ -76,7 +76,8 @@ def forecast(result: Mapping[str, Any]) -> None:
     out.print(
         f"  by the {result['source']} (version {result['version']}, {_kind(result['deployed'])})"
     )
-    out.print(f"  expected return     [bold]{_signed(result['forecast'])}[/]")
+    over = " over bills" if result["target"] == "excess" else ""
+    out.print(f"  expected return     [bold]{_signed(result['forecast'])}[/]{over}")
     for level in (80, 95):
         low, high = (_signed(result[f"{end}{level}"]) for end in ("low", "high"))
         out.print(f"  {level} % interval       {low} to {high}")
@@ -84,7 +85,10 @@ def forecast(result: Mapping[str, Any]) -> None:
     if chance is not None:
         out.print(f"  P(return > cash)    {chance:.2f}")
     if weight is not None:
-        out.print(f"  weight in equities  {weight:.0%}")
+        out.print(
+            f"  weight in equities  {weight:.0%} (strategic {result['strategic_weight']:.0%}; the "
+            f"forecast taken at its word {result['rule_weight']:.0%})"
+        )
     if result["disagreement"]:
         low, high = _signed(result["member_min"]), _signed(result["member_max"])
         out.print(

@@ -49,7 +49,7 @@ def bundles(
         for kind in KINDS:
             folder = place / f"{model}_{kind}"
             joined = shared_market.trained["joined"]
-            ForecastBundle.write(folder, shared_market.case, trained, model, kind, joined, 3)
+            ForecastBundle.write(folder, shared_market.case, trained, model, kind, joined, 3, 0.5)
             found[model, kind] = folder
     return found
 
@@ -128,6 +128,9 @@ def test_rows_of_predictors_give_the_same_as_the_panel(
     assert len(got) == len(rows)
     wanted = bundle.forecast(later)
     history = len(rows) - len(wanted)
+    # What is served is as far from the strategic weight as the test allows: half of the way here.
+    assert got["rule_weight"].iloc[-1] == wanted["weight"].iloc[-1]
+    assert got["weight"].iloc[-1] == pytest.approx(0.3 + wanted["weight"].iloc[-1] / 2, abs=1e-12)
     assert got["forecast"].iloc[:history].isna().all()
     np.testing.assert_array_equal(got["forecast"].iloc[history:], wanted["forecast"])
     np.testing.assert_array_equal(got["low80"].iloc[history:], wanted["low80"])
@@ -167,7 +170,9 @@ def test_a_flipped_byte_is_seen_before_anything_is_read(
     shared_market: LiveMarket, trained: Panel, tmp_path: Path
 ) -> None:
     folder, joined = tmp_path / "b", shared_market.trained["joined"]
-    digest = ForecastBundle.write(folder, shared_market.case, trained, "m1", "ensemble", joined, 1)
+    digest = ForecastBundle.write(
+        folder, shared_market.case, trained, "m1", "ensemble", joined, 1, 0.0
+    )
     assert isinstance(open_bundle(folder), ForecastBundle)
     with pytest.raises(IntegrityError, match="its digest is"):
         ForecastBundle.load(folder, "0" * 64)

@@ -83,6 +83,16 @@ FAULTS = [
         "a price that jumps by more than `limits.jump` times", "times what it was just before",
         cell("MKT", 700, 400.0),
     ),
+    Fault(
+        "dividends that can't be a year's, without `per`", "doesn't look like sums over a year",
+        lambda f: f.assign(AAA=f["CPI"] * 0.0075),
+        case={
+            "series": {k: v for k, v in PRICED.items() if k not in ("aaa", "baa")},
+            "models": {"m1": {"horizon": 1, "skip": 1}},
+            "predictors": {"log_dp": "increasing", "inflation": None},
+            "context": [],
+        },
+    ),
     Fault("a cell that is no number or no date", "which is no number", cell("AAA", 400, "n/a!")),
     Fault(
         "a series that spans fewer months than `walk.min_train`", "spans 30.0 years",

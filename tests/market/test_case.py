@@ -22,7 +22,7 @@ from riskwright.market.predictors import PREDICTORS, SERIES
 from riskwright.usecase import shipped
 from riskwright.usecase_files import is_market, market_files, market_folder, shipped_market
 
-NAMES = ("market_return", "market_return_shiller")
+NAMES = ("market_return", "market_return_excess", "market_return_shiller")
 
 KNOWN = {"lag": "0m", "revisions": "none"}
 

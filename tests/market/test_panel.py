@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from riskwright.errors import InputRefused
 from riskwright.market import predictors
+from riskwright.market.answer import known_cash
 from riskwright.market.case import MarketCase, load_market_case
 from riskwright.market.panel import (
     Panel,
@@ -99,6 +101,42 @@ def test_targets_are_the_real_returns_after_the_skipped_month() -> None:
     assert panel.excess("m3")[month] == pytest.approx(grown - cash, rel=1e-7)
     assert panel.targets["m1"][month] == pytest.approx(panel.returns[month + 2], rel=1e-9)
     pd.testing.assert_series_equal(panel.prices, p, check_names=False)
+
+
+def test_the_excess_is_what_the_market_returned_above_bills_over_the_same_months() -> None:
+    older = SERIES["bill_rate"] | {"lag": "0m"}
+    series = SERIES | {"bill_rate": SERIES["bill_rate"] | {"lag": "4m"}, "bill_history": older}
+    del series["cpi"]
+    case = small(series=series, target={"kind": "excess"}, context=["bill_rate"])
+    store = store_of(case)
+    early = pd.Period("1982-05", "M")
+    cut = store["bill_rate"].values[store["bill_rate"].values.index >= "1983-01"]
+    # What came before may end whenever it likes.
+    past = store["bill_history"].values[:60]
+    store |= {
+        "bill_rate": replace(store["bill_rate"], values=cut),
+        "bill_history": replace(store["bill_history"], values=past),
+    }
+    panel = assemble(case, store)
+    p, d = (store[n].values for n in ("price", "dividend"))
+    for month, b in ((early, past), (pd.Period("1984-05", "M"), cut)):
+        grown = cash = 1.0
+        for m in (month + 2, month + 3, month + 4):
+            grown *= (p[m] + d[m] / 12) / p[m - 1]
+            cash *= 1 + b[m - 1] / 12
+        assert panel.targets["m3"][month] == pytest.approx(grown - cash, rel=1e-9)
+        assert panel.excess("m3")[month] == panel.targets["m3"][month]
+        assert panel.known_at["m3"][month] == month + 1 + 3 + 4  # bills come last
+    assert (known_cash(panel) == 0).all()
+    assert seen_early(case, store, pd.Period("1986-07", "M")) == []
+
+
+@pytest.mark.parametrize("as_of", [None, "1988-12"])
+def test_an_earlier_date_is_advised_only_to_somebody_who_named_one(as_of: str | None) -> None:
+    case = small()
+    with pytest.raises(InputRefused, match="'cpi' ends before") as no:
+        assemble(case, store_of(case, {"cpi": 60}), as_of)
+    assert ("--as-of" in no.value.do) is (as_of is not None)
 
 
 def test_the_first_return_counts_and_the_newest_origin_waits_for_its_own() -> None:

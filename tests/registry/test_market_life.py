@@ -86,6 +86,13 @@ def test_without_skill_the_historical_mean_is_the_champion_and_says_so(
     assert said["forecast"] == said["historical_mean"] == said["member_max"]
     assert said["reasons"] == []
     assert "no skill beyond the historical mean" in said["sentence"]
+    # Its weight was tested too, and the investor's own is kept unless moving was worth it.
+    moving = no_skill.trained["evidence"]["models"]["m12"]["moving"]["mean"]
+    assert said["moving"] == moving == champion.evidence["moving"]["m12"]
+    assert moving["tested"][0]["share"] == 0.25
+    by_hand = 0.6 + moving["share"] * (said["rule_weight"] - 0.6)
+    assert said["weight"] == pytest.approx(by_hand, abs=1e-12)
+    assert ("there is no evidence for moving" in said["sentence"]) is (moving["share"] == 0)
 
 
 def test_with_skill_the_ensemble_is_live_and_the_mean_stands_by(market: LiveMarket) -> None:
@@ -317,7 +324,6 @@ def test_each_gate_says_no_for_its_own_reason() -> None:
     off = {"passed": False, "detail": "coverage is not as stated", "figures": {}}
     models = evidence()["models"]
     models["m1"]["coverage"] = {"ensemble": off, "mean": off}
-    # A use case always ends with a champion: the first mean goes live with its error shown.
     mixed = {"m1": "ensemble", "m12": "mean"}
     held = {"passed": True, "detail": "held", "figures": {}}
     apart = {
@@ -325,11 +331,8 @@ def test_each_gate_says_no_for_its_own_reason() -> None:
         "m12": models["m1"],
     }
     both = evidence(models=apart, deployed=mixed, chosen="ensemble")
-    assert _coverage(both, first=True).passed is True  # of the mean alone
-    assert _coverage(both, first=False).passed is False
-    first = gate(judged(models=models), "coverage")
-    assert first.passed is True
-    assert "goes live with this error shown" in first.detail
+    assert _coverage(both).passed is False
+    assert gate(judged(models=models), "coverage").passed is False  # the first one neither
     assert gate(judged(rival(table(off=0.03)), models=models), "coverage").passed is False
     ensemble = {"models": models, "deployed": {"m1": "ensemble"}, "chosen": "ensemble"}
     assert gate(judged(**ensemble), "coverage").passed is False
@@ -371,7 +374,14 @@ def test_an_earlier_date_is_answered_by_the_walk_and_never_by_the_bundle(
     judged = read_joined(joined, "m1", "answers_ensemble").index
     known = read_joined(joined, "m1", "forecasts").loc[judged, "known_at"] <= "1999-12"
     assert said["evidence"]["figures"]["months"] == known.sum() < skill["months"]
+    assert (
+        0
+        < said["moving"]["months"]
+        < market.trained["evidence"]["models"]["m1"]["moving"]["ensemble"]["months"]
+    )
     early = forecast_of(NAME, market.home, market.ledger, as_of=str(judged[5]), horizon="1m")
+    assert early["weight"] == early["strategic_weight"] == 0.6
+    assert "months are too few to test it" in early["sentence"]
     assert early["evidence"]["passed"] is None
     assert "too few outcomes are known" in early["sentence"]
     # A day inside a month stands for the month before.

@@ -22,6 +22,7 @@ from riskwright.market import answer
 from riskwright.market.case import MarketCase
 from riskwright.market.checks import BENCHMARK, monthly
 from riskwright.market.joined import Kind
+from riskwright.market.moving import moved
 from riskwright.market.panel import Panel, windows
 from riskwright.market.storage import load_fitted
 from riskwright.market.tables import read_months, write_months
@@ -30,7 +31,9 @@ from riskwright.market.volatility import predictive_sd
 if TYPE_CHECKING:
     from riskwright.market.families import Fitted
 
-COLUMNS = [c for c in answer.ANSWER if c not in ("sd", "mean_weight")] + ["model_version"]
+COLUMNS = [
+    *(c for c in answer.ANSWER if c not in ("sd", "mean_weight")), "rule_weight", "model_version",
+]  # fmt: skip
 HISTORY, CHANGES = "history.parquet", "changes.parquet"
 
 
@@ -56,6 +59,8 @@ class State:
         Months learnt from.
     sequences
         Whether a member reads sequences.
+    share
+        Of the way from the strategic weight to the rule's that may be moved (``market.moving``).
     """
 
     model: str
@@ -66,6 +71,7 @@ class State:
     mean: float
     learnt: float
     sequences: bool
+    share: float = 0.0  # of a version that was made before moving was tested
 
 
 class ForecastBundle:
@@ -110,6 +116,7 @@ class ForecastBundle:
         kind: Kind,
         joined: dict[str, Any],
         version: int,
+        share: float,
     ) -> str:
         """Write a bundle into an empty folder, seal it, and return its digest.
 
@@ -119,6 +126,8 @@ class ForecastBundle:
             That the members were fitted on.
         joined
             What ``forecast_steps.join_models`` returned.
+        share
+            See ``State``.
         """
         folder.mkdir(parents=True)
         source, found = Path(joined["folder"]) / model, joined["models"][model]
@@ -128,6 +137,7 @@ class ForecastBundle:
             "model": model,
             "deployed": kind,
             "version": version,
+            "share": share,
             **found,
             "weights": found["weights"] if live else {},
         }
@@ -178,7 +188,7 @@ class ForecastBundle:
         -------
         DataFrame
             Index origin, the columns of ``answer.ANSWER``, ``mean`` (the historical mean's
-            forecast) and ``model_version``.
+            forecast) and ``model_version``. ``weight`` is the rule's.
 
         Raises
         ------
@@ -201,6 +211,7 @@ class ForecastBundle:
         -------
         DataFrame
             ``COLUMNS``, one row for each row given; NaN before the bundle's newest origin.
+            ``weight`` is as far from the strategic one towards ``rule_weight`` as its test allows.
 
         Raises
         ------
@@ -229,7 +240,10 @@ class ForecastBundle:
             raise InputRefused(
                 f"the rows begin with {origins[0]}", expected=f"history from {needed} on"
             )
-        found = self._answer(table, steps).reindex(origins)[COLUMNS]
+        found = self._answer(table, steps).reindex(origins)
+        rule, strategic = found["weight"], self.case.strategy.strategic_weight
+        found = found.assign(rule_weight=rule, weight=moved(rule, strategic, self.state.share))
+        found = found[COLUMNS]
         return found.assign(model_version=self.version).reset_index(drop=True)
 
     def reasons(self, panel: Panel) -> pd.DataFrame:

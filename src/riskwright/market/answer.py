@@ -13,7 +13,7 @@ from riskwright.market.case import MarketCase
 from riskwright.market.coverage import LEVELS
 from riskwright.market.panel import Panel
 from riskwright.market.predictors import YEAR
-from riskwright.market.strategy import equity_weight
+from riskwright.market.strategy import equity_weight, months_of_variance
 from riskwright.market.volatility import intervals
 
 SPREAD = ["member_min", "member_max", "disagreement"]
@@ -33,9 +33,12 @@ def known_cash(panel: Panel) -> pd.Series:
     """Return by origin what cash is expected to return a month, from what was known there.
 
     Its last known return; if real, the mean of the last twelve, since prices jump from month to
-    month. NaN where cash isn't known yet.
+    month. NaN where cash isn't known yet. 0 where the target is the excess over cash: then that is
+    what a forecast is held against.
     """
     case = panel.case
+    if case.target.kind == "excess":
+        return pd.Series(0.0, panel.X.index)
     cash, late = panel.risk_free.dropna(), case.series["bill_rate"].lag_months
     if case.target.kind == "real_total":
         cash = cash.rolling(YEAR).mean().dropna()
@@ -99,7 +102,9 @@ def weights(
     """Return the weight of equities by origin, one column a forecast; NaN where cash isn't known.
 
     The standard error of the expected excess return a month is that of the mean of the months
-    learnt from, and for all but the historical mean also what the members disagree by.
+    learnt from, and for all but the historical mean also what the members disagree by. The variance
+    is that of a month's end to the next, which is what an investor bears, also where the price is a
+    monthly average (``strategy.months_of_variance``).
 
     Parameters
     ----------
@@ -116,7 +121,7 @@ def weights(
     if known.empty:
         return pd.DataFrame(np.nan, forecasts.index, forecasts.columns)
     expected = forecasts.loc[known].sub(cash.loc[known], axis=0) / horizon
-    variance = sd.loc[known] ** 2 / horizon
+    variance = sd.loc[known] ** 2 / months_of_variance(horizon, averaged=case.averaged)
     of_mean = variance / learnt.loc[known]
     apart = (disagreement.loc[known] / horizon) ** 2
     error = {name: of_mean if name == mean else of_mean + apart for name in forecasts}

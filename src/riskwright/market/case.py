@@ -29,7 +29,7 @@ from riskwright.market.case_parts import (
     Walk,
     family_settings,
 )
-from riskwright.market.predictors import DAILY, MARKET, PREDICTORS, SERIES
+from riskwright.market.predictors import DAILY, HISTORY, MARKET, PREDICTORS, SERIES
 from riskwright.market.series import SeriesSpec
 from riskwright.usecase import refusal
 from riskwright.usecase_files import (
@@ -91,7 +91,7 @@ class MarketCase(Strict):
             if names.count(name) > 1:
                 raise ValueError(f"the predictor {name!r} is named twice")
         made_of = {name: PREDICTORS[name].needs for name in names} | {"target": self.target_series}
-        used = {MARKET}
+        used = {MARKET, HISTORY}
         for name, needs in made_of.items():
             used.update(needs)
             missing = [n for n in needs if n not in self.series and n != MARKET]
@@ -131,6 +131,11 @@ class MarketCase(Strict):
         """Series that the target is made of."""
         market = ("returns",) if "returns" in self.series else ("price", "dividend")
         return (*market, *(("cpi",) if self.target.kind == "real_total" else ()), "bill_rate")
+
+    @property
+    def averaged(self) -> bool:
+        """Whether the market's returns are those of a price averaged over each month."""
+        return "returns" not in self.series and self.series["price"].kind == "price_average"
 
     @property
     def signs(self) -> dict[str, int]:

@@ -30,8 +30,10 @@ class Model(Strict):
 class Target(Strict):
     """What is forecast: made of ``returns``, or of ``price`` and ``dividend``."""
 
-    kind: Literal["nominal_total", "real_total"] = Field(
-        "nominal_total", description="real: less inflation, by 'cpi'"
+    kind: Literal["nominal_total", "real_total", "excess"] = Field(
+        "nominal_total",
+        description="real: less inflation, by 'cpi'; excess: less what bills return, the equity "
+        "premium of the literature",
     )
     known: Literal["published", "over"] = Field(
         "published", description="trained on once its last figure is published, or already once "
@@ -108,6 +110,9 @@ class Strategy(Strict):
 
     min_weight: float = Field(0.0, ge=0)
     max_weight: float = Field(1.5, gt=0, le=1.5)
+    strategic_weight: float = Field(
+        0.6, ge=0, le=1.5, description="of equities, held where no test says that moving pays"
+    )
     cost_bp: float = Field(10.0, ge=0, description="of what is traded, in basis points")
     risk_aversion: float = Field(3.0, gt=0)
 
@@ -115,6 +120,8 @@ class Strategy(Strict):
     def _consistent(self) -> Self:
         if self.min_weight > self.max_weight:
             raise ValueError("'min_weight' is above 'max_weight'")
+        if not self.min_weight <= self.strategic_weight <= self.max_weight:
+            raise ValueError("'strategic_weight' isn't between 'min_weight' and 'max_weight'")
         return self
 
 

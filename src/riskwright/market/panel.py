@@ -21,7 +21,7 @@ import pandas as pd
 from riskwright.errors import InputRefused
 from riskwright.market.case import MarketCase
 from riskwright.market.case_parts import Model
-from riskwright.market.predictors import YEAR, View, features, log
+from riskwright.market.predictors import HISTORY, YEAR, View, features, log
 from riskwright.market.series import Series, load_series
 
 AsOf = str | date | pd.Period | None
@@ -45,7 +45,8 @@ class Panel:
         The months up to each origin, oldest first, shape (n, steps, p + c): the columns of ``X``,
         then of ``context``; NaN where unknown. None if the case has no steps.
     targets
-        By model: return by origin, NaN where the future isn't there yet.
+        By model: return by origin (less cash's, if the target is the excess), NaN where the future
+        isn't there yet.
     known_at
         By model: month by whose end that return is over and published, by origin.
     cash
@@ -75,7 +76,8 @@ class Panel:
 
     def excess(self, model: str) -> pd.Series:
         """Return by origin what the market returned above cash."""
-        return self.targets[model] - self.cash[model]
+        target = self.targets[model]
+        return target if self.case.target.kind == "excess" else target - self.cash[model]
 
 
 def build_panel(case: MarketCase, folder: Path | None, as_of: AsOf = None) -> Panel:
@@ -125,7 +127,7 @@ def assemble(case: MarketCase, store: Mapping[str, Series], as_of: AsOf = None) 
     newest = market.published[-1]
     month = newest if as_of is None else month_of(as_of)
     store = {name: series.cut(month) for name, series in store.items()}
-    _check_fresh(store, market.name, month)
+    _check_fresh(store, market.name, month, asked=as_of is not None)
 
     view = View(store, pd.period_range(month, month))
     returns, risk_free = _returns(case, view)
@@ -133,7 +135,10 @@ def assemble(case: MarketCase, store: Mapping[str, Series], as_of: AsOf = None) 
     origins = pd.period_range(returns.index[0] - 1 - widest, month, freq="M", name="origin")
     view = View(store, origins)
     X, context = features(view, case.predictors), features(view, case.context)
+    cash = {name: _ahead(risk_free, model, origins) for name, model in case.models.items()}
     targets = {name: _ahead(returns, model, origins) for name, model in case.models.items()}
+    if case.target.kind == "excess":
+        targets = {name: target - cash[name] for name, target in targets.items()}
     _check_window(case, targets)
     wealth = view.wealth()
     return Panel(
@@ -144,7 +149,7 @@ def assemble(case: MarketCase, store: Mapping[str, Series], as_of: AsOf = None) 
         sequences=windows(pd.concat([X, context], axis=1), case.steps),
         targets=targets,
         known_at={name: _known_at(case, model, origins) for name, model in case.models.items()},
-        cash={name: _ahead(risk_free, model, origins) for name, model in case.models.items()},
+        cash=cash,
         returns=returns,
         risk_free=risk_free,
         prices=pd.Series(np.exp(wealth), index=wealth.index),
@@ -175,21 +180,31 @@ def month_of(as_of: str | date | pd.Period) -> pd.Period:
     return day.to_period("M") - int(not day.is_month_end)
 
 
-def _check_fresh(store: Mapping[str, Series], market: str, month: pd.Period) -> None:
-    """Refuse a series that ends too long before the as-of date; one may not have begun yet."""
+def _check_fresh(
+    store: Mapping[str, Series], market: str, month: pd.Period, *, asked: bool
+) -> None:
+    """Refuse a series that ends too long before the as-of date; one may not have begun yet.
+
+    ``asked``: whether somebody named the date, so that another one can be.
+    """
     for name, series in store.items():
-        if series.values.empty and name != market:
+        if (series.values.empty and name != market) or name == HISTORY:
             continue
         # Origins are the months of the market's own series, so it may not be late at all.
         limit = 0 if name == market else series.stale
         newest = series.published[-1] if len(series.values) else None
         if newest is None or newest + limit < month:
             last = "nothing" if newest is None else f"{series.values.index[-1]!s:.10}"
+            others = (
+                "an earlier --as-of"
+                if asked
+                else f"let all files end alike, or raise 'stale' of {name!r} in the use case"
+            )
             raise InputRefused(
                 f"the series {name!r} ends before the as-of date",
                 where=f"{series.spec.source}: ends with {last}, as of the end of {month}",
                 expected=f"a newest value published by {month - limit} or later",
-                do="bring newer data, or an earlier --as-of",
+                do=f"bring newer data of it, or {others}",
             )
 
 
@@ -203,7 +218,7 @@ def _check_window(case: MarketCase, targets: Mapping[str, pd.Series]) -> None:
                 f"{model.horizon} months are known",
                 where=f"origins up to {target.index[-1]}",
                 expected=f"at least walk.min_train, {needed}",
-                do="bring a longer history, shorten the horizon, or a later --as-of",
+                do="bring a longer history, or shorten the horizon or 'walk.min_train'",
             )
 
 
@@ -215,15 +230,22 @@ def _returns(case: MarketCase, view: View) -> tuple[pd.Series, pd.Series]:
         # A twelfth of the past year's dividends is taken to be paid in a month.
         price, dividend = view.monthly("price"), view.monthly("dividend") / YEAR
         market = ((price + dividend.reindex(price.index)) / price.shift(1) - 1).iloc[1:]
-    bill = view.monthly("bill_rate")
-    if view.store["bill_rate"].spec.kind == "yield":
-        bill = (bill / YEAR).shift(1)  # what was earned on a bill bought a month ago
-    cash = bill.reindex(market.index)
+    cash = _earned(view, "bill_rate").reindex(market.index)
+    if HISTORY in view.store:
+        cash = cash.fillna(_earned(view, HISTORY).reindex(market.index))
     if case.target.kind == "real_total":
         prices = view.monthly("cpi")
         deflator = (prices.shift(1) / prices).reindex(market.index)
         market, cash = (1 + market) * deflator - 1, (1 + cash) * deflator - 1
     return market.rename("market"), cash.rename("cash")
+
+
+def _earned(view: View, name: str) -> pd.Series:
+    """Return what a bill returned over each month, from its return or its yield a year."""
+    bill = view.monthly(name)
+    if view.store[name].spec.kind == "yield":
+        return (bill / YEAR).shift(1)  # what was earned on a bill bought a month ago
+    return bill
 
 
 def _ahead(returns: pd.Series, model: Model, origins: pd.PeriodIndex) -> pd.Series:
@@ -234,8 +256,9 @@ def _ahead(returns: pd.Series, model: Model, origins: pd.PeriodIndex) -> pd.Seri
 
 
 def _known_at(case: MarketCase, model: Model, origins: pd.PeriodIndex) -> pd.Series:
-    # Cash serves only to compare; nothing is trained on it.
-    made_of = [case.series[name] for name in case.target_series if name != "bill_rate"]
+    # Unless the target is the excess, cash serves only to compare; nothing is trained on it.
+    excess = case.target.kind == "excess"
+    made_of = [case.series[name] for name in case.target_series if excess or name != "bill_rate"]
     late = max(spec.lag_months for spec in made_of) if case.target.known == "published" else 0
     return pd.Series(origins.shift(model.skip + model.horizon + late), index=origins)
 

@@ -20,6 +20,7 @@ YEAR = 12
 CAPE_YEARS = 10  # of earnings in the cyclically adjusted price-earnings ratio (Shiller)
 TRADING_DAYS = 252  # a year
 FEWEST_DAYS = 10  # daily returns in a month, for its volatility
+HISTORY = "bill_history"  # ends some day, and needn't go on
 MARKET = "market"  # stands for 'returns' or 'price', whichever the target is made of
 
 # What a case may declare: name, kinds it may have, what it is.
@@ -31,6 +32,7 @@ SERIES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "cpi": (("index",), "consumer prices"),
     "long_rate": (("yield",), "yield of the 10-year government bond"),
     "bill_rate": (("yield", "return"), "Treasury bill: yearly yield, or return over the month"),
+    "bill_history": (("yield", "return"), "Treasury bill before 'bill_rate' begins"),
     "aaa": (("yield",), "yield of AAA corporate bonds"),
     "baa": (("yield",), "yield of BAA corporate bonds"),
     "size": (("return",), "return of small less large firms (SMB)"),

@@ -21,6 +21,7 @@ from pydantic import Field, field_validator, model_validator
 
 from riskwright.errors import InputRefused, closest
 from riskwright.market.files import TRANSFORM, read
+from riskwright.market.yearly import check_spans, over_a_year
 from riskwright.usecase_parts import Strict
 
 SHORTEST_MONTH = 28  # days
@@ -40,6 +41,9 @@ class SeriesSpec(Strict):
     column: tuple[str, ...] = Field(description="column; of several the sum is taken")
     kind: Kind = Field(description="a price that is averaged over the month isn't its close")
     frequency: Literal["monthly", "daily"] = "monthly"
+    per: Literal["year", "quarter", "month"] | None = Field(
+        None, description="span that each value of a flow is the sum over; a year's if left out"
+    )
     stamp: Literal["start", "end"] = Field(
         "start", description="which end of its month a monthly value's date is; known at its end"
     )
@@ -77,6 +81,8 @@ class SeriesSpec(Strict):
             raise ValueError(f"the series is {why}, but its lag is 0: state the publication lag")
         if not self.column:
             raise ValueError("'column' names at least one column")
+        if self.per is not None and self.kind != "flow":
+            raise ValueError(f"'per' is for a flow, and the kind is {self.kind!r}")
         if self.scale == 0:
             raise ValueError("a scale of 0 leaves nothing of the series")
         return self
@@ -189,6 +195,7 @@ def load_series(
         _check_jumps(name, spec, values, jump)
         _check_span(name, values, window)
         found[name] = Series(name, spec, values, stale if spec.stale is None else spec.stale)
+    check_spans(found)
     return found
 
 
@@ -222,7 +229,7 @@ def _values(name: str, spec: SeriesSpec, table: pd.DataFrame) -> pd.Series:
         total = numbers if total is None else total + numbers
     if total is None or total.isna().all():
         raise InputRefused(f"the series {name!r} holds no value", where=spec.source)
-    return total.dropna() * spec.scale
+    return over_a_year(total.dropna(), spec.per).dropna() * spec.scale
 
 
 def _numbers(name: str, spec: SeriesSpec, cells: pd.Series) -> np.ndarray:

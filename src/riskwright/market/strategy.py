@@ -20,6 +20,10 @@ from riskwright.market.comparison import cosine_terms, cosine_variance
 
 Floats = NDArray[np.float64]
 
+# Part of a month's variance that a return between monthly averages lacks (see
+# ``months_of_variance``).
+SMOOTHED = 1 / 3
+
 LEAST, MOST = 0.0, 1.5  # bounds of the weight of equities
 RISK_AVERSION = 3.0
 COSTS = (0, 5, 10, 20, 30, 50, 75, 100)  # basis points of what is traded, for the curve
@@ -41,7 +45,7 @@ class Strategies:
         Weight of equities by origin, one column a strategy that the forecasts steer.
     curve
         ``annual_return``, ``sharpe`` and ``ce_gain`` by cost (basis points) and strategy.
-    cost_bp, risk_aversion
+    cost_bp, risk_aversion, averaged
         What ``table`` was computed with.
     """
 
@@ -52,6 +56,17 @@ class Strategies:
     curve: pd.DataFrame
     cost_bp: float
     risk_aversion: float
+    averaged: bool = False
+
+
+def months_of_variance(horizon: int, *, averaged: bool) -> float:
+    """Return how many months' variance a return over a horizon has.
+
+    Of a random walk that is averaged over each month the change over h months has the variance of
+    h - 1/3 months' ends (Working, Econometrica 28, 1960, for h = 1; n observations a month give
+    h - (n² - 1) / 3n²). Somebody who trades at a month's end bears all of it.
+    """
+    return horizon - SMOOTHED if averaged else float(horizon)
 
 
 def equity_weight(
@@ -132,6 +147,7 @@ def compare(
     bonds: pd.Series | None = None,
     cost_bp: float = 10.0,
     risk_aversion: float = RISK_AVERSION,
+    averaged: bool = False,
 ) -> Strategies:
     """Run the strategies, buy-and-hold and 60/40 over the same months.
 
@@ -144,6 +160,9 @@ def compare(
         Total returns by month. The 40 of 60/40 are bonds, or bills if there are none.
     cost_bp
         Of the table; the curve has all of ``COSTS``.
+    averaged
+        Whether equity returns are those of monthly averages: volatility, Sharpe ratio and
+        certainty equivalent are then those of months' ends.
 
     Returns
     -------
@@ -186,7 +205,7 @@ def compare(
     curve: dict[tuple[float, str], pd.Series] = {}
     for cost in sorted({*map(float, COSTS), cost_bp}):
         done = {name: run(w, equity, safe, cost) for name, (w, safe) in (steered | fixed).items()}
-        table = _table(done, rest, risk_aversion)
+        table = _table(done, rest, risk_aversion, 1 / months_of_variance(1, averaged=averaged))
         curve |= {(cost, str(name)): row for name, row in table.iterrows()}
         if cost == cost_bp:
             table["mean_weight"] = [float(w.mean()) for w, _ in (steered | fixed).values()]
@@ -200,6 +219,7 @@ def compare(
         curve=shown.rename_axis(["cost_bp", "strategy"]),
         cost_bp=cost_bp,
         risk_aversion=risk_aversion,
+        averaged=averaged,
     )
 
 
@@ -220,15 +240,17 @@ def sharpe_interval(excess: Floats) -> tuple[float, float, float]:
     return year * ratio, year * (ratio - reach), year * (ratio + reach)
 
 
-def certainty_gain(excess: Floats, against: Floats, g: float) -> tuple[float, float, float]:
-    """Return how much a year of certain return one strategy is worth over another, and 95 %.
+def certainty_gain(
+    excess: Floats, against: Floats, g: float, *, tail: float = 0.025
+) -> tuple[float, float, float]:
+    """Return how much a year of certain return one strategy is worth over another, and bounds.
 
     12 times the difference of mean - g / 2 variance of the monthly excess returns (Campbell and
-    Thompson 2008), paired by month.
+    Thompson 2008), paired by month; each bound is passed with probability ``tail``.
     """
     centred, other = excess - excess.mean(), against - against.mean()
     gain = _certain(excess, g) - _certain(against, g)
-    reach = 12 * _reach(centred - g / 2 * centred**2 - (other - g / 2 * other**2))
+    reach = 12 * _reach(centred - g / 2 * centred**2 - (other - g / 2 * other**2), tail)
     return gain, gain - reach, gain + reach
 
 
@@ -242,28 +264,32 @@ def _certain(excess: Floats, g: float) -> float:
     return float(12 * (excess.mean() - g / 2 * excess.var(ddof=1)))
 
 
-def _reach(z: Floats) -> float:
-    """Half the 95 % interval of the mean of a series."""
+def _reach(z: Floats, tail: float = 0.025) -> float:
+    """How far a bound of the mean of a series lies from it."""
     n, terms = len(z), cosine_terms(len(z), 1)
-    return float(stats.t.ppf(0.975, terms) * np.sqrt(cosine_variance(z, terms) / n))
+    return float(stats.t.ppf(1 - tail, terms) * np.sqrt(cosine_variance(z, terms) / n))
 
 
-def _table(done: dict[str, tuple[pd.Series, pd.Series]], rest: Floats, g: float) -> pd.DataFrame:
+def _table(
+    done: dict[str, tuple[pd.Series, pd.Series]], rest: Floats, g: float, stretch: float
+) -> pd.DataFrame:
+    """``stretch``: variance of months' ends over that of the returns given."""
     base = done[BENCHMARK][0].to_numpy() - rest
     rows = {}
     for name, (net, traded) in done.items():
         excess = net.to_numpy() - rest
-        sharpe, sharpe_low, sharpe_high = sharpe_interval(excess)
-        gain, gain_low, gain_high = certainty_gain(excess, base, g)
+        sharpe, sharpe_low, sharpe_high = np.array(sharpe_interval(excess)) / np.sqrt(stretch)
+        # Only the variance is larger: as if risk were disliked more by as much.
+        gain, gain_low, gain_high = certainty_gain(excess, base, g * stretch)
         rows[name] = {
             "annual_return": float(np.prod(1 + net.to_numpy()) ** (12 / len(net)) - 1),
-            "volatility": float(net.std(ddof=1) * np.sqrt(12)),
-            "sharpe": sharpe,
-            "sharpe_low": sharpe_low,
-            "sharpe_high": sharpe_high,
+            "volatility": float(net.std(ddof=1) * np.sqrt(12 * stretch)),
+            "sharpe": float(sharpe),
+            "sharpe_low": float(sharpe_low),
+            "sharpe_high": float(sharpe_high),
             "max_drawdown": float(drawdown(net.to_frame()).to_numpy().min()),
             "turnover": float(12 * traded.mean()),
-            "ce": _certain(excess, g),
+            "ce": _certain(excess, g * stretch),
             "ce_gain": gain,
             "ce_gain_low": gain_low,
             "ce_gain_high": gain_high,

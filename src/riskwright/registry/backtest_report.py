@@ -15,7 +15,8 @@ from riskwright.market import answer
 from riskwright.market.case import MarketCase
 from riskwright.market.checks import BENCHMARK
 from riskwright.market.ingest import notes
-from riskwright.market.joined import ENSEMBLE
+from riskwright.market.joined import ENSEMBLE, Kind
+from riskwright.market.moving import worth_moving
 from riskwright.market.panel import Panel
 from riskwright.market.report import Horizon, write_report
 from riskwright.market.strategy import Strategies, compare, run
@@ -73,13 +74,7 @@ def strategies_of(
     # What is said of the ensemble and the mean alone is what was answered, each by its own errors.
     alone = read_joined(joined, model, "answers_mean")
     every = every.assign(**{ENSEMBLE: live["weight"], BENCHMARK: alone["weight"]})
-    earned = pd.DataFrame({"equity": panel.returns, "bills": panel.risk_free}).dropna()
-    every = every.dropna()
-    # A forecast that skips months is about a later one, and acted on only then: what it skips has
-    # partly happened where the price is an average.
-    every.index = every.index + case.models[model].skip
-    every = every[(every.index + 1).isin(earned.index)]
-    equity, bills = earned["equity"], earned["bills"]
+    every, equity, bills = _earning(case, panel, model, every)
     cost = case.strategy.cost_bp
     found = compare(
         every[[ENSEMBLE, BENCHMARK]],
@@ -87,9 +82,49 @@ def strategies_of(
         bills,
         cost_bp=cost,
         risk_aversion=case.strategy.risk_aversion,
+        averaged=case.averaged,
     )
     net = {name: run(w, equity, bills, cost)[0] for name, w in every.items()}
     return found, pd.DataFrame(net).sub(found.bills, axis=0)
+
+
+def moving_of(
+    case: MarketCase, panel: Panel, joined: dict[str, Any], model: str, kind: Kind
+) -> dict[str, Any]:
+    """Return how far a model's weight may move from the strategic one, see ``worth_moving``.
+
+    Parameters
+    ----------
+    panel
+        What it ends with is the last that is earned.
+    """
+    answers = read_joined(joined, model, f"answers_{kind}")
+    weights, equity, bills = _earning(case, panel, model, answers[["weight"]])
+    return worth_moving(
+        weights["weight"],
+        equity,
+        bills,
+        case.strategy.strategic_weight,
+        alpha=level(case),
+        cost_bp=case.strategy.cost_bp,
+        risk_aversion=case.strategy.risk_aversion,
+        averaged=case.averaged,
+    )
+
+
+def _earning(
+    case: MarketCase, panel: Panel, model: str, weights: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
+    """Return weights by the month's end at which they are set, and what equities and bills earned.
+
+    Only those whose month is over. A forecast that skips months is about a later one, and acted on
+    only then: what it skips has partly happened where the price is an average.
+    """
+    earned = pd.DataFrame({"equity": panel.returns, "bills": panel.risk_free}).dropna()
+    weights = weights.dropna()
+    weights.index = pd.PeriodIndex(weights.index) + case.models[model].skip
+    weights = weights[(weights.index + 1).isin(earned.index)]
+    return weights, earned["equity"], earned["bills"]
 
 
 def write_backtest(

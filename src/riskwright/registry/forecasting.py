@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,18 @@ from riskwright.bundle.forecast_steps import read_joined
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.market.advice import sentence, strength
+from riskwright.market.advice import sentence, strength, words_of
 from riskwright.market.answer import ANSWER
 from riskwright.market.case import MarketCase
 from riskwright.market.checks import BENCHMARK, fewest
-from riskwright.market.ingest import notes
+from riskwright.market.ingest import notes, panel_of
+from riskwright.market.moving import UNTESTED, moved
 from riskwright.market.panel import Panel, assemble, month_of, read_store
 from riskwright.market.predictors import PREDICTORS
 from riskwright.market.series import Series
 from riskwright.market.skill import skill_gate
 from riskwright.market.tables import at
-from riskwright.registry.backtest_report import horizon_of, level, steering
+from riskwright.registry.backtest_report import horizon_of, level, moving_of
 from riskwright.registry.market_life import kept_walk, load_forecast
 
 YEAR = 12  # months after which a version's age is told
@@ -102,10 +103,17 @@ def forecast_of(
     skill = (
         evidence["skill"][model] if said.source == LIVE else _skill_by(case, evidence, model, month)
     )
+    moving = (
+        evidence.get("moving", {}).get(model, UNTESTED)
+        if said.source == LIVE
+        else _moving_by(bundle, evidence, home, month)
+    )
     if bundle.state.deployed == "mean" and skill["passed"]:
         # The ensemble's skill is no evidence for the historical mean.
         skill = {**skill, "passed": False, "figures": {}}
     answer = {key: _number(said.row[key]) for key in ANSWER}
+    rule, strategic = answer["weight"], case.strategy.strategic_weight
+    held = None if rule is None else moved(rule, strategic, moving["share"])
     return {
         "usecase": name,
         "title": case.title,
@@ -118,11 +126,15 @@ def forecast_of(
         "source": said.source,
         "deployed": bundle.state.deployed,
         **answer,
+        "weight": held,
+        "rule_weight": rule,
+        "strategic_weight": strategic,
+        "moving": moving,
         "historical_mean": said.mean,
         "reasons": _reasons(said.parts),
         "evidence": skill,
         "notes": [*notes(case), *_limits(case, bundle, said), *stand_ins],
-        "sentence": _sentence(bundle, said, answer, skill),
+        "sentence": _sentence(bundle, said, answer, skill, moving),
     }
 
 
@@ -139,10 +151,6 @@ def _limits(case: MarketCase, bundle: ForecastBundle, said: Said) -> list[str]:
         told.append(
             f"Version {bundle.version} learnt from what was known in {bundle.newest}, {age} months "
             "before: retrain it."
-        )
-    if bundle.state.model != steering(case):
-        told.append(
-            f"The backtest follows the weights of {steering(case)}; this horizon's aren't in it."
         )
     return told
 
@@ -220,6 +228,18 @@ def _skill_by(
     return {"passed": passed, "detail": detail, "figures": figures}
 
 
+def _moving_by(
+    bundle: ForecastBundle, evidence: dict[str, Any], home: Home, month: pd.Period
+) -> dict[str, Any]:
+    """Return what moving from the strategic weight was worth, by what was known then."""
+    case, state = bundle.case, bundle.state
+    panel = panel_of(case, evidence["train"], home)
+    late = max(case.series[name].lag_months for name in case.target_series)
+    known = panel.returns.index + late <= month
+    panel = replace(panel, returns=panel.returns[known])
+    return moving_of(case, panel, kept_walk(evidence), state.model, state.deployed)
+
+
 def _reasons(parts: pd.Series) -> list[dict[str, Any]]:
     """What each predictor adds to the historical mean, largest first; zeros are left out."""
     order = parts.abs().sort_values(ascending=False, kind="stable").index
@@ -240,27 +260,34 @@ def _age(bundle: ForecastBundle, said: Said) -> int:
 
 
 def _sentence(
-    bundle: ForecastBundle, said: Said, answer: dict[str, Any], skill: dict[str, Any]
+    bundle: ForecastBundle,
+    said: Said,
+    answer: dict[str, Any],
+    skill: dict[str, Any],
+    moving: dict[str, Any],
 ) -> str:
     figures, passed = skill["figures"], skill["passed"]
     age = _age(bundle, said)
     old = f" The version learnt {age} months before: retrain first." if age > YEAR else ""
     expected, low, high = (answer[k] for k in ("forecast", "low80", "high80"))
+    target = bundle.case.target.kind
     if answer["weight"] is None:
         return (
-            f"Expected return {expected:+.1%} (80 % interval {low:+.1%} to {high:+.1%}). What cash "
-            f"returns isn't known at this date, so that no weight is given. "
-            f"{strength(figures, passed)}{old}"
+            f"Expected {words_of(target)} {expected:+.1%} (80 % interval {low:+.1%} to "
+            f"{high:+.1%}). What cash returns isn't known at this date, so that no weight is "
+            f"given. {strength(figures, passed)}{old}"
         )
     told = sentence(
         h=bundle.spec.horizon,
         skip=bundle.spec.skip,
+        target=target,
         expected=expected,
         low=low,
         high=high,
         above_cash=answer["p_above_cash"],
-        weight=answer["weight"],
-        mean_weight=answer["mean_weight"],
+        rule_weight=answer["weight"],
+        strategic_weight=bundle.case.strategy.strategic_weight,
+        moving=moving,
         figures=figures,
         passed=passed,
     )

@@ -14,6 +14,7 @@ from riskwright.bundle.forecast_steps import read_joined
 from riskwright.data import snapshots
 from riskwright.home import Home, cores
 from riskwright.market import proof
+from riskwright.market.advice import moving_told
 from riskwright.market.case import MarketCase
 from riskwright.market.coverage import coverage_gate
 from riskwright.market.ensemble import trial
@@ -22,7 +23,7 @@ from riskwright.market.panel import Panel, assemble
 from riskwright.market.skill import skill_gate
 from riskwright.market.tables import from_table, read_months
 from riskwright.market.walk import make_families, trials
-from riskwright.registry.backtest_report import horizon_of, level, write_backtest
+from riskwright.registry.backtest_report import horizon_of, level, moving_of, write_backtest
 
 SHOWN = ("r2", "r2_low", "r2_high", "robust_p", "mae", "rmse", "hit_rate")
 MODELLING = {
@@ -64,7 +65,7 @@ def gather(
     store = from_table(case, snapshots.read(data, home))
     panel = assemble(case, store)
     part = new_part(folder)
-    models = {name: _judge(case, joined, name) for name in case.models}
+    models = {name: _judge(case, panel, joined, name) for name in case.models}
     deployed: dict[str, Kind] = {
         name: "ensemble" if found["skill"]["passed"] and found["coverage"]["ensemble"]["passed"]
         else "mean"
@@ -85,7 +86,7 @@ def gather(
         joined,
         part / "backtest",
         trials=len(every),
-        more=[_live(deployed), *_leaks_told(leaks)],
+        more=[_live(deployed), *_weights_told(case, models, deployed), *_leaks_told(leaks)],
         seed=seed,
     )
     for name in case.models:
@@ -150,7 +151,7 @@ def _keyed(case: MarketCase, entries: list[dict[str, Any]], seed: int) -> list[d
     return log
 
 
-def _judge(case: MarketCase, joined: dict[str, Any], model: str) -> dict[str, Any]:
+def _judge(case: MarketCase, panel: Panel, joined: dict[str, Any], model: str) -> dict[str, Any]:
     one = horizon_of(case, joined, model)
     passed, detail, figures = skill_gate(one.forecasts, one.actual, one.h, level(case))
     coverage = {}
@@ -162,6 +163,7 @@ def _judge(case: MarketCase, joined: dict[str, Any], model: str) -> dict[str, An
         "h": one.h,
         "skill": {"passed": passed, "detail": detail, "figures": figures},
         "coverage": coverage,
+        "moving": {kind: moving_of(case, panel, joined, model, kind) for kind in KINDS},
     }
 
 
@@ -185,6 +187,14 @@ def _live(deployed: dict[str, Kind]) -> str:
     words = {"ensemble": "the ensemble", "mean": "the historical mean"}
     named = ", ".join(f"{words[kind]} at {name}" for name, kind in deployed.items())
     return f"By the tests of skill and coverage, what may go live is {named}."
+
+
+def _weights_told(case: MarketCase, models: dict[str, Any], deployed: dict[str, Kind]) -> list[str]:
+    strategic = case.strategy.strategic_weight
+    return [
+        f"Weights by {name}: {moving_told(models[name]['moving'][kind], strategic)}"
+        for name, kind in deployed.items()
+    ]
 
 
 def _leaks_told(leaks: list[str]) -> list[str]:

@@ -70,7 +70,7 @@ def gates(
     return [
         _skill(evidence),
         _champion(case, challenger, rival),
-        _coverage(evidence, first=rival is None),
+        _coverage(evidence),
         _as_of(evidence["as_of"]),
         _golden(golden),
         _trials(evidence["trials"], readings),
@@ -170,19 +170,14 @@ def compare_squared_error(
     }
 
 
-def _coverage(evidence: dict[str, Any], *, first: bool) -> Gate:
+def _coverage(evidence: dict[str, Any]) -> Gate:
     found = {
         name: evidence["models"][name]["coverage"][kind]
         for name, kind in evidence["deployed"].items()
     }
     off = [name for name, one in found.items() if not one["passed"]]
     detail = "; ".join(f"{name}: {one['detail']}" for name, one in found.items())
-    passed = not off
-    if off and first and all(evidence["deployed"][name] == "mean" for name in off):
-        # A use case always ends with a champion: the mean goes live with its error shown.
-        passed = True
-        detail += "; the first historical mean goes live with this error shown"
-    return Gate("coverage", passed, detail, found)
+    return Gate("coverage", not off, detail, found)
 
 
 def _as_of(found: dict[str, Any]) -> Gate:

@@ -158,6 +158,7 @@ def _register(of: MarketSubmission, kinds: dict[str, Kind], kind: str, *, standb
             "deployed": kinds,
             "metrics": {m: _figures(evidence, m, deployed) for m, deployed in kinds.items()},
             "skill": {m: evidence["models"][m]["skill"] for m in kinds},
+            "moving": {m: evidence["models"][m]["moving"][k] for m, k in kinds.items()},
             "train": of.data,
             "newest": {m: of.joined["models"][m]["newest"] for m in kinds},
             "joined": of.joined,
@@ -176,7 +177,8 @@ def _register(of: MarketSubmission, kinds: dict[str, Kind], kind: str, *, standb
 def _write(
     of: MarketSubmission, panel: Any, model: str, kind: Kind, version: int, part: Path
 ) -> str:
-    return ForecastBundle.write(part, of.case, panel, model, kind, of.joined, version)
+    share = of.evidence["models"][model]["moving"][kind]["share"]
+    return ForecastBundle.write(part, of.case, panel, model, kind, of.joined, version, share)
 
 
 def _figures(evidence: dict[str, Any], model: str, kind: Kind) -> dict[str, Any]:
