@@ -1,4 +1,4 @@
-"""A YAML that is edited while its retrain runs: the run keeps what it began with, in each system."""
+"""A YAML that is edited while its retrain runs: the run keeps what it began with, everywhere."""
 
 from __future__ import annotations
 

@@ -122,8 +122,8 @@ def _earning(
     """
     earned = pd.DataFrame({"equity": panel.returns, "bills": panel.risk_free}).dropna()
     weights = weights.dropna()
-    weights.index = pd.PeriodIndex(weights.index) + case.models[model].skip
-    weights = weights[(weights.index + 1).isin(earned.index)]
+    set_at = pd.PeriodIndex(weights.index).shift(case.models[model].skip)
+    weights = weights.set_axis(set_at, axis=0)[set_at.shift(1).isin(earned.index)]
     return weights, earned["equity"], earned["bills"]
 
 
