@@ -89,6 +89,8 @@ def challengers(usecase: UseCaseName, as_json: Json = False) -> None:
             "version": v.version,
             "kind": v.evidence.get("kind"),
             "trained_by": v.trained_by,
+            "asked_by": [a["name"] for a in v.evidence.get("asked", [])],
+            "written_by": _author(v.evidence),
             "why": v.evidence.get("why"),
             "metrics": v.evidence.get("metrics"),
             "gates": [
@@ -106,7 +108,25 @@ def approve(usecase: UseCaseName, version: Version, reason: Reason, as_json: Jso
 
     Example: riskwright approve company_credit 2 --reason "gates read, limits agreed"
     """
-    _change(usecase, "promote", reason, as_json, version=version)
+    from flows.runtime import prepare
+    from riskwright.registry.promotion import change_champion
+
+    home, ledger = prepare(create=False)
+    name = _name(usecase, home)
+    champion = ledger.champion(name)
+    notes: list[str] = []
+    done = change_champion(
+        home,
+        ledger,
+        name,
+        "promote",
+        actor=ledger.who(),
+        reason=reason,
+        tell=notes.append,
+        expected=champion.version if champion else None,
+        version=version,
+    )
+    _changed(name, done, notes, as_json)
 
 
 def reject(usecase: UseCaseName, version: Version, reason: Reason, as_json: Json = False) -> None:
@@ -115,12 +135,13 @@ def reject(usecase: UseCaseName, version: Version, reason: Reason, as_json: Json
     Example: riskwright reject company_credit 2 --reason "calibration of small firms"
     """
     from flows.runtime import prepare
-    from riskwright.home import os_user
     from riskwright.registry.promotion import change_champion
 
     home, ledger = prepare(create=False)
     name = _name(usecase, home)
-    change_champion(home, ledger, name, "reject", actor=os_user(), reason=reason, version=version)
+    change_champion(
+        home, ledger, name, "reject", actor=ledger.who(), reason=reason, version=version
+    )
     result = {"usecase": name, "version": version, "status": "rejected"}
     answer(result, as_json, lambda: print(f"{name}: version {version} is rejected"))
 
@@ -143,6 +164,7 @@ def history(
     Example: riskwright history credit_assessment --at 2026-06-30
     """
     ledger, name = _open(usecase)
+    doubt = ledger.doubtful_promotions(name)
     rows = [
         {
             "version": p.version,
@@ -151,45 +173,31 @@ def history(
             "actor": p.actor,
             "reason": p.reason,
             "previous": p.previous,
+            "by": p.by,
+            "clock": doubt.get(p.sequence),
         }
         for p in ledger.history(name)
     ]
     if at is not None:
-        moment = _moment(at)
-        live = ledger.champion(name, at=moment)
-        rows = [r for r in rows if live is not None and r["since"] == str(live.at)]
+        live = ledger.champion(name, at=_moment(at))
+        rows = [rows[live.sequence - 1]] if live is not None else []
     title = f"Champions of {name}" + (f" at {at}" if at else "")
-    answer(rows, as_json, lambda: say.table(title, rows, empty="no version was live"))
+    answer(rows, as_json, lambda: say.history(title, rows))
 
 
-def _change(usecase: str, action: str, reason: str, as_json: bool, **more: Any) -> None:
-    from flows.runtime import prepare
-    from riskwright.home import os_user
-    from riskwright.registry.promotion import change_champion
-
-    home, ledger = prepare(create=False)
-    name = _name(usecase, home)
-    champion = ledger.champion(name)
-    done = change_champion(
-        home,
-        ledger,
-        name,
-        action,
-        actor=os_user(),
-        reason=reason,
-        expected=champion.version if champion else None,
-        **more,
-    )
+def _changed(name: str, done: Any, notes: list[str], as_json: bool) -> None:
     result = {
         "usecase": name,
         "version": done.version,
         "previous": done.previous,
         "kind": done.kind,
         "actor": done.actor,
+        "by": done.by,
         "at": str(done.at),
+        "notes": notes,
     }
     told = f"{name}: version {done.version} is live (before: {done.previous}), {done.kind}"
-    answer(result, as_json, lambda: print(told))
+    say.decided(result, told, as_json)
 
 
 def _open(usecase: str) -> tuple[Any, str]:
@@ -198,6 +206,12 @@ def _open(usecase: str) -> tuple[Any, str]:
 
     home = Home().existing()
     return Ledger.open(home), _name(usecase, home)
+
+
+def _author(evidence: dict[str, Any]) -> str | None:
+    """Who owned the use case's file when the run began; nobody, if it came with the package."""
+    author = evidence.get("author")
+    return str(author["name"]) if author and not author.get("shipped") else None
 
 
 def _name(usecase: str, home: Any) -> str:

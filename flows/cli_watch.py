@@ -110,19 +110,21 @@ def alerts(
 
 
 def _decide(home: Any, ledger: Any, id: int, decision: str, reason: str, as_json: bool) -> None:
-    from riskwright.home import os_user, quiet_environment
+    from riskwright.home import quiet_environment
 
-    done = ledger.decide_alert(id, decision, actor=os_user(), reason=reason)
+    done = ledger.decide_alert(id, decision, actor=ledger.who(), reason=reason)
+    notes: list[str] = []
     if decision in ("fallback", "rollback"):
-        from riskwright.registry.promotion import reconcile
+        from riskwright.registry.promotion import follow
 
         quiet_environment(home)
-        reconcile(ledger.alert(id).use_case, home, ledger)
-    result = asdict(done)
+        follow(ledger.alert(id).use_case, home, ledger, notes.append)
     after = {
         "accept": "the champion stays",
         "retrain": "a request waits: 'riskwright retrain --requested' claims it",
         "fallback": "the baseline is live",
         "rollback": "the former champion is live",
     }[decision]
-    answer(result, as_json, lambda: print(f"alert {id}: {decision}; {after}"))
+    own = " (by an author of the model)" if done.own_model else ""
+    told = f"alert {id}: {decision}{own}; {after}"
+    say.decided(asdict(done) | {"notes": notes}, told, as_json)

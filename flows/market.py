@@ -14,7 +14,7 @@ from flows.promote import finish
 from flows.runtime import alone, owner, prepare, resumed, workplace, world_failed
 from flows.train import sweep
 from riskwright.errors import Conflict
-from riskwright.home import Home, os_user
+from riskwright.home import Home
 from riskwright.market.case import MarketCase, read_market_case
 from riskwright.registry.promotion import remembered_data
 
@@ -164,7 +164,7 @@ def submit_task(
             evidence=trained["evidence"],
             folder=workplace(home, case.name, key),
             seed=seed,
-            actor=os_user(),
+            actor=ledger.who(),
             source=source,
             began=thaw(usecase),
         )

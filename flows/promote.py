@@ -10,7 +10,6 @@ from prefect import flow, task
 from flows import progress
 from flows.crashed import mark_failed
 from flows.runtime import frozen, owner, prepare, specification, workplace, world_failed
-from riskwright.home import os_user
 from riskwright.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def submit_task(
             evidence=evidence,
             folder=workplace(home, spec.name, key),
             seed=seed,
-            actor=os_user(),
+            actor=ledger.who(),
             data=trained["from"],
             began=began,
             loss=trained["loss"] or {},

@@ -50,6 +50,30 @@ def table(title: str, rows: Sequence[Mapping[str, Any]], *, empty: str = "nothin
     out.print(shown)
 
 
+def history(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """What was live; an account that stands for no one person, or a clock in doubt, is told."""
+    keep = ("version", "since", "kind", "actor", "reason", "previous")
+    shown = [{k: r[k] for k in keep} | {"actor": signed(r["actor"], r["by"])} for r in rows]
+    table(title, shown, empty="no version was live")
+    for row in rows:
+        if row["clock"]:
+            out.print(f"  version {row['version']}: {row['clock']}", markup=False)
+
+
+def signed(name: str, by: Mapping[str, Any] | None) -> str:
+    """An actor's name, and whether it doesn't stand for one person."""
+    return f"{name} (unverified)" if by is not None and not by["verified"] else name
+
+
+def decided(result: Mapping[str, Any], told: str, as_json: bool) -> None:
+    """A decision that was taken, and what didn't follow it yet."""
+    by = result.get("by")
+    doubt = f", by {signed(result['actor'], by)}" if by and not by["verified"] else ""
+    answer(result, as_json, lambda: print(told + doubt))
+    for note in () if as_json else result["notes"]:
+        print(f"riskwright: {note}", file=sys.stderr)
+
+
 def estimate(metric: Mapping[str, float], digits: int = 3) -> str:
     """A point figure with its 95 % interval."""
     return f"{metric['value']:.{digits}f} ({metric['low']:.{digits}f}–{metric['high']:.{digits}f})"
@@ -131,6 +155,10 @@ def challengers(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         out.print(
             f"\n[bold]{name} version {row['version']}[/] ({row['kind']}) by {row['trained_by']}"
         )
+        if row["asked_by"]:
+            out.print(f"  asked for by {', '.join(row['asked_by'])}", markup=False)
+        if row["written_by"]:
+            out.print(f"  use case last changed by {row['written_by']}", markup=False)
         out.print(f"  why: {escape(str(row['why']))}\n  {shown}")
         gates(row["gates"])
         if any(g["blocking"] and g["passed"] is not True for g in row["gates"]):
@@ -222,9 +250,11 @@ def alert(found: Mapping[str, Any]) -> None:
         out.print(f"    {escape(str(finding.get('detail', finding)))}")
     if found["decision"]:
         out.print(
-            f"  decided: {found['decision']} by {found['decided_by']}, {found['decided_at']}: "
-            f"{escape(found['reason'])}"
+            f"  decided: {found['decision']} by {signed(found['decided_by'], found['by'])}, "
+            f"{found['decided_at']}: {escape(found['reason'])}"
         )
+        if found["own_model"]:
+            out.print("  who decided is an author of the model")
     if request := found["request"]:
         told = f": {request['outcome']}, {request['detail']}" if request["outcome"] else ""
         out.print(f"  request {request['id']} is {request['status']}{escape(told)}")

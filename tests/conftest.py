@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -52,6 +52,7 @@ _prepare_environment()
 import prefect.main  # noqa: E402, F401
 from place import enter  # noqa: E402
 
+from riskwright.account import Account  # noqa: E402
 from riskwright.home import Home  # noqa: E402
 
 
@@ -77,6 +78,24 @@ def outbound() -> Iterator[Outbound]:
     yield watch
     attempts = watch.take()
     assert not attempts, f"tried to leave this machine: {attempts}"
+
+
+@pytest.fixture
+def become(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Account]:
+    """Make this process act as another person: what the kernel says is replaced, no variable."""
+
+    def _become(name: str) -> Account:
+        account = Account(name, 50_000 + sum(name.encode()), socket.gethostname(), "os-account")
+        monkeypatch.setattr("riskwright.account.who", lambda: account)
+        return account
+
+    return _become
+
+
+@pytest.fixture(autouse=True)
+def tester(become: Callable[[str], Account]) -> Account:
+    """Act as a person in every test: a suite that root runs would approve nothing."""
+    return become("tester")
 
 
 @pytest.fixture(scope="session")

@@ -120,22 +120,6 @@ def cores() -> int:
     return os.cpu_count() or 1  # macOS doesn't tell which are ours
 
 
-def os_user() -> str:
-    """Return the name of the operating system's user, from its account, not from a variable.
-
-    Under sudo it is the user who typed it: becoming root doesn't make a second person.
-    """
-    import pwd
-
-    uid = os.getuid()
-    if uid == 0 and os.environ.get("SUDO_UID", "").isdigit():
-        uid = int(os.environ["SUDO_UID"])
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid:{uid}"
-
-
 def quiet_environment(home: Home) -> None:
     """Set, before any library is imported, what keeps it offline, quiet and inside the home."""
     os.environ.update(TELEMETRY_OFF)

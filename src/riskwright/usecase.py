@@ -29,6 +29,7 @@ from riskwright.usecase_files import (
 )
 from riskwright.usecase_parts import (
     FAMILIES,
+    AlertPolicy,
     Approval,
     Column,
     Costs,
@@ -103,6 +104,7 @@ class UseCase(Strict):
     gates: Gates = Gates()
     monitor: Monitor = Monitor()
     approval: Approval = Approval()
+    alert_policy: AlertPolicy = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

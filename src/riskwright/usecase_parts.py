@@ -315,6 +315,15 @@ class Approval(Strict):
     policy: Literal["automatic", "approval"] = "approval"
 
 
+AlertPolicy = Annotated[
+    Literal["any", "second_person"] | None,
+    Field(
+        description="who may accept an alert, or ask for a retrain: not its model's authors where "
+        "a second_person is wanted; if left out one is for high and critical, under approval"
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Feature:
     """One model input as the families see it (canonical: float64, or text for a category)."""

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Callable
+from socket import gethostname
 from typing import Any
 
 import pytest
@@ -101,7 +103,11 @@ def test_events_name_their_actor_and_entity(busy: Ledger) -> None:
     kinds = [e.kind for e in busy.events("credit")]
     assert kinds.count("promotion") == 4
     rejected = busy.events("credit", kind="version.rejected")
-    assert [(e.actor, e.payload) for e in rejected] == [("oscar", {"version": 4, "reason": "no"})]
+    (event,) = rejected
+    by = event.payload.pop("by")
+    assert (event.actor, event.payload) == ("oscar", {"version": 4, "reason": "no"})
+    # How the name is known is hashed with it: here a program that calls the library says so.
+    assert by == {"uid": os.getuid(), "host": gethostname(), "method": "program", "verified": True}
     assert busy.events("another") == []
 
 
@@ -251,12 +257,14 @@ def test_what_is_written_once_refuses_change(
     assert ledger.verify().ok
 
 
-def test_a_clock_set_back_keeps_the_order(lite: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_chain_keeps_the_order_and_an_event_what_the_clock_said(
+    lite: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lite.reserve_version("credit", "a")
     monkeypatch.setattr("riskwright.ledger.audit.now", lambda: "2001-01-01T00:00:00.000000+00:00")
     lite.reserve_version("credit", "b")
     first, second = lite.events()
-    assert first.at == second.at > "2001"
+    assert (first.id, second.id, second.at[:4]) == (1, 2, "2001")
     assert lite.verify().ok
 
 

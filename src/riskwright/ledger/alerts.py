@@ -7,14 +7,17 @@ from typing import Any, get_args
 
 from sqlalchemy import Connection, insert, select, update
 
+from riskwright.account import Account
 from riskwright.errors import Conflict, GateRefused, InputRefused, closest
 from riskwright.ledger import audit, tables
 from riskwright.ledger.champions import Champions, back_in
+from riskwright.ledger.eyes import acting, authorship, decision_refusal, refuse_empty_words
 from riskwright.ledger.kinds import alerts_of, alike, beyond, decided_on, kinds, merged
 from riskwright.ledger.records import Alert, Choice, Decision, FindingSet, Promotion, Request
 from riskwright.ledger.requests import Requests, request_in
+from riskwright.ledger.succession import live_version
 from riskwright.ledger.tables import plain, text
-from riskwright.ledger.versions import MACHINE
+from riskwright.ledger.versions import MACHINE, seek_version
 
 
 class Alerts(Champions, Requests):
@@ -176,7 +179,9 @@ class Alerts(Champions, Requests):
         if open_only:
             query = query.where(t.c.status == "open")
         with self._read() as connection:
-            return [Alert(**row) for row in connection.execute(query).mappings()]
+            by = _decisions(connection, use_case)
+            rows = connection.execute(query).mappings()
+            return [Alert(**row, **by.get(row["id"], {})) for row in rows]
 
     def alert(self, id: int) -> Alert:
         """Return one alert.
@@ -189,22 +194,27 @@ class Alerts(Champions, Requests):
         with self._read() as connection:
             return _alert(connection, id)
 
-    def decide_alert(self, id: int, decision: Choice, *, actor: str, reason: str) -> Decision:
+    def decide_alert(
+        self, id: int, decision: Choice, *, actor: str | Account, reason: str
+    ) -> Decision:
         """Decide an alert, and act, in one transaction.
 
         ``accept`` closes it; ``retrain`` also makes a request; ``rollback`` and ``fallback`` also
-        change the champion, if that is still the version that the alert is about.
+        change the champion, if that is still the version that the alert is about. Who may decide
+        is ``eyes.decision_refusal``'s rule.
 
         Raises
         ------
         Conflict
             If it is decided already (it says by whom), or the champion changed since.
         GateRefused
-            If the rollback or fallback is refused; the alert stays open.
+            If the actor may not decide it, or the rollback or fallback is refused; the alert stays
+            open, and the attempt is an event.
         InputRefused
-            For an unknown alert or decision, an empty reason, or nothing to go back to.
+            For an unknown alert or decision, an empty reason (of a grave alert: one that says
+            nothing), or nothing to go back to.
         """
-        actor, reason = text("actor", actor), text("reason", reason)
+        by, reason = acting(actor), text("reason", reason)
         if decision not in get_args(Choice):
             raise InputRefused(
                 f"unknown decision {decision!r}",
@@ -218,15 +228,30 @@ class Alerts(Champions, Requests):
                     f"alert {id} is decided already: {alert.decision}, by {alert.decided_by}",
                     where=f"at {alert.decided_at}: {alert.reason}",
                 )
-            followed = _act(connection, alert, decision, actor=actor, reason=reason)
+            followed = _act(connection, alert, decision, actor=by, reason=reason)
             if not isinstance(followed, GateRefused):
-                return _close(connection, alert, decision, followed, actor=actor, reason=reason)
+                refuse_empty_words(reason, alert.severity, by)
+                return _close(connection, alert, decision, followed, actor=by, reason=reason)
         raise followed
 
 
 def _act(
-    connection: Connection, alert: Alert, decision: Choice, *, actor: str, reason: str
+    connection: Connection, alert: Alert, decision: Choice, *, actor: Account, reason: str
 ) -> Promotion | Request | GateRefused | None:
+    refusal = decision_refusal(
+        connection,
+        decision=decision,
+        severity=alert.severity,
+        version=seek_version(connection, alert.use_case, alert.version),
+        live=live_version(connection, alert.use_case),
+        by=actor,
+    )
+    if refusal is not None:
+        said = {"alert": alert.id, "decision": decision, "reason": reason, "why": refusal.what}
+        audit.append(
+            connection, "decision.refused", actor=actor, use_case=alert.use_case, payload=said
+        )
+        return refusal
     if decision == "accept":
         return None
     if decision == "retrain":
@@ -244,9 +269,11 @@ def _close(
     decision: Choice,
     followed: Promotion | Request | None,
     *,
-    actor: str,
+    actor: Account,
     reason: str,
 ) -> Decision:
+    version = seek_version(connection, alert.use_case, alert.version)
+    own = version is not None and authorship(version, actor) != ""
     promotion = followed if isinstance(followed, Promotion) else None
     request = followed if isinstance(followed, Request) else None
     event = audit.append(
@@ -261,6 +288,7 @@ def _close(
             "covers": kinds(connection, alert),
             "promotion": promotion.sequence if promotion else None,
             "request": request.id if request else None,
+            "own_model": own,
         },
     )
     t = tables.alerts
@@ -270,12 +298,23 @@ def _close(
         .values(
             status="closed",
             decision=decision,
-            decided_by=actor,
+            decided_by=actor.name,
             decided_at=event.at,
             reason=reason,
         )
     )
-    return Decision(alert.id, alert.use_case, decision, actor, reason, event.at, promotion, request)
+    return Decision(
+        alert.id,
+        alert.use_case,
+        decision,
+        actor.name,
+        reason,
+        event.at,
+        promotion,
+        request,
+        actor.record(),
+        own,
+    )
 
 
 def _findings(connection: Connection, use_case: str, batch_hash: str | None) -> list[FindingSet]:
@@ -293,4 +332,15 @@ def _alert(connection: Connection, id: int) -> Alert:
         raise InputRefused(
             f"there is no alert {id}", do="run 'riskwright alerts' for those that are open"
         )
-    return Alert(**row)
+    return Alert(**row, **_decisions(connection, row["use_case"]).get(id, {}))
+
+
+def _decisions(connection: Connection, use_case: str | None) -> dict[int, dict[str, Any]]:
+    """How it is known who decided each alert, and whether it was about his own model."""
+    return {
+        e.payload["alert"]: {
+            "by": e.payload.get("by"),
+            "own_model": e.payload.get("own_model", False),
+        }
+        for e in audit.read(connection, use_case, "alert.decided")
+    }

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from riskwright.account import Account
 from riskwright.ledger import tables
 from riskwright.ledger.records import Event, Verdict
 from riskwright.ledger.tables import canonical, events, now
@@ -26,16 +27,27 @@ def event_hash(fields: Mapping[Any, Any]) -> str:
 
 
 def append(
-    connection: Connection, kind: str, *, actor: str, use_case: str, payload: Mapping[str, Any]
+    connection: Connection,
+    kind: str,
+    *,
+    actor: str | Account,
+    use_case: str,
+    payload: Mapping[str, Any],
 ) -> Event:
-    """Append an event inside the caller's write transaction."""
+    """Append an event inside the caller's write transaction.
+
+    Of an account the payload also holds, under ``by``, how its name is known: number, host,
+    method, and whether it is verified.
+    """
+    if isinstance(actor, Account):
+        payload = {**payload, "by": actor.record()}
+        actor = actor.name
     last = connection.execute(
-        select(events.c.id, events.c.hash, events.c.at).order_by(events.c.id.desc()).limit(1)
+        select(events.c.id, events.c.hash).order_by(events.c.id.desc()).limit(1)
     ).one_or_none()
     fields: dict[str, Any] = {
         "id": last.id + 1 if last else 1,
-        # A clock that was set back must not put a later event before an earlier one.
-        "at": max(now(), last.at) if last else now(),
+        "at": now(),
         "actor": actor,
         "use_case": use_case,
         "kind": kind,
@@ -55,6 +67,15 @@ def read(connection: Connection, use_case: str | None, kind: str | None) -> list
     if kind is not None:
         query = query.where(events.c.kind == kind)
     return [_event(row) for row in connection.execute(query).mappings()]
+
+
+def signed(connection: Connection, use_case: str, kind: str, key: str) -> dict[Any, dict[str, Any]]:
+    """Return how each event's actor was known (``by``), by a key of its payload.
+
+    Events of before this was kept are left out.
+    """
+    found = ((e.payload[key], e.payload.get("by")) for e in read(connection, use_case, kind))
+    return {number: by for number, by in found if by is not None}
 
 
 def head(connection: Connection) -> tuple[int, str]:
@@ -111,6 +132,7 @@ class _Told:
     def read(self, event: Event) -> None:
         """Take in one event."""
         says, where = event.payload, event.use_case
+        says.pop("by", None)  # known of the event alone
         match event.kind:
             case "version.reserved":
                 self._status(event, says["version"], "reserved")

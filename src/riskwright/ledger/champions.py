@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, insert
 
+from riskwright.account import Account
 from riskwright.errors import Conflict, GateRefused, InputRefused
-from riskwright.ledger import audit, tables
+from riskwright.ledger import audit, clock, succession, tables
+from riskwright.ledger.eyes import acting, approved, four_eyes, own_refusal, unverified_refusal
 from riskwright.ledger.records import ChampionInfo, Promotion, PromotionKind
+from riskwright.ledger.succession import compare, live_version
 from riskwright.ledger.tables import stamp, text
 from riskwright.ledger.versions import (
     Versions,
@@ -30,7 +32,7 @@ class Champions(Versions):
         version: int,
         *,
         expected: int | None,
-        actor: str,
+        actor: str | Account,
         reason: str,
         kind: PromotionKind = "promotion",
         policy: str | None = None,
@@ -71,24 +73,40 @@ class Champions(Versions):
         return _accepted(done)
 
     def rollback(
-        self, use_case: str, *, actor: str, reason: str, expected: int | None
+        self,
+        use_case: str,
+        *,
+        actor: str | Account,
+        reason: str,
+        expected: int | None,
+        to: int | None = None,
     ) -> Promotion:
         """Go back to the former champion: undo the last promotion that still stands.
 
         A second rollback goes one further back, not to what the first one withdrew. Rejected
         versions are passed over. The gates that let the version go live before still hold.
 
+        Parameters
+        ----------
+        to
+            A version that was champion before the live one; if left out, the last of them.
+
         Raises
         ------
         Conflict
             As ``promote``.
+        GateRefused
+            If ``to`` is no former champion, or an unverified account would go to what no second
+            person approved.
         InputRefused
             If there is no former champion.
         """
-        return self._back(use_case, "rollback", actor=actor, reason=reason, expected=expected)
+        return self._back(
+            use_case, "rollback", actor=actor, reason=reason, expected=expected, to=to
+        )
 
     def fallback(
-        self, use_case: str, *, actor: str, reason: str, expected: int | None
+        self, use_case: str, *, actor: str | Account, reason: str, expected: int | None
     ) -> Promotion:
         """Let the newest baseline take over. It needs no gates: it must always be able to.
 
@@ -106,25 +124,36 @@ class Champions(Versions):
         use_case: str,
         kind: PromotionKind,
         *,
-        actor: str,
+        actor: str | Account,
         reason: str,
         expected: int | None,
+        to: int | None = None,
     ) -> Promotion:
         with self._write() as connection:
             done = back_in(
-                connection, use_case, kind, actor=actor, reason=reason, expected=expected
+                connection, use_case, kind, actor=actor, reason=reason, expected=expected, to=to
             )
         return _accepted(done)
 
-    def reject(self, use_case: str, version: int, *, actor: str, reason: str) -> None:
+    def reject(self, use_case: str, version: int, *, actor: str | Account, reason: str) -> None:
         """Turn a version down for good: it can never go live (again).
 
         Raises
         ------
         Conflict
             If it is live, or rejected already.
+        GateRefused
+            If the actor is an author of it, or unverified under four eyes. The attempt is kept as
+            an event.
         """
-        actor, reason = text("actor", actor), text("reason", reason)
+        refusal = self._reject(use_case, version, actor=actor, reason=reason)
+        if refusal is not None:
+            raise refusal
+
+    def _reject(
+        self, use_case: str, version: int, *, actor: str | Account, reason: str
+    ) -> GateRefused | None:
+        by, reason = acting(actor), text("reason", reason)
         with self._write() as connection:
             held = find_version(connection, use_case, version)
             if held.status in ("champion", "rejected"):
@@ -134,14 +163,16 @@ class Champions(Versions):
                     + ("the champion" if live else "rejected already"),
                     do="roll back first, then reject it" if live else "",
                 )
-            audit.append(
-                connection,
-                "version.rejected",
-                actor=actor,
-                use_case=use_case,
-                payload={"version": version, "reason": reason},
-            )
-            set_version(connection, use_case, version, status="rejected")
+            said: dict[str, Any] = {"version": version, "reason": reason}
+            refusal = own_refusal(held, by, "reject", f"reject {use_case} {version}")
+            if refusal is None and four_eyes(connection, held, live_version(connection, use_case)):
+                refusal = unverified_refusal(by, "reject")
+            kind = "version.rejected" if refusal is None else "rejection.refused"
+            said |= {"why": refusal.what} if refusal else {}
+            audit.append(connection, kind, actor=by, use_case=use_case, payload=said)
+            if refusal is None:
+                set_version(connection, use_case, version, status="rejected")
+            return refusal
 
     def champion(self, use_case: str, at: datetime | None = None) -> ChampionInfo | None:
         """Return the champion, now or at a moment; None if there is (was) none.
@@ -152,7 +183,12 @@ class Champions(Versions):
             If ``at`` carries no time zone.
         """
         with self._read() as connection:
-            live = _live(connection, use_case, None if at is None else stamp(at))
+            moment = None if at is None else stamp(at)
+            live = (
+                succession.live(connection, use_case)
+                if moment is None
+                else clock.live_at(connection, use_case, moment)
+            )
             if live is None:
                 return None
             version = as_version(find_version(connection, use_case, live.version))
@@ -171,7 +207,17 @@ class Champions(Versions):
     def history(self, use_case: str) -> list[Promotion]:
         """Return every promotion, rollback and fallback, oldest first."""
         with self._read() as connection:
-            return _history(connection, use_case)
+            return succession.history(connection, use_case)
+
+    def formers(self, use_case: str) -> list[int]:
+        """Return the champions that a rollback may go to, the last one first."""
+        with self._read() as connection:
+            return succession.formers(connection, use_case)
+
+    def doubtful_promotions(self, use_case: str) -> dict[int, str]:
+        """Return, by sequence, what is wrong with the time of a promotion that can't be right."""
+        with self._read() as connection:
+            return clock.doubts(connection, use_case)
 
 
 def promote_in(
@@ -180,7 +226,7 @@ def promote_in(
     version: int,
     *,
     expected: int | None,
-    actor: str,
+    actor: str | Account,
     reason: str,
     kind: PromotionKind = "promotion",
     policy: str | None = None,
@@ -189,11 +235,11 @@ def promote_in(
 
     A refusal is returned, not raised: the transaction must commit, for the attempt is an event.
     """
-    actor, reason = text("actor", actor), text("reason", reason)
-    if (policy is not None) != actor.startswith("policy:"):
+    by, reason = acting(actor), text("reason", reason)
+    if (policy is not None) != by.name.startswith("policy:"):
         raise InputRefused(
             "an automatic policy, and nobody else, acts as 'policy:…'",
-            where=f"actor {actor!r}, policy {policy!r}",
+            where=f"actor {by.name!r}, policy {policy!r}",
             expected="the policy's name, with the actor policy:<name>:<hash>",
         )
     wanted = find_version(connection, use_case, version)
@@ -203,12 +249,13 @@ def promote_in(
             f"version {version} of {use_case} is the champion already",
             where=f"since {live.at}, by {live.actor}",
         )
-    refusal = _refusal(connection, wanted, kind, actor)
+    signed = by if policy is None else by.name
+    refusal = _refusal(connection, wanted, kind, by)
     if refusal is not None:
         audit.append(
             connection,
             "promotion.refused",
-            actor=actor,
+            actor=signed,
             use_case=use_case,
             payload={"version": version, "kind": kind, "reason": reason, "why": refusal.what},
         )
@@ -221,13 +268,13 @@ def promote_in(
         "kind": kind,
         "policy": policy,
     }
-    event = audit.append(connection, "promotion", actor=actor, use_case=use_case, payload=content)
-    row = {**content, "use_case": use_case, "actor": actor, "at": event.at}
+    event = audit.append(connection, "promotion", actor=signed, use_case=use_case, payload=content)
+    row = {**content, "use_case": use_case, "actor": by.name, "at": event.at}
     connection.execute(insert(tables.promotions).values(**row))
     if live is not None:
         set_version(connection, use_case, live.version, status="retired")
     set_version(connection, use_case, version, status="champion")
-    return Promotion(**row)
+    return Promotion(**row, by=event.payload.get("by"))
 
 
 def back_in(
@@ -235,15 +282,19 @@ def back_in(
     use_case: str,
     kind: PromotionKind,
     *,
-    actor: str,
+    actor: str | Account,
     reason: str,
     expected: int | None,
+    to: int | None = None,
 ) -> Promotion | GateRefused:
     """Roll or fall back inside the caller's write transaction."""
     compare(connection, use_case, expected)  # the loser of a race is told so before all else
-    target = (
-        _former(connection, use_case) if kind == "rollback" else _baseline(connection, use_case)
-    )
+    if to is not None:
+        target: int | None = to
+    elif kind == "rollback":
+        target = next(iter(succession.formers(connection, use_case)), None)
+    else:
+        target = succession.baseline(connection, use_case)
     if target is None or target == expected:
         raise InputRefused(
             f"{use_case} has nothing to go back to: "
@@ -262,22 +313,8 @@ def back_in(
     )
 
 
-def compare(connection: Connection, use_case: str, expected: int | None) -> Row[Any] | None:
-    """Return the last promotion; raise Conflict if its version isn't the expected one."""
-    live = _live(connection, use_case)
-    if (live.version if live else None) != expected:
-        now = f"version {live.version}" if live else "none"
-        raise Conflict(
-            f"the champion of {use_case} is {now}, no longer what this decision was made against",
-            where=f"since {live.at}, by {live.actor}: {live.reason}" if live else "",
-            expected=f"version {expected}" if expected is not None else "no champion",
-            do="look at the new champion, then decide anew",
-        )
-    return live
-
-
 def _refusal(
-    connection: Connection, wanted: Row[Any], kind: PromotionKind, actor: str
+    connection: Connection, wanted: Row[Any], kind: PromotionKind, by: Account
 ) -> GateRefused | None:
     """Say why a version may not go live, None if it may."""
     use_case, version = wanted.use_case, wanted.version
@@ -285,12 +322,9 @@ def _refusal(
     if wanted.status in ("reserved", "rejected"):
         not_ready = "is not registered yet" if wanted.status == "reserved" else "was rejected"
         return GateRefused(f"{name} {not_ready}", do="choose another version")
-    if kind == "rollback":
-        allowed = _former(connection, use_case) == version
-        return None if allowed else GateRefused(f"{name} is not the former champion")
-    if kind == "fallback":
-        allowed = _baseline(connection, use_case) == version
-        return None if allowed else GateRefused(f"{name} is not the newest baseline")
+    second = four_eyes(connection, wanted, live_version(connection, use_case))
+    if kind in ("rollback", "fallback"):
+        return _no_way_back(connection, wanted, kind, by, second=second)
     gates = held_gates(connection, use_case, version)
     if not gates and wanted.evidence.get("standby"):
         return GateRefused(
@@ -307,7 +341,7 @@ def _refusal(
             where=told,
             expected="every blocking gate passed ('not enough data' is not a pass)",
         )
-    live = _live(connection, use_case)
+    live = succession.live(connection, use_case)
     now = live.version if live else None
     against = [g.figures["against"] for g in gates if "against" in g.figures]
     if any(judged != now for judged in against):
@@ -316,75 +350,32 @@ def _refusal(
             expected="gates that compare it with the live champion",
             do="run 'riskwright retrain' again, or roll back",
         )
-    if actor.casefold() == str(wanted.trained_by).casefold():
+    if second and not by.verified:
+        return unverified_refusal(by, "approve")
+    return own_refusal(wanted, by, "approve", f"approve {use_case} {version}")
+
+
+def _no_way_back(
+    connection: Connection, wanted: Row[Any], kind: PromotionKind, by: Account, *, second: bool
+) -> GateRefused | None:
+    """Say why a rollback or fallback may not go there, None if it may."""
+    name = f"version {wanted.version} of {wanted.use_case}"
+    if kind == "rollback" and wanted.version not in (
+        known := succession.formers(connection, wanted.use_case)
+    ):
         return GateRefused(
-            f"{name} was trained by {wanted.trained_by}, who may not approve it",
-            expected="approval by a second person",
-            do="ask a colleague to run 'riskwright approve'",
+            f"{name} is not the former champion",
+            expected="one of " + ", ".join(map(str, known)) if known else "",
         )
+    if kind == "fallback" and succession.baseline(connection, wanted.use_case) != wanted.version:
+        return GateRefused(f"{name} is not the newest baseline")
+    if second and not by.verified and not approved(connection, wanted):
+        return unverified_refusal(by, f"go to {name}, which no second person approved")
     return None
-
-
-def _former(connection: Connection, use_case: str) -> int | None:
-    """The champion before the live one, as a stack: a rollback takes off what it withdraws."""
-    stack: list[int] = []
-    for p in _history(connection, use_case):
-        if p.kind == "rollback":
-            while stack[-1] != p.version:
-                stack.pop()
-        else:
-            stack.append(p.version)
-    rejected = set(_numbers(connection, use_case, "rejected"))
-    former = (v for v in reversed(stack) if v != stack[-1] and v not in rejected)
-    return next(former, None)
 
 
 def _named(version: int | None) -> str:
     return "no champion" if version is None else f"version {version}"
-
-
-def _baseline(connection: Connection, use_case: str) -> int | None:
-    """The newest baseline that may be trusted.
-
-    One that was itself a challenger counts once it was promoted: else a fallback would let in what
-    the gates or a reviewer turned down. One that stands by beside an ensemble counts once that
-    ensemble has been promoted: it was trained on the same rows.
-    """
-    t, p = tables.versions, tables.promotions
-    query = select(p.c.version).where(p.c.use_case == use_case)
-    promoted = set(connection.execute(query).scalars())
-    columns = select(t.c.version, t.c.status, t.c.evidence, t.c.run_id)
-    newest = columns.where(t.c.use_case == use_case).order_by(t.c.version.desc())
-    versions = connection.execute(newest).all()
-    trusted = {v.run_id for v in versions if v.version in promoted}
-    found = (
-        v.version
-        for v in versions
-        if v.status not in ("reserved", "rejected")
-        and v.evidence.get("baseline") is True
-        and (v.run_id in trusted if v.evidence.get("standby") else v.version in promoted)
-    )
-    return next(found, None)
-
-
-def _live(connection: Connection, use_case: str, until: str | None = None) -> Row[Any] | None:
-    t = tables.promotions
-    query = select(t).where(t.c.use_case == use_case)
-    if until is not None:
-        query = query.where(t.c.at <= until)
-    return connection.execute(query.order_by(t.c.sequence.desc()).limit(1)).one_or_none()
-
-
-def _history(connection: Connection, use_case: str) -> list[Promotion]:
-    t = tables.promotions
-    query = select(t).where(t.c.use_case == use_case).order_by(t.c.sequence)
-    return [Promotion(**row) for row in connection.execute(query).mappings()]
-
-
-def _numbers(connection: Connection, use_case: str, status: str) -> Sequence[int]:
-    t = tables.versions
-    query = select(t.c.version).where(t.c.use_case == use_case, t.c.status == status)
-    return connection.execute(query).scalars().all()
 
 
 def _accepted(done: Promotion | GateRefused) -> Promotion:

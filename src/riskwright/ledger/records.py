@@ -1,4 +1,8 @@
-"""What the ledger returns: small frozen records. Times are ISO text, UTC, with microseconds."""
+"""What the ledger returns: small frozen records. Times are ISO text, UTC, with microseconds.
+
+``by`` says how an actor's name is known (number, host, method, verified); it is None for what was
+recorded before that was kept, and where no person acted.
+"""
 
 from __future__ import annotations
 
@@ -63,6 +67,7 @@ class Promotion:
     kind: PromotionKind
     policy: str | None
     use_case: str
+    by: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,10 @@ class FindingSet:
 
 @dataclass(frozen=True)
 class Alert:
-    """Findings that need a person; ``seen`` counts the monitor runs that raised it."""
+    """Findings that need a person; ``seen`` counts the monitor runs that raised it.
+
+    ``by`` and ``own_model`` are about its decision: whether an author of the model took it.
+    """
 
     id: int
     use_case: str
@@ -123,6 +131,8 @@ class Alert:
     decided_by: str | None
     decided_at: str | None
     reason: str | None
+    by: dict[str, Any] | None = None
+    own_model: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,11 +152,15 @@ class Request:
     outcome: str | None
     detail: str | None
     finished_at: str | None
+    by: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person decided about an alert, and what followed from it at once."""
+    """What a person decided about an alert, and what followed from it at once.
+
+    ``own_model`` says that an author of the model decided about it.
+    """
 
     alert_id: int
     use_case: str
@@ -156,6 +170,8 @@ class Decision:
     at: str
     promotion: Promotion | None = None
     request: Request | None = None
+    by: dict[str, Any] | None = None
+    own_model: bool = False
 
 
 @dataclass(frozen=True)

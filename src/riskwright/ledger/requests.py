@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
+from riskwright.account import Account
 from riskwright.errors import Conflict, InputRefused
 from riskwright.ledger import audit, tables
+from riskwright.ledger.eyes import acting
 from riskwright.ledger.leases import Leases, alive, assure
 from riskwright.ledger.records import Request
 from riskwright.ledger.tables import now, text
@@ -19,7 +21,7 @@ class Requests(Leases):
         use_case: str,
         kind: str = "retrain",
         *,
-        actor: str,
+        actor: str | Account,
         reason: str,
         alert_id: int | None = None,
     ) -> Request:
@@ -38,7 +40,7 @@ class Requests(Leases):
         if open_only:
             query = query.where(t.c.status != "finished")
         with self._read() as connection:
-            return [Request(**row) for row in connection.execute(query).mappings()]
+            return [_record(connection, row) for row in connection.execute(query).mappings()]
 
     def claim_request(self, owner: str, use_case: str | None = None) -> Request | None:
         """Claim the oldest request that waits, or whose claimer is dead; None if there is none.
@@ -136,7 +138,7 @@ def request_in(
     use_case: str,
     kind: str,
     *,
-    actor: str,
+    actor: str | Account,
     reason: str,
     alert_id: int | None,
 ) -> Request:
@@ -146,21 +148,28 @@ def request_in(
         "reason": text("reason", reason),
         "alert_id": alert_id,
     }
-    actor, use_case = text("actor", actor), text("use case", use_case)
+    by, use_case = acting(actor), text("use case", use_case)
     key = tables.next_id(connection, tables.requests)
     event = audit.append(
         connection,
         "request.made",
-        actor=actor,
+        actor=by,
         use_case=use_case,
         payload={"request": key, **content},
     )
     connection.execute(
         insert(tables.requests).values(
-            **content, id=key, use_case=use_case, actor=actor, at=event.at, status="pending"
+            **content, id=key, use_case=use_case, actor=by.name, at=event.at, status="pending"
         )
     )
     return _request(connection, key)
+
+
+def claimed_in(connection: Connection, use_case: str) -> list[Request]:
+    """Return the requests of a use case that are being served."""
+    t = tables.requests
+    query = select(t).where(t.c.use_case == use_case, t.c.status == "claimed").order_by(t.c.id)
+    return [_record(connection, row) for row in connection.execute(query).mappings()]
 
 
 def _request(connection: Connection, id: int) -> Request:
@@ -168,4 +177,9 @@ def _request(connection: Connection, id: int) -> Request:
     row = connection.execute(select(t).where(t.c.id == id)).mappings().one_or_none()
     if row is None:
         raise InputRefused(f"there is no request {id}")
-    return Request(**row)
+    return _record(connection, row)
+
+
+def _record(connection: Connection, row: RowMapping) -> Request:
+    by = audit.signed(connection, row["use_case"], "request.made", "request").get(row["id"])
+    return Request(**row, by=by)

@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Engine, event, exc
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
+from riskwright import account
+from riskwright.account import Account
 from riskwright.errors import InputRefused, IntegrityError, Unavailable
 from riskwright.ledger import audit
 from riskwright.ledger.records import Event, Verdict
@@ -81,6 +83,27 @@ class Store:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def who(self) -> Account:
+        """Return who acts: the account of this process; of PostgreSQL, the role that signed in.
+
+        A superuser is unverified there (he can take any name), and so is everybody where the server
+        lets in whoever knocks (``trust`` in ``pg_hba.conf``; PostgreSQL tells from 16 on).
+        """
+        here = account.who()
+        if self.engine.dialect.name != "postgresql":
+            return here
+        with self._read() as connection:
+            role, superuser = connection.exec_driver_sql(
+                "SELECT session_user, rolsuper FROM pg_roles WHERE rolname = session_user"
+            ).one()
+            signed: object = "told from version 16 on"
+            if connection.dialect.server_version_info >= (16,):  # type: ignore[operator]
+                signed = connection.exec_driver_sql("SELECT system_user").scalar_one()
+        doubt = "a superuser of the database can be anyone" if superuser else ""
+        if signed is None:
+            doubt = "the database lets in whoever knocks ('trust' in pg_hba.conf)"
+        return Account(role, here.uid, here.host, "postgresql-role", not doubt, doubt)
 
     def events(self, use_case: str | None = None, kind: str | None = None) -> list[Event]:
         """Return the audit chain's events, oldest first."""

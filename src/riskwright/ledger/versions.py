@@ -8,12 +8,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from riskwright.account import Account
 from riskwright.errors import Conflict, InputRefused
 from riskwright.ledger import audit, tables
+from riskwright.ledger.eyes import acting
 from riskwright.ledger.records import Gate, ModelRef, Reading, Status, Version
+from riskwright.ledger.requests import claimed_in
 from riskwright.ledger.store import Store
 from riskwright.ledger.tables import canonical, plain, text
 
+ADDED = ("trainer", "asked")  # to the evidence, by the ledger itself
 MACHINE = "riskwright"  # the actor of what no person decides
 
 
@@ -56,7 +60,7 @@ class Versions(Store):
         version: int,
         *,
         models: Mapping[str, ModelRef],
-        actor: str,
+        actor: str | Account,
         run_id: str,
         evidence: Mapping[str, Any],
     ) -> None:
@@ -69,7 +73,10 @@ class Versions(Store):
         actor
             Who trained it, and so may not approve it.
         evidence
-            What gates and approvals rest on; ``{"baseline": true}`` marks a fallback.
+            What gates and approvals rest on; ``{"baseline": true}`` marks a fallback. ``approval``
+            and ``alert_policy`` are the use case's policies, ``author`` who owned its file. The
+            ledger adds ``trainer`` (how the actor is known) and ``asked`` (who made the requests
+            that are being served).
 
         Raises
         ------
@@ -78,7 +85,7 @@ class Versions(Store):
         Conflict
             If it is registered with other content, or rejected.
         """
-        actor = text("actor", actor)
+        by = acting(actor)
         if not models:
             raise InputRefused(f"version {version} of {use_case} has no models")
         content = {
@@ -89,7 +96,8 @@ class Versions(Store):
         with self._write() as connection:
             held = find_version(connection, use_case, version)
             if held.status != "reserved":
-                same = {"models": held.models, "run_id": held.run_id, "evidence": held.evidence}
+                evidence = {k: v for k, v in held.evidence.items() if k not in ADDED}
+                same = {"models": held.models, "run_id": held.run_id, "evidence": evidence}
                 if held.trained_by is not None and canonical(same) == canonical(content):
                     return
                 raise Conflict(
@@ -97,10 +105,11 @@ class Versions(Store):
                     expected="a version is registered once",
                     do="reserve a new version",
                 )
+            content["evidence"] |= _people(connection, use_case, by)
             event = audit.append(
                 connection,
                 "version.registered",
-                actor=actor,
+                actor=by,
                 use_case=use_case,
                 payload={"version": version, **content},
             )
@@ -109,7 +118,7 @@ class Versions(Store):
                 use_case,
                 version,
                 status="challenger",
-                trained_by=actor,
+                trained_by=by.name,
                 at=event.at,
                 **content,
             )
@@ -219,6 +228,16 @@ class Versions(Store):
             return [Reading(**row) for row in connection.execute(query).mappings()]
 
 
+def _people(connection: Connection, use_case: str, by: Account) -> dict[str, Any]:
+    """Who has a part in what is trained now, beside the name of who runs it."""
+    found: dict[str, Any] = {} if by.method == "program" else {"trainer": by.record()}
+    asked = [
+        {"host": "", "uid": None, "method": "program", **(request.by or {}), "name": request.actor}
+        for request in claimed_in(connection, use_case)
+    ]
+    return found | ({"asked": asked} if asked else {})
+
+
 def as_version(row: Row[Any]) -> Version:
     """Return a row of the table of versions as a record."""
     models = {name: ModelRef(**ref) for name, ref in row.models.items()}
@@ -239,11 +258,17 @@ def held_gates(connection: Connection, use_case: str, version: int) -> list[Gate
     return [Gate(**gate) for gate in connection.execute(query).scalar_one_or_none() or []]
 
 
+def seek_version(connection: Connection, use_case: str, version: int) -> Row[Any] | None:
+    """Return the row of a version, None if there is none."""
+    t = tables.versions
+    query = select(t).where(t.c.use_case == use_case, t.c.version == version)
+    return connection.execute(query).one_or_none()
+
+
 def find_version(connection: Connection, use_case: str, version: int) -> Row[Any]:
     """Return the row of a version; an unknown one is refused with those that there are."""
     t = tables.versions
-    query = select(t).where(t.c.use_case == use_case, t.c.version == version)
-    row = connection.execute(query).one_or_none()
+    row = seek_version(connection, use_case, version)
     if row is None:
         numbers = connection.execute(
             select(t.c.version).where(t.c.use_case == use_case).order_by(t.c.version)

@@ -40,7 +40,7 @@ from riskwright.usecase_files import (
     refuse_other_name,
     refuse_twice,
 )
-from riskwright.usecase_parts import Approval, Strict
+from riskwright.usecase_parts import AlertPolicy, Approval, Strict
 
 
 class MarketCase(Strict):
@@ -71,6 +71,7 @@ class MarketCase(Strict):
     gates: Gates = Gates()
     monitor: Monitor = Monitor()
     approval: Approval = Approval()
+    alert_policy: AlertPolicy = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

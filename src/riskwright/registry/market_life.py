@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from riskwright.account import Account
 from riskwright.bundle.forecast_bundle import ForecastBundle
 from riskwright.bundle.forecast_steps import read_joined
 from riskwright.bundle.manifest import folder_digest
@@ -21,7 +22,7 @@ from riskwright.market.joined import Kind
 from riskwright.market.tables import at
 from riskwright.registry.market_gates import Rival, gates
 from riskwright.registry.policy import go_live, rules_digest, version_number
-from riskwright.registry.promotion import Submitted, finished_bundle, reconcile
+from riskwright.registry.promotion import Submitted, finished_bundle, follow
 from riskwright.registry.specification import Frozen, specified
 from riskwright.registry.tracking import Tracker, local_bundle
 
@@ -56,7 +57,7 @@ class MarketSubmission:
     evidence: dict[str, Any]
     folder: Path
     seed: int
-    actor: str
+    actor: str | Account
     source: str | None = None
     began: Frozen | None = None
 
@@ -73,7 +74,9 @@ def submit(of: MarketSubmission) -> Submitted:
         judged = _judge(of, version)
         ledger.record_gates(case.name, version, judged)
     live, note = go_live(case, ledger, version, judged, of.evidence["why"], of.run_id)
-    reconcile(case.name, of.home, ledger)
+    waiting: list[str] = []
+    follow(case.name, of.home, ledger, waiting.append)
+    note = "; ".join(filter(None, [note, *waiting]))
     return Submitted(version, chosen, of.evidence["why"], judged, live, note)
 
 
@@ -167,6 +170,8 @@ def _register(of: MarketSubmission, kinds: dict[str, Kind], kind: str, *, standb
             "usecase": of.case.digest,
             "seed": of.seed,
             "rules": rules_digest(of.case),
+            "approval": of.case.approval.policy,
+            "alert_policy": of.case.alert_policy,
             "data": held.get("data", of.source),
             **specified(held, of.began),
         },

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from riskwright.account import Account
 from riskwright.bundle.bundle import Bundle
 from riskwright.bundle.candidates import load_candidate, load_hazard
 from riskwright.bundle.loss_bundle import LossBundle, LossModel
 from riskwright.bundle.manifest import verify
 from riskwright.data import snapshots
 from riskwright.data.splits import row_keys
-from riskwright.errors import InputRefused, IntegrityError, RiskwrightError
+from riskwright.errors import Conflict, InputRefused, IntegrityError, RiskwrightError
 from riskwright.home import Home
-from riskwright.ledger import Gate, Ledger, ModelRef
+from riskwright.ledger import Gate, Ledger, ModelRef, Promotion
 from riskwright.registry.gates import Choice, gates, grade_gate, loss_gate
 from riskwright.registry.policy import go_live, rules_digest, version_number
 from riskwright.registry.specification import Frozen, specified
@@ -85,7 +86,7 @@ class Submission:
     evidence: dict[str, Any]
     folder: Path
     seed: int
-    actor: str
+    actor: str | Account
     data: str | None = None
     began: Frozen | None = None
     loss: dict[str, Any] = field(default_factory=dict)
@@ -108,7 +109,9 @@ def submit(of: Submission) -> Submitted:
         judged = _judge(of, version)
         ledger.record_gates(usecase.name, version, judged)
     live, note = go_live(usecase, ledger, version, judged, of.evidence["why"], of.run_id)
-    reconcile(usecase.name, of.home, ledger)
+    waiting: list[str] = []
+    follow(usecase.name, of.home, ledger, waiting.append)
+    note = "; ".join(filter(None, [note, *waiting]))
     return Submitted(version, of.kind, of.evidence["why"], judged, live, note)
 
 
@@ -160,6 +163,8 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
             "usecase": of.usecase.digest,
             "seed": of.seed,
             "rules": rules_digest(of.usecase),
+            "approval": of.usecase.approval.policy,
+            "alert_policy": of.usecase.alert_policy,
             "data": held.get("data", of.data),
             **specified(held, of.began),
         },
@@ -230,14 +235,91 @@ def reconcile(usecase: str, home: Home, ledger: Ledger) -> list[str]:
             return changed
 
 
+def follow(
+    usecase: str, home: Home, ledger: Ledger, tell: Callable[[str], object] = lambda note: None
+) -> None:
+    """Reconcile; if MLflow can't be had, tell so: what the ledger holds is decided all the same."""
+    try:
+        reconcile(usecase, home, ledger)
+    except Exception as error:  # noqa: BLE001  (whatever MLflow says, the decision is taken)
+        what = error.what if isinstance(error, RiskwrightError) else f"MLflow failed: {error}"
+        champion = ledger.champion(usecase)
+        live = f"version {champion.version} is live" if champion else "no version is live"
+        tell(
+            f"{what}. In the ledger {live}; MLflow's aliases follow with 'riskwright doctor "
+            "--mend', or at the next decision"
+        )
+
+
 def change_champion(
-    home: Home, ledger: Ledger, usecase: str, action: str, *, actor: str, reason: str, **more: Any
+    home: Home,
+    ledger: Ledger,
+    usecase: str,
+    action: str,
+    *,
+    actor: str | Account,
+    reason: str,
+    tell: Callable[[str], object] = lambda note: None,
+    **more: Any,
 ) -> Any:
-    """Run one of the ledger's transactions (``promote``, ``rollback`` …), then the aliases."""
+    """Run one of the ledger's transactions (``promote``, ``rollback`` …), then the aliases.
+
+    Parameters
+    ----------
+    tell
+        Called with what is left to do, where MLflow can't be had.
+    """
     try:
         return getattr(ledger, action)(usecase, actor=actor, reason=reason, **more)
     finally:
-        reconcile(usecase, home, ledger)
+        follow(usecase, home, ledger, tell)
+
+
+def roll_back(
+    home: Home,
+    ledger: Ledger,
+    usecase: str,
+    *,
+    actor: Account,
+    reason: str,
+    to: int | None = None,
+    tell: Callable[[str], object] = lambda note: None,
+) -> Promotion:
+    """Go back to the former champion, once: the same call again finds it done.
+
+    Where the last change was a rollback already, only ``to`` goes further back: whoever repeats a
+    command (because MLflow was down, because two people were called) means the same step.
+
+    Raises
+    ------
+    Conflict
+        If somebody else, or for another reason, rolled back already.
+    """
+    champion = ledger.champion(usecase)
+    if champion is not None and (
+        to == champion.version or (to is None and champion.kind == "rollback")
+    ):
+        last = ledger.history(usecase)[-1]
+        same = last.reason == reason.strip() and actor.same(
+            {"method": "program", "name": last.actor}
+        )
+        if to is None and not same:
+            further = ledger.formers(usecase)
+            raise Conflict(
+                f"{usecase} was rolled back already: version {last.version} is live, "
+                f"not version {last.previous}",
+                where=f"at {last.at}, by {last.actor}: {last.reason}",
+                do=f"to go further back say so: --to {further[0]}" if further else "",
+            )
+        tell(f"it was so already, since {last.at}: nothing was changed")
+        follow(usecase, home, ledger, tell)
+        return last
+    expected = champion.version if champion else None
+    more = {"expected": expected, "to": to}
+    done: Promotion = change_champion(
+        home, ledger, usecase, "rollback", actor=actor, reason=reason, tell=tell, **more
+    )
+    return done
 
 
 def _judge(of: Submission, version: int) -> list[Gate]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
+from riskwright.account import name_of
 from riskwright.errors import IntegrityError
 from riskwright.home import Home
 from riskwright.market.case import MarketCase
@@ -145,9 +146,6 @@ def specified(held: Mapping[str, Any], began: Frozen | None) -> dict[str, Any]:
 
 
 def _author(written: Written) -> dict[str, Any]:
-    try:
-        name = pwd.getpwuid(written.uid).pw_name
-    except KeyError:
-        name = f"uid:{written.uid}"
     shipped = written.path.parent in (shipped_folder(), market_folder())
-    return {"uid": written.uid, "name": name, "shipped": shipped}
+    name = name_of(written.uid)
+    return {"uid": written.uid, "name": name, "host": gethostname(), "shipped": shipped}

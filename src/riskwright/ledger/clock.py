@@ -1,0 +1,80 @@
+"""Times that the chain's order contradicts: a clock that ran ahead, or was set back.
+
+An event carries what its writer's clock said; its place in the chain says what came before it.
+Where the two disagree, the place is right.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from riskwright.ledger import tables
+from riskwright.ledger.tables import now
+
+
+def doubtful(times: Sequence[str], present: str) -> list[int]:
+    """Return the places of the times that can't be right, in the chain's order.
+
+    Those in the future can't; of the others, all that don't belong to the longest series of times
+    that never goes back.
+    """
+    past = [place for place, at in enumerate(times) if at <= present]
+    ends: list[str] = []  # the smallest last time of a series of each length (patience sorting)
+    last: list[int] = []  # where that time is
+    before: dict[int, int | None] = {}
+    for place in past:
+        length = bisect_right(ends, times[place])
+        before[place] = last[length - 1] if length else None
+        ends[length : length + 1], last[length : length + 1] = [times[place]], [place]
+    trusted: set[int] = set()
+    place_of: int | None = last[-1] if last else None
+    while place_of is not None:
+        trusted.add(place_of)
+        place_of = before[place_of]
+    return [place for place in range(len(times)) if place not in trusted]
+
+
+def live_at(connection: Connection, use_case: str, moment: str) -> Row[Any] | None:
+    """Return the promotion that was in force at a moment, None if there was none.
+
+    A promotion with a doubtful time counts from the next event whose time is right, else from now:
+    it had happened by then.
+    """
+    t = tables.promotions
+    present = now()
+    in_force = 0
+    for sequence, (_, since) in enumerate(_promotions(connection, use_case, present), start=1):
+        if since <= moment:
+            in_force = sequence
+    query = select(t).where(t.c.use_case == use_case, t.c.sequence == in_force)
+    return connection.execute(query).one_or_none()
+
+
+def doubts(connection: Connection, use_case: str) -> dict[int, str]:
+    """Return, by sequence, what is wrong with the time of a promotion that can't be right."""
+    found = _promotions(connection, use_case, now())
+    return {
+        sequence: f"its time can't be right (a clock ran ahead, or back): it was live by {since}"
+        for sequence, (said, since) in enumerate(found, start=1)
+        if said != since
+    }
+
+
+def _promotions(connection: Connection, use_case: str, present: str) -> list[tuple[str, str]]:
+    """Of each promotion, in order, what its event says and since when it counts."""
+    e = tables.events
+    found = connection.execute(select(e.c.use_case, e.c.kind, e.c.at).order_by(e.c.id)).all()
+    times = [event.at for event in found]
+    wrong = set(doubtful(times, present))
+    right = [place for place in range(len(times)) if place not in wrong]
+    since = []
+    for place, event in enumerate(found):
+        if event.kind == "promotion" and event.use_case == use_case:
+            following = bisect_left(right, place)
+            at = times[right[following]] if following < len(right) else present
+            since.append((times[place], at))
+    return since

@@ -1,0 +1,90 @@
+"""A clock that ran ahead, or back: the chain's order is right, and what was live is told by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from riskwright.ledger import Ledger, audit, clock
+
+Train = Callable[..., int]
+
+
+@pytest.mark.parametrize(
+    ("times", "wrong"),
+    [
+        ("", ""),
+        ("1234", ""),
+        ("1223", ""),
+        ("1293", "9"),  # 9 is in the future
+        ("1253", "5"),  # 5 and 3 can't both be right: the lower end is the better guess
+        ("3145", "3"),
+        ("23014567", "23"),
+        ("999", "999"),
+    ],
+)
+def test_what_does_not_fit_the_order_is_doubtful(times: str, wrong: str) -> None:
+    places = clock.doubtful(list(times), "8")
+    assert "".join(times[p] for p in places) == wrong
+
+
+def day(number: int) -> datetime:
+    return datetime(2026, 3, number, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    def _at(moment: datetime) -> None:
+        text = moment.isoformat(timespec="microseconds")
+        monkeypatch.setattr(audit, "now", lambda: text)
+        monkeypatch.setattr(clock, "now", lambda: text)
+
+    return _at
+
+
+def test_history_is_right_after_a_clock_that_ran_ahead(
+    ledger: Ledger, live: Train, at: Callable[[datetime], None]
+) -> None:
+    at(day(1))
+    live(ledger)
+    at(datetime(2031, 1, 1, tzinfo=UTC))
+    live(ledger)
+    at(day(3))
+    ledger.count_reading("a test part", "credit", "evaluate", "key")
+    at(day(5))
+    live(ledger)
+    at(day(9))
+    stamps = [p.at[:10] for p in ledger.history("credit")]
+    assert stamps == ["2026-03-01", "2031-01-01", "2026-03-05"]  # what each clock said
+    found = [ledger.champion("credit", at=day(n)) for n in range(1, 10)]
+    # The second one was live by the third, when the next event was written.
+    assert [c.version if c else None for c in found] == [1, 1, 2, 2, 3, 3, 3, 3, 3]
+    assert ledger.verify().ok
+
+
+def test_what_is_live_is_live_now_whatever_its_stamp(
+    ledger: Ledger, live: Train, at: Callable[[datetime], None]
+) -> None:
+    at(datetime(2031, 1, 1, tzinfo=UTC))
+    live(ledger)
+    at(day(5))
+    now = ledger.champion("credit", at=day(5))
+    assert now is not None
+    assert now.version == 1
+    assert ledger.champion("credit", at=day(4)) is None
+
+
+def test_a_clock_that_stood_still_in_1970_moves_no_other_promotion(
+    ledger: Ledger, live: Train, at: Callable[[datetime], None]
+) -> None:
+    at(day(1))
+    live(ledger)
+    at(datetime(1970, 1, 1, tzinfo=UTC))
+    ledger.count_reading("a test part", "credit", "evaluate", "key")
+    at(day(4))
+    live(ledger)
+    found = [ledger.champion("credit", at=day(n)) for n in (1, 3, 4)]
+    assert [c.version if c else None for c in found] == [1, 1, 2]
+    assert ledger.champion("credit", at=datetime(1980, 1, 1, tzinfo=UTC)) is None

@@ -1,0 +1,239 @@
+"""Who may approve, reject and decide: authors may not, nor an account that isn't one person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from riskwright.account import Account
+from riskwright.errors import GateRefused, InputRefused
+from riskwright.ledger import Gate, Ledger, ModelRef
+
+ANN = Account("ann", 1001, "desk", "os-account")
+BEN = Account("ben", 1002, "desk", "os-account")
+ROOT = Account("root", 0, "desk", "os-account", False, "root can be anyone")
+WROTE = {"name": "ben", "uid": 1002, "host": "desk", "shipped": False}
+LONG = "read the report, the feed was broken"
+
+
+def train(ledger: Ledger, *, by: Account = ANN, run: str = "r", **evidence: Any) -> int:
+    version = ledger.reserve_version("credit", f"run {len(ledger.versions('credit'))}")
+    ref = ModelRef("pd", "credit-pd", version, f"{version:064x}", f"models:/m-{version}")
+    said = {"approval": "approval", **evidence}
+    ledger.register("credit", version, models={"pd": ref}, actor=by, run_id=run, evidence=said)
+    if not evidence.get("standby"):
+        ledger.record_gates("credit", version, [Gate("baseline", True, "better", {})])
+    return version
+
+
+def promote(ledger: Ledger, version: int, by: Account) -> Any:
+    live = ledger.champion("credit")
+    expected = live.version if live else None
+    return ledger.promote("credit", version, expected=expected, actor=by, reason="gates read")
+
+
+def alert(ledger: Ledger, version: int, severity: str = "critical") -> int:
+    said = {"title": "t", "findings": [], "severity": severity, "report": ""}
+    return ledger.open_alert("credit", batch_hash=f"b{severity}", version=version, **said)
+
+
+def asks(ledger: Ledger, *people: Account) -> None:
+    """Somebody asks for a retrain, and a worker is at it."""
+    for who in people:
+        ledger.request("credit", actor=who, reason="a new channel")
+        assert ledger.claim_request("worker:1:1") is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "author", "actor", "why"),
+    [
+        ([], None, ANN, "was trained by ann"),
+        ([], None, Account("ANN", 7, "elsewhere", "postgresql-role"), "was trained by ann"),
+        ([BEN], None, BEN, "was asked for by ben"),
+        ([], WROTE, BEN, "last changed by ben"),
+        # Two names of one number, or two roles of one account: one person.
+        ([], None, Account("anna", 1001, "desk", "os-account"), "was trained by ann"),
+        ([BEN], None, Account("benedict", 1002, "desk", "os-account"), "by ben"),
+        ([], WROTE, Account("chief", 1002, "desk", "postgresql-role"), "by ben"),
+    ],
+)
+def test_no_author_approves_or_rejects(
+    ledger: Ledger, asked: list[Account], author: Any, actor: Account, why: str
+) -> None:
+    asks(ledger, *asked)
+    version = train(ledger, author=author)
+    standby = train(ledger, standby=True, baseline=True, author=author)
+    with pytest.raises(GateRefused, match=f"{why}, who may not approve it"):
+        promote(ledger, version, actor)
+    for number in (version, standby):
+        with pytest.raises(GateRefused, match=f"{why}, who may not reject it"):
+            ledger.reject("credit", number, actor=actor, reason="away with it")
+    kinds = [e.kind for e in ledger.events("credit") if e.kind.endswith("refused")]
+    assert kinds == ["promotion.refused", *["rejection.refused"] * 2]
+    assert {v.status for v in ledger.versions("credit")} == {"challenger"}
+    assert promote(ledger, version, Account("cleo", 1003, "desk", "os-account")).actor == "cleo"
+    assert ledger.verify().ok
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Account("cleo", 1002, "another host", "os-account"),  # a number counts on its own host
+        Account("cleo", 0, "desk", "postgresql-role"),  # containers: everybody is number 0
+    ],
+)
+def test_another_person_is_no_author(lite: Ledger, other: Account) -> None:
+    asks(lite, BEN)
+    wrote = {"name": "root", "uid": 0, "host": "desk", "shipped": False}
+    assert promote(lite, train(lite, author=wrote), other).version == 1
+
+
+def test_nobody_wrote_what_came_with_the_package(lite: Ledger) -> None:
+    shipped = {**WROTE, "shipped": True}
+    assert promote(lite, train(lite, author=shipped), BEN).actor == "ben"
+
+
+def test_the_same_training_again_changes_nothing_whoever_asks_by_now(lite: Ledger) -> None:
+    train(lite)
+    asks(lite, BEN)
+    held = lite.version("credit", 1)
+    lite.register(
+        "credit", 1, models=held.models, actor=BEN, run_id="r", evidence={"approval": "approval"}
+    )
+    assert lite.version("credit", 1) == held
+
+
+def test_the_record_says_how_the_name_is_known(ledger: Ledger) -> None:
+    done = promote(ledger, train(ledger), BEN)
+    by = {"uid": 1002, "host": "desk", "method": "os-account", "verified": True}
+    assert done.by == by
+    assert ledger.history("credit") == [done]
+    (event,) = ledger.events(kind="promotion")
+    assert (event.actor, event.payload["by"]) == ("ben", by)
+
+
+def test_an_unverified_account_approves_rejects_and_decides_nothing(ledger: Ledger) -> None:
+    version = train(ledger)
+    with pytest.raises(GateRefused, match="root is unverified and may not approve") as told:
+        promote(ledger, version, ROOT)
+    assert "root can be anyone" in told.value.where
+    with pytest.raises(GateRefused, match="unverified and may not reject"):
+        ledger.reject("credit", version, actor=ROOT, reason="no")
+    promote(ledger, version, BEN)
+    id = alert(ledger, version, "low")
+    for decision in ("accept", "retrain"):
+        with pytest.raises(GateRefused, match="unverified and may not decide"):
+            ledger.decide_alert(id, decision, actor=ROOT, reason=LONG)
+    assert ledger.alert(id).status == "open"
+    refused = [e.payload["decision"] for e in ledger.events(kind="decision.refused")]
+    assert refused == ["accept", "retrain"]
+
+
+def test_an_unverified_account_goes_back_to_what_was_approved_and_nowhere_else(
+    ledger: Ledger,
+) -> None:
+    """A first version went live by a policy; the next two wanted a second person."""
+    first = train(ledger, approval="automatic")
+    ledger.promote(
+        "credit", first, expected=None, actor="policy:automatic:1", reason="r", policy="automatic"
+    )
+    promote(ledger, train(ledger), BEN)
+    promote(ledger, train(ledger), BEN)
+    done = ledger.rollback("credit", actor=ROOT, reason="at three", expected=3)
+    assert (done.version, done.by["verified"]) == (2, False)
+    with pytest.raises(GateRefused, match="version 1 of credit, which no second person approved"):
+        ledger.rollback("credit", actor=ROOT, reason="further", expected=2)
+    assert ledger.rollback("credit", actor=BEN, reason="further", expected=2).version == 1
+
+
+def test_an_unverified_account_falls_back_to_the_baseline_of_an_approved_ensemble(
+    ledger: Ledger,
+) -> None:
+    train(ledger, run="one", baseline=True, standby=True)
+    promote(ledger, train(ledger, run="one"), BEN)
+    done = ledger.decide_alert(alert(ledger, 2), "fallback", actor=ROOT, reason="at three o'clock")
+    assert done.promotion.version == 1
+    assert done.by["verified"] is False
+    assert ledger.alert(1).by == done.by
+
+
+@pytest.mark.parametrize("policies", [("automatic", "approval"), ("approval", "automatic")])
+def test_four_eyes_hold_if_the_old_or_the_new_version_wants_them(
+    lite: Ledger, policies: tuple[str, str]
+) -> None:
+    """A use case whose policy was loosened is approved by a person under the policy before."""
+    promote(lite, train(lite, approval=policies[0]), BEN)
+    with pytest.raises(GateRefused, match="unverified"):
+        promote(lite, train(lite, approval=policies[1]), ROOT)
+
+
+def test_without_four_eyes_an_unverified_account_decides_and_it_is_recorded(lite: Ledger) -> None:
+    done = promote(lite, train(lite, approval="automatic"), ROOT)
+    assert done.by["verified"] is False
+    lite.decide_alert(alert(lite, 1), "accept", actor=ROOT, reason=LONG)
+    # A home of before: no policy is on record, but a policy promoted.
+    old = train(lite, approval=None)
+    lite.promote("credit", old, expected=1, actor="policy:a:1", reason="r", policy="a")
+    lite.decide_alert(alert(lite, old), "accept", actor=ROOT, reason=LONG)
+
+
+@pytest.mark.parametrize(
+    ("policy", "approval", "severity", "refused"),
+    [
+        (None, "approval", "critical", True),
+        (None, "approval", "high", True),
+        (None, "approval", "medium", False),
+        (None, "automatic", "critical", False),
+        ("any", "approval", "critical", False),
+        ("second_person", "approval", "low", True),
+        ("second_person", "automatic", "low", True),
+    ],
+)
+def test_who_trained_decides_about_his_own_model_where_the_policy_lets_him(
+    ledger: Ledger, policy: str | None, approval: str, severity: str, refused: bool
+) -> None:
+    promote(ledger, train(ledger, approval=approval, alert_policy=policy), BEN)
+    id = alert(ledger, 1, severity)
+    if refused:
+        with pytest.raises(GateRefused, match="who may not decide"):
+            ledger.decide_alert(id, "accept", actor=ANN, reason=LONG)
+        assert ledger.alert(id).status == "open"
+        done = ledger.decide_alert(id, "accept", actor=BEN, reason=LONG)
+        assert done.own_model is ledger.alert(id).own_model is False
+        return
+    done = ledger.decide_alert(id, "accept", actor=ANN, reason=LONG)
+    assert done.own_model is True
+    assert ledger.alert(id).own_model is True
+    assert ledger.alerts(open_only=False) == [ledger.alert(id)]
+    assert ledger.events(kind="alert.decided")[0].payload["own_model"] is True
+    assert ledger.verify().ok
+
+
+def test_who_trained_may_always_take_his_model_off(lite: Ledger) -> None:
+    promote(lite, train(lite), BEN)
+    promote(lite, train(lite), BEN)
+    done = lite.decide_alert(alert(lite, 2), "rollback", actor=ANN, reason="it was my mistake")
+    assert (done.promotion.version, done.own_model) == (1, True)
+
+
+@pytest.mark.parametrize("reason", ["x", "ok then", "xxxxxxxxxxxxxxx", "- - - - - -"])
+def test_a_reason_about_a_grave_alert_says_something(lite: Ledger, reason: str) -> None:
+    promote(lite, train(lite), BEN)
+    id = alert(lite, 1)
+    with pytest.raises(InputRefused, match="the reason says nothing"):
+        lite.decide_alert(id, "accept", actor=BEN, reason=reason)
+    assert lite.alert(id).status == "open"
+    lite.decide_alert(alert(lite, 1, "medium"), "accept", actor=BEN, reason=reason)
+
+
+def test_a_rollback_may_name_its_target(ledger: Ledger) -> None:
+    for _ in range(4):
+        promote(ledger, train(ledger), BEN)
+    ledger.reject("credit", 3, actor=BEN, reason="a bug")
+    for nowhere in (3, 4):
+        with pytest.raises((GateRefused, InputRefused)):
+            ledger.rollback("credit", actor=BEN, reason="r", expected=4, to=nowhere)
+    assert ledger.rollback("credit", actor=BEN, reason="r", expected=4, to=1).version == 1
+    with pytest.raises(GateRefused, match="version 2 of credit is not the former champion"):
+        ledger.rollback("credit", actor=BEN, reason="r", expected=1, to=2)
