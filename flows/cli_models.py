@@ -139,19 +139,34 @@ def reject(usecase: UseCaseName, version: Version, reason: Reason, as_json: Json
 
     home, ledger = prepare(create=False)
     name = _name(usecase, home)
-    change_champion(
-        home, ledger, name, "reject", actor=ledger.who(), reason=reason, version=version
-    )
-    result = {"usecase": name, "version": version, "status": "rejected"}
-    answer(result, as_json, lambda: print(f"{name}: version {version} is rejected"))
+    notes: list[str] = []
+    more = {"actor": ledger.who(), "reason": reason, "version": version}
+    change_champion(home, ledger, name, "reject", tell=notes.append, **more)
+    result = {"usecase": name, "version": version, "status": "rejected", "notes": notes}
+    say.decided(result, f"{name}: version {version} is rejected", as_json)
 
 
-def rollback(usecase: UseCaseName, reason: Reason, as_json: Json = False) -> None:
-    """Go back to the former champion.
+def rollback(
+    usecase: UseCaseName,
+    reason: Reason,
+    to: Annotated[
+        int | None, typer.Option(help="a champion before it; else the last of them")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Go back to the former champion. The same again changes nothing; --to goes further back.
 
     Example: riskwright rollback company_credit --reason "approval rate fell by half"
     """
-    _change(usecase, "rollback", reason, as_json)
+    from flows.runtime import prepare
+    from riskwright.registry.rollback import roll_back
+
+    home, ledger = prepare(create=False)
+    name = _name(usecase, home)
+    notes: list[str] = []
+    actor = ledger.who()
+    done = roll_back(home, ledger, name, actor=actor, reason=reason, to=to, tell=notes.append)
+    _changed(name, done, notes, as_json)
 
 
 def history(

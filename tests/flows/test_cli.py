@@ -381,10 +381,21 @@ def test_approve_reject_rollback_and_history(world: World) -> None:
 
     second = submit(world.submission(spec, "two", "ensemble")).version
     assert run("approve", name, str(second), "--reason", "better")[0] == 0
-    done = strict(run("rollback", name, "--reason", "approvals fell", "--json")[1])
+    back = ("rollback", name, "--reason", "approvals fell")
+    done = strict(run(*back, "--json")[1])
     assert (done["version"], done["previous"], done["kind"]) == (first, second, "rollback")
+    # The same command again means the same step; another person is told that it was taken.
+    code, out, err = run(*back)
+    assert (code, f"version {first} is live" in out) == (0, True)
+    assert "nothing was changed" in err
+    code, _, err = run("rollback", name, "--reason", "called at three")
+    assert (code, f"rolled back already: version {first} is live" in err) == (1, True)
+    code, _, err = run(*back, "--to", str(first))
+    assert (code, "nothing was changed" in err) == (0, True)
+    code, _, err = run(*back, "--to", str(second))
+    assert (code, "is not the former champion" in err) == (3, True)
     done = strict(run("reject", name, str(second), "--reason", "no", "--json")[1])
-    assert done == {"usecase": name, "version": second, "status": "rejected"}
+    assert done == {"usecase": name, "version": second, "status": "rejected", "notes": []}
     code, _, err = run("approve", name, str(second), "--reason", "once more")
     assert code == 3
     assert "was rejected" in err

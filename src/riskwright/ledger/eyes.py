@@ -15,7 +15,7 @@ from riskwright.ledger.tables import text
 FOUR_EYES = "approval"
 GRAVE = ("high", "critical")
 GOING_BACK = ("rollback", "fallback")
-SHORTEST, FEWEST = 10, 4  # characters of a reason about a grave alert, and unlike ones among them
+SHORTEST, FEWEST = 8, 4  # characters of a reason about a grave alert, and unlike ones among them
 
 ROLES = {
     "trained": "was trained by",
@@ -150,7 +150,7 @@ def refuse_empty_words(reason: str, severity: str, by: Account) -> None:
     Raises
     ------
     InputRefused
-        If it has fewer than ten characters, or fewer than four unlike ones.
+        If it has fewer than eight characters, or fewer than four unlike ones.
     """
     if severity not in GRAVE or by.method == "program":
         return
