@@ -26,6 +26,7 @@ from riskwright.registry.promotion import (
     reconcile,
     submit,
 )
+from riskwright.registry.specification import Frozen
 from riskwright.registry.tracking import KEY, ROLE, connect, local_bundle
 
 
@@ -304,9 +305,11 @@ def test_submitting_the_same_key_again_changes_nothing(kind: str, world: World) 
 def test_the_same_rows_from_another_file_are_the_same_version(world: World) -> None:
     """The key is of content: columns in another order, another path, another name for the YAML."""
     spec = world.usecase("same_rows", "automatic")
-    first = replace(world.submission(spec, "one"), data="a.csv", specification="same_rows")
+    began = Frozen(spec, "same_rows", {"uid": 1, "name": "a", "shipped": False}, "", "1" * 64)
+    first = replace(world.submission(spec, "one"), data="a.csv", began=began)
     done = submit(first)
-    again = submit(replace(first, data="b.csv", specification="elsewhere/same_rows.yaml"))
+    began = replace(began, named="elsewhere/same_rows.yaml")
+    again = submit(replace(first, data="b.csv", began=began))
     assert again.version == done.version
     kept = world.ledger.version("same_rows", done.version).evidence
     assert (kept["data"], kept["specification"]) == ("a.csv", "same_rows")
