@@ -140,7 +140,7 @@ def reject(usecase: UseCaseName, version: Version, reason: Reason, as_json: Json
     home, ledger = prepare(create=False)
     name = _name(usecase, home)
     notes: list[str] = []
-    more = {"actor": ledger.who(), "reason": reason, "version": version}
+    more: dict[str, Any] = {"actor": ledger.who(), "reason": reason, "version": version}
     change_champion(home, ledger, name, "reject", tell=notes.append, **more)
     result = {"usecase": name, "version": version, "status": "rejected", "notes": notes}
     say.decided(result, f"{name}: version {version} is rejected", as_json)
