@@ -34,8 +34,13 @@ from riskwright.market.case import MarketCase, load_market_case  # noqa: E402
 from riskwright.market.case_parts import FAMILIES, family_settings  # noqa: E402
 from riskwright.market.coverage import coverage_by_decade, coverage_table  # noqa: E402
 from riskwright.market.ingest import ingest  # noqa: E402
+from riskwright.market.joined import KINDS  # noqa: E402
 from riskwright.market.skill import judge  # noqa: E402
-from riskwright.registry.backtest_report import horizon_of, strategies_of  # noqa: E402
+from riskwright.registry.backtest_report import (  # noqa: E402
+    horizon_of,
+    moving_of,
+    strategies_of,
+)
 
 Words = dict[str, Callable[[Any], str]]
 
@@ -124,6 +129,10 @@ def main() -> None:
         show(f"{model}, by decade", coverage_by_decade(one.intervals, one.actual, one.h))
         ours = skill.by_decade.xs("ensemble", level="family")
         show(f"{model}, R² of the ensemble by decade", ours, {"months": number, **WORST})
+    for model in case.models:
+        for kind in KINDS:
+            moving = moving_of(case, found.panel, joined, model, kind)
+            print(json.dumps({"model": model, "weights_by": kind, "moving": moving}))
     strategies = strategies_of(case, found.panel, joined)[0]
     show(f"strategies, {strategies.cost_bp:g} basis points", strategies.table, STRATEGY)
 
