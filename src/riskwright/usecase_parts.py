@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -17,10 +18,12 @@ FAMILIES = ("logistic", "scorecard", "xgboost", "article_mlp", "mlp", "gru", "cn
 
 
 def code(value: object) -> str:
-    """Return a code as text, the same whether a file wrote ``1``, ``1.0`` or ``"1"``."""
+    """Return a code as text: typed ``1.0`` is ``1``, truth is ``true``, accents are composed."""
+    if isinstance(value, bool):
+        value = str(value).lower()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value).strip()
+    return unicodedata.normalize("NFC", str(value).strip())
 
 
 def _codes(values: object) -> object:

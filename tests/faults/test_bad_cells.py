@@ -108,3 +108,86 @@ def test_an_address_with_a_password(
         assert code == 2
         assert "holds a password" in answer["what"]
         assert "s3cret" not in told
+
+
+def twice_parquet(folder: Path) -> Path:
+    frame = table()
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    arrays = [pa.array(frame[name]) for name in frame]
+    again = pa.table([*arrays, arrays[1]], names=[*frame, "income"])
+    parquet.write_table(again, folder / "t.parquet")
+    return folder / "t.parquet"
+
+
+def twice_csv(folder: Path) -> Path:
+    frame = table()
+    frame.assign(again=frame["income"]).rename(columns={"again": "income"}).to_csv(
+        folder / "t.csv", index=False
+    )
+    return folder / "t.csv"
+
+
+def twice_by_rename(folder: Path) -> Path:
+    frame = table()
+    frame.assign(revenue=frame["income"] * 12).to_parquet(folder / "r.parquet", index=False)
+    return folder / "r.parquet"
+
+
+def twice_by_join(folder: Path) -> str:
+    frame = table()
+    with sqlite3.connect(folder / "t.db") as connection:
+        frame.to_sql("loans", connection, index=False)
+        frame[["cust", "income"]].to_sql("customers", connection, index=False)
+    return f"sqlite:///{folder}/t.db"
+
+
+@pytest.mark.parametrize("make", [twice_parquet, twice_csv, twice_by_rename, twice_by_join])
+def test_two_columns_of_one_name(
+    make: Any, home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = {
+        "location": "nowhere.csv",
+        "table": "SELECT * FROM loans l JOIN customers c ON l.cust = c.cust",
+        "rename": {"revenue": "income"} if make is twice_by_rename else {},
+    }
+    code, answer, _ = check(capsys, spec(tmp_path, source=source), make(tmp_path))
+    assert code == 2
+    key = "column 'cust' occurs twice, " if make is twice_by_join else ""
+    assert answer["what"] == f"{key}column 'income' occurs twice in the header"
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "reason"),
+    [
+        ("opened", "today", "opened: not a date such as 2024-01-31"),
+        ("opened", "now", "opened: not a date such as 2024-01-31"),
+        ("opened", "9999-12-31", "opened: a date that stands for none"),
+        ("opened", "1900-01-01", "opened: a date that stands for none"),
+        ("late", "1_2", "late: not a number"),
+        ("late", "0x10", "late: not a number"),
+        ("late", "\uff11\uff12", "late: not a number"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_cells_that_are_none(
+    kind: str,
+    column: str,
+    cell: str,
+    reason: str,
+    home: Home,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    columns = PLAIN["columns"] | {"opened": {"type": "date"}}
+    frame = table().assign(opened="2024-01-31").astype({"late": "str"})
+    frame.loc[:9, column] = cell
+    if kind == "csv":
+        frame.to_csv(tmp_path / "t.csv", index=False)
+    else:
+        frame.to_parquet(tmp_path / "t.parquet", index=False)
+    code, answer, _ = check(capsys, spec(tmp_path, columns=columns), tmp_path / f"t.{kind}")
+    assert code == 0
+    assert answer["report"]["reasons"] == {reason: 10}
+    assert answer["report"]["accepted"] + answer["report"]["refused"] == ROWS

@@ -14,6 +14,7 @@ from riskwright.bundle import manifest
 from riskwright.bundle.bundle import Bundle
 from riskwright.bundle.loss import owed_later, owed_now
 from riskwright.data.contract import Contract
+from riskwright.data.parsing import numbers
 from riskwright.usecase import UseCase
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class LossBundle:
         frame = contract.apply(raw).accepted
         for name in OF_A_BOOK:
             if name in raw:
-                cells = pd.to_numeric(raw[name], errors="coerce")
+                cells, _ = numbers(raw[name], self.usecase.source.missing)
                 frame = frame.assign(**{name: cells.reindex(frame.index)})
         scored = pd.Series(self.score(frame), index=frame.index).reindex(raw.index)
         out = pd.DataFrame({self.model: scored, "model_version": self.version})

@@ -138,7 +138,7 @@ def score_file(
     decisions: dict[str, int] = {}
     warnings: list[str] = []
     with TableWriter(output) as scores, TableWriter(refusals) as quarantine:
-        columns, target = list(usecase.columns), usecase.target.column
+        columns, target = usecase.columns, usecase.target.column
         raw = read_chunks(usecase.source, source, columns=columns, rows=CHUNK, target=target)
         for checked, out in _scored(bundle, map(contract.apply, raw), reasons):
             key = usecase.id if usecase.id in checked.accepted else None

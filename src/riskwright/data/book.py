@@ -20,6 +20,7 @@ import pandas as pd
 from riskwright.data import maturity, parsing
 from riskwright.data.contract import Contract
 from riskwright.data.plausible import HEAVY, check_balances
+from riskwright.data.rules import no_date
 from riskwright.data.sources import read_chunks
 from riskwright.errors import InputRefused
 from riskwright.usecase import Loan, UseCase
@@ -86,7 +87,7 @@ def read_book(usecase: UseCase, location: str, as_of: date | None = None) -> Boo
         has no rate, a loan is there twice, no loan is live, or too many rows break the contract.
     """
     maturity.loan_of(usecase)
-    raw = pd.concat(list(read_chunks(usecase.source, location, columns=list(usecase.columns))))
+    raw = pd.concat(list(read_chunks(usecase.source, location, columns=usecase.columns)))
     if BALANCE in raw:
         return _snapshot(usecase, raw, location, as_of)
     return _history(usecase, raw, location, as_of)
@@ -223,6 +224,8 @@ def _own_columns(raw: pd.DataFrame, location: str, missing: Sequence[str]) -> pd
             location,
             word,
         )
+        if name in DATES:
+            _refuse(no_date(cells), cells, "stands for no date", location, "a day, or nothing")
         out[name] = cells
     return pd.DataFrame(out)
 

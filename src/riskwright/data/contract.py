@@ -52,6 +52,32 @@ def target_of(usecase: UseCase, frame: pd.DataFrame) -> npt.NDArray[np.int8]:
     return np.asarray(text == usecase.target.bad, dtype=np.int8)
 
 
+def outcomes(usecase: UseCase, cells: pd.Series) -> pd.Series:
+    """Return raw outcomes (n,) as the codes of the target, however a file wrote them.
+
+    ``1``, ``1.0`` and a typed 1 are the code ``1``. A missing one is missing; what is neither
+    good, bad nor open is the text that was there.
+    """
+    target = usecase.target
+    known = (target.bad, target.good, *target.open)
+    return parsing.codes(cells, known, missing_in(usecase, target.column))
+
+
+def ids_of(usecase: UseCase, cells: pd.Series) -> pd.Series:
+    """Return raw ids (n,) as text, one text for one id in every format; missing stays missing."""
+    text = parsing.as_text(cells)
+    return text.mask(parsing.is_missing(text, usecase.source.missing))
+
+
+def missing_in(usecase: UseCase, name: str) -> tuple[str, ...]:
+    """Return the texts that mean "missing" in a column: not those that it declares as codes."""
+    column = usecase.columns[name]
+    declared = [*column.values, *map(code, column.sentinels)]
+    if name == usecase.target.column:
+        declared += [usecase.target.bad, usecase.target.good, *usecase.target.open]
+    return parsing.without(usecase.source.missing, declared)
+
+
 class Contract:
     """Checks raw chunks against a use case, and keeps count over all of them.
 
@@ -192,7 +218,7 @@ class Contract:
 
     def _parse(self, name: str, raw: pd.DataFrame, faults: Faults) -> pd.Series:
         """Make one canonical column; what can't be parsed is missing, and a fault."""
-        column, missing = self.columns[name], self.usecase.source.missing
+        column, missing = self.columns[name], missing_in(self.usecase, name)
         if name not in raw:
             kind = {"category": "str", "text": "str", "date": "datetime64[us]"}
             return pd.Series(np.nan, index=raw.index, dtype=kind.get(column.type, "float64"))
@@ -201,7 +227,7 @@ class Contract:
             self._check_target(cells, faults)
         if name == self.usecase.id or column.type == "text":
             text = parsing.as_text(cells)
-            return text.mask(text.isin(missing))
+            return text.mask(parsing.is_missing(text, missing))
         if column.type == "category":
             return parsing.codes(cells, column.values, missing)
         if column.type == "date":
@@ -219,7 +245,7 @@ class Contract:
     def _check_target(self, cells: pd.Series, faults: Faults) -> None:
         target = self.usecase.target
         known = {target.bad, target.good, *target.open}
-        text = parsing.codes(cells, known, self.usecase.source.missing)
+        text = outcomes(self.usecase, cells)
         start = f"target {target.column}"
         for spot in np.flatnonzero(~text.isin(known).to_numpy()).tolist():
             value = text.iloc[spot]

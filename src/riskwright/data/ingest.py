@@ -81,12 +81,12 @@ def ingest(
         source = usecase.source.model_copy(
             update={"format": sources.format_of(usecase.source, place)}
         )
-        chunks = sources.read_chunks(source, str(path), columns=list(usecase.columns))
+        chunks = sources.read_chunks(source, str(path), columns=usecase.columns)
         return _run(usecase, chunks, home, note, progress)
 
 
 def _chunks(usecase: UseCase, place: str) -> Iterator[pd.DataFrame]:
-    return sources.read_chunks(usecase.source, place, columns=list(usecase.columns))
+    return sources.read_chunks(usecase.source, place, columns=usecase.columns)
 
 
 def _simulated(usecase: UseCase) -> Iterator[pd.DataFrame]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
-from riskwright.data.parsing import dates
+from riskwright.data.parsing import dates, numbers
 from riskwright.errors import InputRefused
 
 EXCEPTION = "Does not meet the credit policy. Status:"
@@ -105,7 +105,8 @@ def _fractions(frame: pd.DataFrame, signed: dict[str, bool]) -> None:
                 do="write the column in one way",
             )
         if before:
-            number = pd.to_numeric(cells.str.removesuffix("%"), errors="coerce") / 100
+            # 10.65% is the float64 nearest to 0.1065, which 10.65 / 100 isn't always.
+            number, _ = numbers(cells.str.removesuffix("%").str.strip() + "e-2", ())
             frame[name] = number.where(number.notna(), cells)  # what is no number shows itself
     if len(set(signed.values())) > 1:
         raise InputRefused(
@@ -115,7 +116,7 @@ def _fractions(frame: pd.DataFrame, signed: dict[str, bool]) -> None:
         )
     for name in (n for n, sign in signed.items() if not sign and n in frame):
         limit, fraction, percentage = TOO_LARGE[name]
-        number = pd.to_numeric(frame[name], errors="coerce")
+        number, _ = numbers(frame[name], ())
         large = number >= limit
         if large.any():
             raise InputRefused(

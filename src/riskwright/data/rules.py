@@ -13,6 +13,8 @@ from riskwright.data.parsing import Mask
 from riskwright.usecase import Column
 
 _SHOWN = 12  # allowed codes spelt out in a reason
+# Days that systems write for "never", "not yet" and "unknown".
+NO_DATES = (pd.Timestamp("9999-12-31"), pd.Timestamp("1900-01-01"))
 
 
 class Faults:
@@ -67,6 +69,17 @@ def rules_of(column: Column) -> list[Rule]:
                 lambda v: f"unknown category {str(v)!r} (allowed {listed})",
             )
         ]
+    if column.type == "date":
+        return [
+            (
+                "a date that stands for none",
+                lambda s: ~no_date(s),
+                lambda v: (
+                    f"{v:%Y-%m-%d} stands for no date; list it in source.missing if it means "
+                    "missing"
+                ),
+            )
+        ]
     if not column.numeric:
         return []
     codes = list(column.sentinels)
@@ -104,6 +117,12 @@ def rules_of(column: Column) -> list[Rule]:
             )
         )
     return rules
+
+
+def no_date(days: pd.Series) -> pd.Series:
+    """Return which dates (n,) are placeholders: nothing happened on them."""
+    mask: pd.Series = days.dt.normalize().isin(NO_DATES)
+    return mask
 
 
 def shown(value: object) -> str:

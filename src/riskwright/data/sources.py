@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from riskwright.data.databases import one_select, reading, refuse_secrets, without_query
-from riskwright.data.textfiles import FAULT, no_rows, opened, read_arff, read_csv
+from riskwright.data.parsing import without
+from riskwright.data.textfiles import FAULT, names_of, no_rows, opened, read_arff, read_csv
 from riskwright.errors import InputRefused, NoRows, closest
-from riskwright.usecase import Source
+from riskwright.usecase import Column, Source, code
 
 __all__ = ["FAULT", "format_of", "is_file", "local_file", "read_chunks"]
 
@@ -82,7 +85,7 @@ def read_chunks(
     source: Source,
     location: str,
     *,
-    columns: Sequence[str],
+    columns: Sequence[str] | Mapping[str, Column],
     rows: int = 100_000,
     target: str | None = None,
 ) -> Iterator[pd.DataFrame]:
@@ -95,7 +98,8 @@ def read_chunks(
     location
         Path, web address, or SQLAlchemy URL of a database (then ``source.table`` is read).
     columns
-        Names of the use case, in order: a headerless file takes its names from them.
+        Columns of the use case, in order: a headerless file takes its names from them. What one
+        declares as a code is no missing cell, although ``source.missing`` lists it.
     rows
         Rows a chunk.
     target
@@ -113,7 +117,11 @@ def read_chunks(
     InputRefused
         If the file or database is missing, empty, unreadable, or not what it claims to be.
     """
-    chunks = _read(source, location, columns, rows, target)
+    if isinstance(columns, Mapping):
+        declared = [c for column in columns.values() for c in (*column.values, *column.sentinels)]
+        kept = without(source.missing, map(code, declared))
+        source = source.model_copy(update={"missing": kept})
+    chunks = _read(source, location, list(columns), rows, target)
     if source.dialect == "lending_club":
         from riskwright.data import lending_club
 
@@ -122,13 +130,13 @@ def read_chunks(
 
 
 def _read(
-    source: Source, location: str, columns: Sequence[str], rows: int, target: str | None
+    source: Source, location: str, columns: Collection[str], rows: int, target: str | None
 ) -> Iterator[pd.DataFrame]:
     kind = format_of(source, location)
     if "://" in location:
         refuse_secrets(location)
     if kind == "sql":
-        yield from _read_sql(source, location, rows)
+        yield from _read_sql(source, location, columns, rows)
         return
     with local_file(location) as path:
         if kind == "parquet":
@@ -140,37 +148,34 @@ def _read(
 
 
 def _read_parquet(
-    path: Path, source: Source, columns: Sequence[str], rows: int
+    path: Path, source: Source, columns: Collection[str], rows: int
 ) -> Iterator[pd.DataFrame]:
     from pyarrow import parquet
 
     try:
         with opened(path) as stream:
             file = parquet.ParquetFile(stream)
-            names = [source.rename.get(name, name) for name in file.schema_arrow.names]
-            wanted = [
-                position
-                for position, field in enumerate(file.schema_arrow)
-                if names[position] in columns or _plain(field.type) is not None
-            ]
+            names = names_of(file.schema_arrow.names, source, columns, str(path))
             types = {}
-            for position in wanted:
-                kind = _plain(file.schema_arrow.field(position).type)
-                if kind is None:
+            for position, field in enumerate(file.schema_arrow):
+                kind = _plain(field.type)
+                if kind is not None:
+                    wanted = names[position] in columns
+                    # Only of a column that is read has its zone to be a known one.
+                    types[position] = kind if wanted or not _zoned(kind) else pa.timestamp("us")
+                elif names[position] in columns:
                     raise InputRefused(
-                        f"column {names[position]!r} holds "
-                        f"{file.schema_arrow.field(position).type}, not plain values",
+                        f"column {names[position]!r} holds {field.type}, not plain values",
                         where=str(path),
                         expected="numbers, text, dates or true/false",
                     )
-                types[position] = kind
             if file.metadata.num_rows == 0:
                 raise no_rows(path)
             start = 0
             for batch in file.iter_batches(batch_size=rows):
                 table = pa.table(
-                    [batch.column(p).cast(types[p]) for p in wanted],
-                    names=[names[p] for p in wanted],
+                    [_cast(batch.column(p), kind) for p, kind in types.items()],
+                    names=[names[p] for p in types],
                 )
                 # Nullable integers keep every digit of an id, and one type in all chunks.
                 frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
@@ -192,16 +197,31 @@ def _plain(kind: pa.DataType) -> pa.DataType | None:
         return _plain(kind.value_type)
     if pa.types.is_uint64(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return pa.string()
+    if pa.types.is_string_view(kind) or pa.types.is_decimal(kind):
+        return pa.string()  # every digit of a decimal: an id may have more than a float holds
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
         return pa.int64()
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+    if pa.types.is_floating(kind):
         return pa.float64()
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return pa.timestamp("us", getattr(kind, "tz", None))  # the zone tells the local day
     return pa.string() if pa.types.is_null(kind) else None
 
 
-def _read_sql(source: Source, location: str, rows: int) -> Iterator[pd.DataFrame]:
+def _zoned(kind: pa.DataType) -> bool:
+    return pa.types.is_timestamp(kind) and kind.tz is not None
+
+
+def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Bring a column to its plain type; times as they were written, cut to the microsecond."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return column.cast(kind, safe=not pa.types.is_timestamp(kind))
+
+
+def _read_sql(
+    source: Source, location: str, columns: Collection[str], rows: int
+) -> Iterator[pd.DataFrame]:
     """Stream a table or SELECT. Cells become text, so that a chunk's nulls can't change types."""
     import sqlalchemy as sa
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -232,7 +252,8 @@ def _read_sql(source: Source, location: str, rows: int) -> Iterator[pd.DataFrame
                 name = ".".join(quoted(part) for part in source.table.split("."))
                 query = f"SELECT * FROM {name}"  # noqa: S608
             # Not as sa.text, which takes a colon in a text for a parameter.
-            yield from _sql_chunks(connection.exec_driver_sql(query), source, rows, shown)
+            result = connection.exec_driver_sql(query)
+            yield from _sql_chunks(result, source, columns, rows, shown)
     except (SQLAlchemyError, NoSuchModuleError, ImportError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise InputRefused(
@@ -243,16 +264,20 @@ def _read_sql(source: Source, location: str, rows: int) -> Iterator[pd.DataFrame
         ) from None
 
 
-def _sql_chunks(result: Any, source: Source, rows: int, shown: str) -> Iterator[pd.DataFrame]:
+def _sql_chunks(
+    result: Any, source: Source, columns: Collection[str], rows: int, shown: str
+) -> Iterator[pd.DataFrame]:
     missing = set(source.missing)
 
     def text(value: object) -> str | None:
         if value is None or value is pd.NaT:
             return None
-        cell = str(int(value)) if isinstance(value, bool) else str(value)
+        if isinstance(value, bool) or (isinstance(value, float) and 1e16 <= abs(value) < np.inf):
+            value = int(value)  # with all its digits, as an id has them
+        cell = f"{value:f}" if isinstance(value, Decimal) else str(value)
         return None if cell in missing else cell
 
-    names = [source.rename.get(name, name) for name in tuple(result.keys())]
+    names = names_of(tuple(result.keys()), source, columns, shown)
     blocks = iter(lambda: result.fetchmany(rows), [])
     first = next(blocks, None)
     if first is None:

@@ -11,6 +11,7 @@ import csv
 import gzip
 import io
 import re
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -116,7 +117,7 @@ def read_csv(
     if not source.header and len(first[0]) == len(columns) - 1:
         columns = [name for name in columns if name != target]
     _check_delimiter(first[0], text, source, columns, path)
-    names = _names(first[0], source, columns, path) if source.header else list(columns)
+    names = names_of(first[0], source, columns, str(path)) if source.header else list(columns)
 
     done, last = 0, None
     try:
@@ -223,20 +224,40 @@ def _check_delimiter(
         )
 
 
-def _names(header: list[str], source: Source, columns: Sequence[str], path: Path) -> list[str]:
-    """Apply ``rename``; refuse a wanted name that occurs twice."""
+def names_of(
+    header: Sequence[str], source: Source, columns: Iterable[str], where: str
+) -> list[str]:
+    """Return the use case's names of a file's columns: renamed, accents composed.
+
+    Raises
+    ------
+    InputRefused
+        If a column of the use case would be there twice; others get a number.
+    """
+    known = {_composed(name): name for name in columns}
+    rename = {_composed(theirs): ours for theirs, ours in source.rename.items()}
     names: list[str] = []
+    twice: list[str] = []
     for position, cell in enumerate(header):
-        name = source.rename.get(cell.strip(), cell.strip())
-        if name in names and name in columns:
-            raise InputRefused(
-                f"column {name!r} occurs twice in the header",
-                where=str(path),
-                expected="each column once",
-                do="rename or remove one of them",
-            )
+        name = _composed(cell.strip())
+        name = rename.get(name, name)
+        name = known.get(_composed(name), name)
+        if name in names and name in known.values():
+            twice.append(name)
         names.append(f"{name}.{position}" if name in names else name)
+    if twice:
+        raise InputRefused(
+            ", ".join(f"column {n!r} occurs twice" for n in dict.fromkeys(twice))
+            + " in the header",
+            where=where,
+            expected="each column once",
+            do="rename or remove one of them, or mend source.rename or the SELECT",
+        )
     return names
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _fast(stream: IO[bytes], source: Source, names: list[str], rows: int) -> Iterator[pd.DataFrame]:
@@ -344,7 +365,7 @@ def read_arff(
     quote = "'" if "'" in text.lower().partition("@data")[2] else '"'
     with opened(path) as stream:
         lines = io.TextIOWrapper(stream, encoding=source.encoding)
-        names = _names(_attributes(lines, path), source, columns, path)
+        names = names_of(_attributes(lines, path), source, columns, str(path))
         records = csv.reader(
             _data_lines(lines, path), quotechar=quote, escapechar="\\", skipinitialspace=True
         )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from riskwright.data import parsing
+from riskwright.data.contract import missing_in
 from riskwright.monitoring.findings import Finding
 from riskwright.monitoring.reference import Reference
 from riskwright.usecase import Column, UseCase
@@ -51,7 +52,7 @@ def check_cells(
     usecase: UseCase, reference: Reference, raw: pd.DataFrame, name: str
 ) -> Iterator[Finding]:
     """Yield what there is to say of one column's raw cells, with zeros where all is well."""
-    column, gaps = usecase.columns[name], usecase.source.missing
+    column, gaps = usecase.columns[name], missing_in(usecase, name)
     unreadable = np.zeros(len(raw), dtype=bool)
     if column.type == "category":
         values = parsing.codes(raw[name], column.values, gaps)

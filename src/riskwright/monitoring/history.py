@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from riskwright.data import maturity, parsing
+from riskwright.data.contract import missing_in, outcomes
 from riskwright.data.maturity import FAILED
 from riskwright.errors import InputRefused
 from riskwright.usecase import UseCase
@@ -107,7 +108,7 @@ def cut(usecase: UseCase, raw: pd.DataFrame, as_of: pd.Timestamp, where: str) ->
     for name, value in (held.population or {}).items():
         if name in raw:
             known = usecase.columns[name].values
-            codes = parsing.codes(raw[name], known, usecase.source.missing)
+            codes = parsing.codes(raw[name], known, missing_in(usecase, name))
             other |= (codes.isin(list(known)) & (codes != value)).to_numpy(dtype=bool)
     until = issued[there].max()
     since = until - pd.DateOffset(months=RECENT_MONTHS) + pd.DateOffset(days=1)
@@ -194,8 +195,7 @@ def mature_labels(
     if not {str(usecase.time), held.term} <= set(accepted):
         return None
     ends = raw.loc[accepted.index]
-    codes = {target.bad, target.good, *target.open}
-    status = parsing.codes(ends[target.column], codes, usecase.source.missing)
+    status = outcomes(usecase, ends[target.column])
     closed = _dates(usecase, ends, held.closed)
     frame = accepted.assign(**{target.column: status, held.closed: closed})
     known = as_known(usecase, frame, seen)
@@ -206,4 +206,4 @@ def mature_labels(
 def _dates(usecase: UseCase, raw: pd.DataFrame, name: str) -> pd.Series:
     if name not in raw:
         return pd.Series(pd.NaT, index=raw.index, dtype="datetime64[us]")
-    return parsing.dates(raw[name], usecase.source.missing)[0]
+    return parsing.dates(raw[name], missing_in(usecase, name))[0]

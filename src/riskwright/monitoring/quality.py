@@ -12,8 +12,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from riskwright.data import parsing
-from riskwright.data.contract import Checked
+from riskwright.data.contract import Checked, ids_of
 from riskwright.data.textfiles import FAULT
 from riskwright.errors import closest
 from riskwright.monitoring.cells import check_cells, faults
@@ -169,8 +168,8 @@ def _ragged(raw: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _ids(usecase: UseCase, raw: pd.DataFrame) -> Iterator[Finding]:
-    ids = parsing.as_text(raw[usecase.id])
-    missing = (ids.isna() | ids.isin(usecase.source.missing)).to_numpy(dtype=bool)
+    ids = ids_of(usecase, raw[usecase.id])
+    missing = ids.isna().to_numpy(dtype=bool)
     again = ids.duplicated().to_numpy(dtype=bool) & ~missing
     yield faults("missing_ids", usecase.id, missing, raw, "ids are missing")
     yield faults("duplicate_ids", usecase.id, again, raw, "ids were seen before in this batch")

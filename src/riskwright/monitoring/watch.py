@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from riskwright.data import snapshots
+from riskwright.data.contract import ids_of, outcomes
 from riskwright.data.sources import read_chunks
 from riskwright.errors import InputRefused, NoRows
 from riskwright.home import Home
@@ -25,7 +26,7 @@ from riskwright.monitoring.look import Plain, finish, folder_of, named
 from riskwright.monitoring.reference import Reference
 from riskwright.monitoring.report import draw_report
 from riskwright.registry.promotion import load_version
-from riskwright.usecase import UseCase, code
+from riskwright.usecase import UseCase
 
 
 def watch(
@@ -150,7 +151,9 @@ def _batch(usecase: UseCase, input: str) -> tuple[pd.DataFrame, str]:
         If it can't be read, or is another file.
     """
     names = list(usecase.columns)
-    chunks = read_chunks(usecase.source, input, columns=names, target=usecase.target.column)
+    chunks = read_chunks(
+        usecase.source, input, columns=usecase.columns, target=usecase.target.column
+    )
     try:
         raw = pd.concat(list(chunks))
     except NoRows:
@@ -186,7 +189,8 @@ def _labels(
             where=path,
             expected=f"the outcome as the column {target!r} of the batch itself",
         )
-    known = pd.concat(list(read_chunks(usecase.source, path, columns=[usecase.id, target])))
+    wanted = {name: usecase.columns[name] for name in (usecase.id, target)}
+    known = pd.concat(list(read_chunks(usecase.source, path, columns=wanted)))
     for name in (usecase.id, target):
         if name not in known:
             raise InputRefused(
@@ -194,7 +198,12 @@ def _labels(
                 where=path,
                 expected=f"columns {usecase.id!r} and {target!r}",
             )
-    known = known[[usecase.id, target]].map(code, na_action="ignore").drop_duplicates()
+    known = pd.DataFrame(
+        {
+            usecase.id: ids_of(usecase, known[usecase.id]),
+            target: outcomes(usecase, known[target]),
+        }
+    ).drop_duplicates()
     repeated = known[known[usecase.id].duplicated()][usecase.id]
     if len(repeated):
         raise InputRefused(
@@ -202,14 +211,14 @@ def _labels(
             where=f"{path}: {usecase.id} {repeated.iloc[0]}",
             expected="one outcome for each id",
         )
-    outcomes = known.set_index(usecase.id)[target]
-    labels = _coded(usecase, accepted[usecase.id].map(code, na_action="ignore").map(outcomes))
+    by_id = known.set_index(usecase.id)[target]
+    labels = _coded(usecase, accepted[usecase.id].map(by_id))
     if len(accepted) and np.isnan(labels).all():
         raise InputRefused(
             "no label belongs to the batch",
-            where=f"{path}: {len(outcomes):,} labels, such as {usecase.id} {outcomes.index[0]}: "
-            f"{outcomes.iloc[0]}"
-            if len(outcomes)
+            where=f"{path}: {len(by_id):,} labels, such as {usecase.id} {by_id.index[0]}: "
+            f"{by_id.iloc[0]}"
+            if len(by_id)
             else path,
             expected=f"ids of the batch, and {usecase.target.bad!r} (bad) or "
             f"{usecase.target.good!r} (good) as {target!r}",
@@ -219,7 +228,7 @@ def _labels(
 
 
 def _coded(usecase: UseCase, given: pd.Series) -> np.ndarray:
-    codes = given.map(code, na_action="ignore")
+    codes = outcomes(usecase, given)
     return np.where(
         codes == usecase.target.bad, 1.0, np.where(codes == usecase.target.good, 0.0, np.nan)
     )
