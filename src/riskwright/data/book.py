@@ -23,9 +23,10 @@ from riskwright.data.plausible import HEAVY, check_balances
 from riskwright.data.rules import no_date
 from riskwright.data.sources import read_chunks
 from riskwright.errors import InputRefused
-from riskwright.usecase import Loan, UseCase
+from riskwright.usecase import Column, Loan, UseCase
 
 BALANCE = "balance"
+CURRENCY = "currency"
 MONEY = "$"  # unit of columns that hold amounts
 IMPAIRED_DAYS = 90  # past due: the loan is in default (IFRS 9, B5.5.37)
 # In the name of an open status: the loan is behind, and something has to say how far.
@@ -87,7 +88,10 @@ def read_book(usecase: UseCase, location: str, as_of: date | None = None) -> Boo
         has no rate, a loan is there twice, no loan is live, or too many rows break the contract.
     """
     maturity.loan_of(usecase)
-    raw = pd.concat(list(read_chunks(usecase.source, location, columns=usecase.columns)))
+    columns = dict(usecase.columns)
+    if usecase.source.header:
+        columns |= {name: Column(type="text") for name in (BALANCE, CURRENCY, *NUMBERS, *DATES)}
+    raw = pd.concat(list(read_chunks(usecase.source, location, columns=columns)))
     if BALANCE in raw:
         return _snapshot(usecase, raw, location, as_of)
     return _history(usecase, raw, location, as_of)
@@ -269,9 +273,9 @@ def _day(written: pd.Series, given: date | None, location: str) -> pd.Timestamp:
 
 def _worth(held: Loan, raw: pd.DataFrame, location: str) -> pd.Series:
     """What one unit of each row's currency is worth in the use case's."""
-    if "currency" not in raw:
+    if CURRENCY not in raw:
         return pd.Series(1.0, index=raw.index)
-    names = parsing.as_text(raw["currency"]).str.upper().fillna(held.currency)
+    names = parsing.as_text(raw[CURRENCY]).str.upper().fillna(held.currency)
     known = {held.currency: 1.0, **held.rates}
     unknown = sorted(set(names) - set(known))
     if unknown:

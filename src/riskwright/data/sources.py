@@ -160,9 +160,7 @@ def _read_parquet(
             for position, field in enumerate(file.schema_arrow):
                 kind = _plain(field.type)
                 if kind is not None:
-                    wanted = names[position] in columns
-                    # Only of a column that is read has its zone to be a known one.
-                    types[position] = kind if wanted or not _zoned(kind) else pa.timestamp("us")
+                    types[position] = kind
                 elif names[position] in columns:
                     raise InputRefused(
                         f"column {names[position]!r} holds {field.type}, not plain values",
@@ -204,12 +202,17 @@ def _plain(kind: pa.DataType) -> pa.DataType | None:
     if pa.types.is_floating(kind):
         return pa.float64()
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        return pa.timestamp("us", getattr(kind, "tz", None))  # the zone tells the local day
+        return pa.timestamp("us", _zone(kind))  # the zone tells the local day
     return pa.string() if pa.types.is_null(kind) else None
 
 
-def _zoned(kind: pa.DataType) -> bool:
-    return pa.types.is_timestamp(kind) and kind.tz is not None
+def _zone(kind: pa.DataType) -> str | None:
+    """Return the zone of a column of times; None if it has none, or none that is known."""
+    zone: str | None = getattr(kind, "tz", None)
+    try:
+        return zone and pd.DatetimeTZDtype(tz=zone) and zone
+    except (TypeError, ValueError, KeyError):
+        return None
 
 
 def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -158,7 +158,7 @@ def _batch(usecase: UseCase, input: str) -> tuple[pd.DataFrame, str]:
         raw = pd.concat(list(chunks))
     except NoRows:
         looked = f"no rows in {input} on {datetime.now(UTC):%F}"
-        nothing = pd.DataFrame(columns=names, dtype="str").rename_axis("row")
+        nothing = pd.DataFrame(columns=list(names), dtype="str").rename_axis("row")
         return nothing, hashlib.sha256(looked.encode()).hexdigest()
     features = usecase.feature_names
     lost = [n for n in features if n not in raw]
