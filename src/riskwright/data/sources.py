@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from itertools import chain
@@ -130,7 +130,7 @@ def read_chunks(
 
 
 def _read(
-    source: Source, location: str, columns: Collection[str], rows: int, target: str | None
+    source: Source, location: str, columns: Sequence[str], rows: int, target: str | None
 ) -> Iterator[pd.DataFrame]:
     kind = format_of(source, location)
     if "://" in location:
@@ -148,7 +148,7 @@ def _read(
 
 
 def _read_parquet(
-    path: Path, source: Source, columns: Collection[str], rows: int
+    path: Path, source: Source, columns: Sequence[str], rows: int
 ) -> Iterator[pd.DataFrame]:
     from pyarrow import parquet
 
@@ -209,10 +209,12 @@ def _plain(kind: pa.DataType) -> pa.DataType | None:
 def _zone(kind: pa.DataType) -> str | None:
     """Return the zone of a column of times; None if it has none, or none that is known."""
     zone: str | None = getattr(kind, "tz", None)
-    try:
-        return zone and pd.DatetimeTZDtype(tz=zone) and zone
-    except (TypeError, ValueError, KeyError):
-        return None
+    if zone is not None:
+        try:
+            pd.DatetimeTZDtype(tz=zone)
+        except (TypeError, ValueError, KeyError):
+            return None
+    return zone
 
 
 def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -223,7 +225,7 @@ def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _read_sql(
-    source: Source, location: str, columns: Collection[str], rows: int
+    source: Source, location: str, columns: Sequence[str], rows: int
 ) -> Iterator[pd.DataFrame]:
     """Stream a table or SELECT. Cells become text, so that a chunk's nulls can't change types."""
     import sqlalchemy as sa
@@ -268,7 +270,7 @@ def _read_sql(
 
 
 def _sql_chunks(
-    result: Any, source: Source, columns: Collection[str], rows: int, shown: str
+    result: Any, source: Source, columns: Sequence[str], rows: int, shown: str
 ) -> Iterator[pd.DataFrame]:
     missing = set(source.missing)
 
