@@ -18,7 +18,7 @@ Version = Annotated[int, typer.Argument(metavar="VERSION")]
 
 def add_to(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (retrain, challengers, approve, reject, rollback, history):
+    for command in (retrain, challengers, approve, reject, rollback, history, verify):
         app.command()(command)
 
 
@@ -198,6 +198,26 @@ def history(
         rows = [rows[live.sequence - 1]] if live is not None else []
     title = f"Champions of {name}" + (f" at {at}" if at else "")
     answer(rows, as_json, lambda: say.history(title, rows))
+
+
+def verify(
+    usecase: Annotated[str | None, typer.Argument(metavar="USECASE")] = None,
+    as_json: Json = False,
+) -> int:
+    """Hold every file that the ledger names against its hash; exit 1 if one isn't what it was.
+
+    Example: riskwright verify company_credit
+    """
+    from riskwright.home import Home, quiet_environment
+    from riskwright.registry.verify import verify_home
+
+    home = Home().existing()
+    quiet_environment(home)
+    found = verify_home(home, usecase)
+    ok = not any(f.bad for f in found)
+    told = {"ok": ok, "findings": [f.as_dict() for f in found]}
+    answer(told, as_json, lambda: say.verified(told))
+    return 0 if ok else 1
 
 
 def _changed(name: str, done: Any, notes: list[str], as_json: bool) -> None:

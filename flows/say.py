@@ -114,6 +114,26 @@ def retrained(result: Mapping[str, Any]) -> None:
     out.print(f"  evidence, plots and explanations: {result['evidence']}")
 
 
+def verified(result: Mapping[str, Any]) -> None:
+    """What isn't as the ledger says, what no hash was kept of, and how much is intact."""
+    found = result["findings"]
+    for finding in found:
+        if finding["state"] not in ("intact", "not sealed"):
+            out.print(f"[red]{finding['state']}[/]: {finding['what']} of {escape(finding['of'])}")
+            out.print(f"  {escape(finding['where'])}: {escape(finding['detail'])}")
+    uncovered: dict[str, list[str]] = {}
+    for finding in found:
+        if finding["state"] == "not sealed":
+            uncovered.setdefault(f"{finding['what']}: {finding['detail']}", []).append(
+                finding["of"]
+            )
+    for told, of in uncovered.items():
+        out.print(f"[yellow]not covered[/]: {escape(told)} ({escape('; '.join(of))})")
+    intact = sum(f["state"] == "intact" for f in found)
+    end = "nothing was touched" if result["ok"] else "see above what isn't"
+    out.print(f"{intact} of {len(found)} are what the ledger says; {end}")
+
+
 def candidates(
     metrics: Mapping[str, Any], families: Sequence[Mapping[str, Any]], chosen: str
 ) -> None:

@@ -265,7 +265,7 @@ def test_the_key_changes_with_the_code_and_with_what_is_installed(tmp_path: Path
     shutil.copytree(REPOSITORY / "src" / "riskwright", library, ignore=ignored)
 
     def digest() -> str:
-        program = "from riskwright.bundle.candidates import code_digest; print(code_digest())"
+        program = "from riskwright.bundle.provenance import code_digest; print(code_digest())"
         done = subprocess.run(
             [sys.executable, "-c", program],
             env={**os.environ, "PYTHONPATH": f"{library.parent}{os.pathsep}{REPOSITORY}"},

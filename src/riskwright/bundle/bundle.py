@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from riskwright.bundle import manifest
+from riskwright.bundle.provenance import made_by
 from riskwright.data.contract import Contract
 from riskwright.usecase import UseCase
 
@@ -107,7 +108,7 @@ class Bundle:
         ensemble.save(folder / "ensemble")
         if hazard is not None:
             hazard.save(folder / HAZARD)
-        return manifest.seal(folder)
+        return manifest.seal(folder, made_by())
 
     @classmethod
     def load(cls, folder: Path, digest: str | None = None) -> Bundle:

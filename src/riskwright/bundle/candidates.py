@@ -12,18 +12,15 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from functools import cache
-from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from riskwright.bundle.bundle import Limits, choose_limits
 from riskwright.bundle.manifest import folder_digest
+from riskwright.bundle.provenance import code_digest
 from riskwright.data import snapshots, splits
 from riskwright.data.contract import target_of
 from riskwright.errors import InputRefused
@@ -36,41 +33,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float], None]
 REFERRAL_ROWS = 5000
-
-
-@cache
-def code_digest() -> str:
-    """SHA-256 of the library and of the versions of all that it stands on.
-
-    The developers' tools aren't among these: installing them makes no new retrain.
-    """
-    digest = hashlib.sha256()
-    root = Path(str(resources.files("riskwright")))
-    for path in sorted(root.rglob("*")):
-        if path.suffix in (".py", ".yaml") and path.is_file():
-            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    digest.update("\n".join(_versions()).encode())
-    return digest.hexdigest()
-
-
-def _versions() -> list[str]:
-    """Return name and version of the distributions that riskwright needs, and that these need."""
-    found: dict[str, str] = {}
-    waiting = ["riskwright"]
-    while waiting:
-        name = canonicalize_name(waiting.pop())
-        if name in found:
-            continue
-        try:
-            distribution = metadata.distribution(name)
-        except metadata.PackageNotFoundError:
-            continue
-        found[name] = distribution.version
-        for text in distribution.requires or []:
-            needed = Requirement(text)
-            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
-                waiting.append(needed.name)
-    return [f"{name}=={version}" for name, version in sorted(found.items())]
 
 
 def run_key(usecase: UseCase, train: str, test: str, seed: int) -> str:

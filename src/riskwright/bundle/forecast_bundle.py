@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from riskwright.bundle import manifest
+from riskwright.bundle.provenance import made_by
 from riskwright.errors import InputRefused, closest
 from riskwright.market import answer
 from riskwright.market.case import MarketCase
@@ -152,7 +153,7 @@ class ForecastBundle:
         write_months(folder / CHANGES, answer.price_changes(panel).to_frame("change"))
         if live and found["weights"]:
             shutil.copytree(source / "members", folder / "members")
-        return manifest.seal(folder)
+        return manifest.seal(folder, made_by())
 
     @classmethod
     def load(cls, folder: Path, digest: str | None = None) -> ForecastBundle:

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from riskwright.bundle.candidates import Progress, code_digest, new_part, publish
+from riskwright.bundle.candidates import Progress, new_part, publish
+from riskwright.bundle.provenance import code_digest
 from riskwright.home import Home, cores
 from riskwright.market.case import MarketCase
 from riskwright.market.course import Course

@@ -13,6 +13,7 @@ import pandas as pd
 from riskwright.bundle import manifest
 from riskwright.bundle.bundle import Bundle
 from riskwright.bundle.loss import owed_later, owed_now
+from riskwright.bundle.provenance import made_by
 from riskwright.data.contract import Contract
 from riskwright.data.parsing import numbers
 from riskwright.usecase import UseCase
@@ -75,7 +76,7 @@ class LossBundle:
             Severity.load(source / "lgd").live(constant=constant).save(folder / "lgd")
         else:
             shutil.copyfile(source / "ead.json", folder / "ead.json")
-        return manifest.seal(folder)
+        return manifest.seal(folder, made_by())
 
     @classmethod
     def load(cls, folder: Path, digest: str | None = None) -> LossBundle:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from riskwright.errors import IntegrityError
 
@@ -20,19 +22,31 @@ def file_digest(path: Path) -> str:
 
 def folder_digest(folder: Path) -> str:
     """SHA-256 over the names and contents of all files below a folder (links not followed)."""
-    return _digest(_files(folder))
+    return files_digest(file_digests(folder))
 
 
-def seal(folder: Path) -> str:
+def files_digest(files: Mapping[str, str]) -> str:
+    """SHA-256 over what ``file_digests`` returned."""
+    return hashlib.sha256(_canonical(dict(files))).hexdigest()
+
+
+def seal(folder: Path, made_by: Mapping[str, Any] | None = None) -> str:
     """Write the manifest of a finished bundle and return its digest.
 
     The manifest is canonical JSON that repeats its own digest, so that a byte altered in the
     manifest itself shows even without the ledger's copy of the digest.
+
+    Parameters
+    ----------
+    made_by
+        What made the bundle (``provenance.made_by``); covered by the digest.
     """
-    files = _files(folder)
-    digest = _digest(files)
+    content: dict[str, Any] = {"files": file_digests(folder)}
+    if made_by is not None:
+        content["made_by"] = dict(made_by)
+    digest = _digest(content)
     temporary = folder / (MANIFEST + ".part")
-    temporary.write_bytes(_canonical({"digest": digest, "files": files}))
+    temporary.write_bytes(_canonical({"digest": digest, **content}))
     os.replace(temporary, folder / MANIFEST)
     return digest
 
@@ -50,7 +64,8 @@ def verify(folder: Path, digest: str | None = None) -> str:
         content = path.read_bytes()
         manifest = json.loads(content)
         found, files = manifest["digest"], manifest["files"]
-        intact = content == _canonical(manifest) and found == _digest(files)
+        said = {key: value for key, value in manifest.items() if key != "digest"}
+        intact = content == _canonical(manifest) and found == _digest(said)
     except FileNotFoundError:
         raise _refused(folder, "it has no manifest") from None
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -59,7 +74,7 @@ def verify(folder: Path, digest: str | None = None) -> str:
         raise _refused(folder, f"{MANIFEST} was altered")
     if digest is not None and found != digest:
         raise _refused(folder, f"its digest is {found[:12]}, the ledger holds {digest[:12]}")
-    present = _files(folder)
+    present = file_digests(folder)
     for name in sorted(files.keys() | present.keys()):
         if present.get(name) != files.get(name):
             why = (
@@ -73,7 +88,8 @@ def verify(folder: Path, digest: str | None = None) -> str:
     return str(found)
 
 
-def _files(folder: Path) -> dict[str, str]:
+def file_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file below a folder, by its name seen from there; no manifest on top."""
     return {
         path.relative_to(folder).as_posix(): file_digest(path)
         for path in sorted(folder.rglob("*"))
@@ -81,8 +97,17 @@ def _files(folder: Path) -> dict[str, str]:
     }
 
 
-def _digest(files: dict[str, str]) -> str:
-    return hashlib.sha256(_canonical(files)).hexdigest()
+def made_by(folder: Path) -> dict[str, Any]:
+    """Return what a bundle's manifest says of what made it; nothing of one made before it did."""
+    content = json.loads((folder / MANIFEST).read_bytes())
+    return dict(content.get("made_by") or {})
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """Of all that a manifest says; of one that names nothing but files, of these alone."""
+    return hashlib.sha256(
+        _canonical(content["files"] if set(content) == {"files"} else content)
+    ).hexdigest()
 
 
 def _canonical(content: object) -> bytes:

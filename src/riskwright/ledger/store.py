@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -126,6 +126,20 @@ class Store:
         """
         with self._read() as connection:
             return audit.verify(connection, anchor)
+
+    def seal(self, use_case: str, of: str, files: Mapping[str, str]) -> None:
+        """Keep the SHA-256 of files in the chain, by their names in the home.
+
+        A newer seal of the same file takes the place of an earlier one.
+        """
+        with self._write() as connection:
+            audit.append(
+                connection,
+                "files.sealed",
+                actor="riskwright",
+                use_case=use_case,
+                payload={"of": of, "files": dict(files)},
+            )
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:

@@ -16,6 +16,7 @@ from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.market.case import MarketCase
 from riskwright.monitoring.findings import Severity, title_of
+from riskwright.registry.seals import seals
 from riskwright.registry.tracking import Tracker
 from riskwright.usecase import UseCase
 
@@ -104,6 +105,7 @@ def finish(
     if render:
         write(page, render(told))
         write(folder / KEPT, json.dumps(told, indent=1, default=str))
+        ledger.seal(name, f"look with version {version}", seals(home, [folder]))
     trouble = _to_mlflow(case, home, folder, told)
     return told | ({"mlflow": trouble} if trouble else {})
 

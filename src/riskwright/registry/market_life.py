@@ -12,7 +12,7 @@ import pandas as pd
 from riskwright.account import Account
 from riskwright.bundle.forecast_bundle import ForecastBundle
 from riskwright.bundle.forecast_steps import read_joined
-from riskwright.bundle.manifest import folder_digest
+from riskwright.bundle.manifest import file_digests, folder_digest
 from riskwright.errors import InputRefused, IntegrityError
 from riskwright.home import Home
 from riskwright.ledger import ChampionInfo, Gate, Ledger, ModelRef
@@ -23,8 +23,9 @@ from riskwright.market.tables import at
 from riskwright.registry.market_gates import Rival, gates
 from riskwright.registry.policy import go_live, rules_digest, version_number
 from riskwright.registry.promotion import Submitted, finished_bundle, follow
+from riskwright.registry.seals import version_seals
 from riskwright.registry.specification import Frozen, specified
-from riskwright.registry.tracking import Tracker, local_bundle
+from riskwright.registry.tracking import Tracker, local_bundle, model_folder
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,7 @@ def _register(of: MarketSubmission, kinds: dict[str, Kind], kind: str, *, standb
     held = of.ledger.version(name, version).evidence
     panel = panel_of(of.case, of.data, of.home)
     models: dict[str, ModelRef] = {}
+    served = {}
     for model, deployed in kinds.items():
         write = partial(_write, of, panel, model, deployed, version)
         bundle, digest = finished_bundle(of.folder / kind / model / "bundle", write)
@@ -146,6 +148,8 @@ def _register(of: MarketSubmission, kinds: dict[str, Kind], kind: str, *, standb
         models[model] = ModelRef(
             model, logged["registered"], logged["version"], digest, logged["uri"]
         )
+        with model_folder(models[model], of.home) as folder:
+            served[model] = file_digests(folder)
     evidence = of.evidence
     of.ledger.register(
         name,
@@ -167,6 +171,8 @@ def _register(of: MarketSubmission, kinds: dict[str, Kind], kind: str, *, standb
             "joined": of.joined,
             "folder": evidence["folder"],
             "sha256": evidence["sha256"],
+            "served": served,
+            "seals": held.get("seals") or _seals(of),
             "usecase": of.case.digest,
             "seed": of.seed,
             "rules": rules_digest(of.case),
@@ -177,6 +183,11 @@ def _register(of: MarketSubmission, kinds: dict[str, Kind], kind: str, *, standb
         },
     )
     return version
+
+
+def _seals(of: MarketSubmission) -> dict[str, str]:
+    folder, frozen = Path(of.evidence["folder"]), of.began.sha256 if of.began else None
+    return version_seals(of.home, of.case.name, folder, (of.data,), frozen)
 
 
 def _write(

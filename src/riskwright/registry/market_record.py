@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -59,12 +59,7 @@ def record(
             **{f"deployed.{model}": kind for model, kind in evidence["deployed"].items()},
             **weights,
         },
-        metrics={
-            **_flat("", evidence["models"], "ensemble"),
-            "trials": evidence["trials"]["now"],
-            "trials_ever": evidence["trials"]["ever"],
-            "ce_gain": evidence["strategy"]["ensemble"]["ce_gain"],
-        },
+        metrics=logged_metrics(evidence)[PARENT],
         tags={"riskwright.why": evidence["why"]},
         artifacts=[folder / n for n in ("backtest", TRIALS, "as_of.json", "evidence.json")],
         finish=False,
@@ -112,19 +107,54 @@ def _log_family(
 ) -> None:
     """One child run: a family, with all its columns where it has one a predictor."""
     run = tracker.run(family, parent)
-    mine = {name for name in _columns(trained["evidence"]) if name.partition(":")[0] == family}
-    if family == "mean":
-        mine = {"historical_mean"}
-    metrics: dict[str, float] = {}
-    for name in {family} if ":" in family else mine:
-        predictor = name.partition(":")[2]
-        prefix = f"{predictor}." if predictor and ":" not in family else ""
-        metrics |= _flat(prefix, trained["evidence"]["models"], name)
+    mine = _mine(trained["evidence"], family)
+    metrics = _of_family(trained["evidence"], family)
     for step in trained["walks"]:
         spent = [s for n, s in step["cpu_seconds"].items() if n == family or n in mine]
         metrics[f"{step['model']}.cpu_seconds"] = sum(spent)
     tried = [e for e in log if e["family"] in ({family} | mine)]
     tracker.log(run, params={"family": family, "trials": len(tried)}, metrics=metrics)
+
+
+def logged_metrics(
+    evidence: dict[str, Any], roles: Iterable[str] = ()
+) -> dict[str, dict[str, float]]:
+    """Return what the runs of a retrain were given, by role, from its evidence (no seconds).
+
+    Parameters
+    ----------
+    roles
+        Families that have a run; a column that none of them covers is of one that is missing.
+    """
+    found = {
+        PARENT: {
+            **_flat("", evidence["models"], "ensemble"),
+            "trials": float(evidence["trials"]["now"]),
+            "trials_ever": float(evidence["trials"]["ever"]),
+            "ce_gain": float(evidence["strategy"]["ensemble"]["ce_gain"]),
+        }
+    }
+    families = set(roles)
+    families |= {_family(n) for n in _columns(evidence) if not {n, _family(n)} & families}
+    return found | {family: _of_family(evidence, family) for family in sorted(families)}
+
+
+def _family(column: str) -> str:
+    return "mean" if column == "historical_mean" else column.partition(":")[0]
+
+
+def _mine(evidence: dict[str, Any], family: str) -> set[str]:
+    """The columns of a family: one, or one a predictor."""
+    return {name for name in _columns(evidence) if _family(name) == family}
+
+
+def _of_family(evidence: dict[str, Any], family: str) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for name in {family} if ":" in family else _mine(evidence, family):
+        predictor = name.partition(":")[2]
+        prefix = f"{predictor}." if predictor and ":" not in family else ""
+        metrics |= _flat(prefix, evidence["models"], name)
+    return metrics
 
 
 def _columns(evidence: dict[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from riskwright.account import Account
 from riskwright.bundle.bundle import Bundle
 from riskwright.bundle.candidates import load_candidate, load_hazard
 from riskwright.bundle.loss_bundle import LossBundle, LossModel
-from riskwright.bundle.manifest import verify
+from riskwright.bundle.manifest import file_digests, verify
 from riskwright.data import snapshots
 from riskwright.data.splits import row_keys
 from riskwright.errors import InputRefused, IntegrityError, RiskwrightError
@@ -25,8 +25,9 @@ from riskwright.home import Home
 from riskwright.ledger import Gate, Ledger, ModelRef
 from riskwright.registry.gates import Choice, gates, grade_gate, loss_gate
 from riskwright.registry.policy import go_live, rules_digest, version_number
+from riskwright.registry.seals import version_seals
 from riskwright.registry.specification import Frozen, specified
-from riskwright.registry.tracking import Tracker, connect, local_bundle, set_alias
+from riskwright.registry.tracking import Tracker, connect, local_bundle, model_folder, set_alias
 from riskwright.usecase import UseCase
 
 MODEL = "pd"
@@ -137,12 +138,15 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
     for model in LOSS_MODELS if of.usecase.loan else ():
         writers[model] = partial(_write_loss, of, model, version)
     models: dict[str, ModelRef] = {}
+    served = {}
     for part_of, write in writers.items():
         bundle, digest = finished_bundle(of.folder / kind / part_of / "bundle", write)
         logged = of.tracker.log_model(of.run_id, part_of, bundle, version)
         models[part_of] = ModelRef(
             part_of, logged["registered"], logged["version"], digest, logged["uri"]
         )
+        with model_folder(models[part_of], of.home) as folder:
+            served[part_of] = file_digests(folder)
     of.ledger.register(
         name,
         version,
@@ -160,6 +164,8 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
             "metrics": of.evidence["metrics"][kind],
             "folder": of.evidence["folder"],
             "sha256": of.evidence["sha256"],
+            "served": served,
+            "seals": held.get("seals") or _seals(of, kind),
             "usecase": of.usecase.digest,
             "seed": of.seed,
             "rules": rules_digest(of.usecase),
@@ -170,6 +176,12 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
         },
     )
     return version
+
+
+def _seals(of: Submission, kind: str) -> dict[str, str]:
+    folder, frozen = Path(of.evidence["folder"]), of.began.sha256 if of.began else None
+    parts = (of.train, of.test, of.references[kind])
+    return version_seals(of.home, of.usecase.name, folder, parts, frozen)
 
 
 def load_version(home: Home, ledger: Ledger, usecase: str, which: str = "champion") -> Bundle:

@@ -53,7 +53,7 @@ def record(
             **{f"limit.{k}": v for k, v in evidence["limits"].items()},
             **{f"weight.{k}": v for k, v in candidate.get("weights", {}).items()},
         },
-        metrics=_flat(evidence["metrics"][evidence["chosen"]]),
+        metrics=logged_metrics(evidence)[PARENT],
         tags={"riskwright.why": evidence["why"]},
         artifacts=[*files, quality],
         finish=False,
@@ -84,10 +84,17 @@ def _log_family(
             "calibration": calibration or "none: a reference, not a member",
             **{f"param.{k}": v for k, v in step["params"].items()},
         },
-        metrics={**_flat(evidence["metrics"][name]), "fit_seconds": step["seconds"]},
+        metrics={**logged_metrics(evidence)[name], "fit_seconds": step["seconds"]},
         tags={"riskwright.sha256": step["sha256"]},
         artifacts=[folder / "cleaning.json", folder / "trials.json", folder / "bag"],
     )
+
+
+def logged_metrics(evidence: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return what each run of a retrain was given, by role, from its evidence."""
+    found = {PARENT: _flat(evidence["metrics"][evidence["chosen"]])}
+    families = [name for name in evidence["metrics"] if name not in ("ensemble", "baseline")]
+    return found | {name: _flat(evidence["metrics"][name]) for name in families}
 
 
 def _flat(metrics: dict[str, dict[str, float]]) -> dict[str, float]:

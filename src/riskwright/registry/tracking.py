@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from riskwright.data.snapshots import Snapshot
 from riskwright.errors import Unavailable
 from riskwright.home import Home
+from riskwright.ledger import ModelRef
 from riskwright.market.case import MarketCase
+from riskwright.registry.seals import placed
 from riskwright.usecase import UseCase
 
 if TYPE_CHECKING:
@@ -281,6 +284,22 @@ def local_bundle(uri: str, cache: Path) -> Path:
         )
         os.replace(fetched, cache)
     return cache
+
+
+@contextmanager
+def model_folder(ref: ModelRef, home: Home) -> Iterator[Path]:
+    """Give a model's whole folder: MLmodel, the code that serves, and the bundle.
+
+    One in a remote artifact store is fetched afresh, and removed afterwards.
+    """
+    if urlparse(ref.uri).scheme in ("", "file"):
+        yield placed(home, ref.uri)
+        return
+    connect(home)
+    import mlflow
+
+    with TemporaryDirectory(prefix="riskwright-") as place:
+        yield Path(mlflow.artifacts.download_artifacts(artifact_uri=ref.uri, dst_path=place))
 
 
 def _experiment(client: MlflowClient, home: Home, name: str) -> str:

@@ -1,0 +1,88 @@
+"""The hashes that the ledger keeps of what a version or a page rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from riskwright.bundle.manifest import file_digest, file_digests
+from riskwright.data import snapshots
+from riskwright.home import Home
+from riskwright.registry.specification import SUFFIX
+
+
+def seals(home: Home, places: Iterable[Path]) -> dict[str, str]:
+    """Return SHA-256 of each file, and of each file below each folder, by its name in the home."""
+    found = {}
+    for place in places:
+        if place.is_file():
+            found[named(home, place)] = file_digest(place)
+        else:
+            within = named(home, place)
+            found |= {f"{within}/{name}": sha for name, sha in file_digests(place).items()}
+    return dict(sorted(found.items()))
+
+
+def version_seals(
+    home: Home, usecase: str, evidence: Path, parts: Iterable[str], frozen: str | None
+) -> dict[str, str]:
+    """Return the hashes of a version's evidence, data and specification.
+
+    Parameters
+    ----------
+    evidence
+        Its folder.
+    parts
+        Hashes of its snapshots; their manifests, and those of what they were made from, are
+        covered, and the data-quality page if there is one.
+    frozen
+        Hash of the run's frozen specification.
+    """
+    places = [evidence, *data_files(home, usecase, parts)]
+    if frozen is not None:
+        places.append(home.root / "work" / usecase / "specifications" / f"{frozen}{SUFFIX}")
+    return seals(home, places)
+
+
+def data_files(home: Home, usecase: str, parts: Iterable[str]) -> list[Path]:
+    """Return snapshots, their manifests, those they were made from, and the data-quality page."""
+    found: dict[Path, None] = {}
+    for part in parts:
+        for manifest in snapshots.chain(part, home):
+            path = snapshots.find(manifest["hash"], home).path
+            found |= {path: None, path.with_suffix(".json"): None}
+            page = home.root / "reports" / usecase / f"quality-{manifest['hash'][:16]}.html"
+            if page.is_file():
+                found[page] = None
+    return list(found)
+
+
+def named(home: Home, place: Path) -> str:
+    """Return a path as the ledger names it: seen from the home if it is in there."""
+    place = place.resolve()
+    inside = place.is_relative_to(home.root)
+    return (place.relative_to(home.root) if inside else place).as_posix()
+
+
+def placed(home: Home, name: str) -> Path:
+    """Return where a file that the ledger names lies; a home that was moved is understood.
+
+    Parameters
+    ----------
+    name
+        A path from the home, an absolute path, or a ``file:`` address. Versions registered by
+        earlier releases name absolute ones.
+    """
+    path = Path(unquote(urlparse(name).path)) if name.startswith("file:") else Path(name)
+    path = path if path.is_absolute() else home.root / path
+    if path.is_relative_to(home.root):
+        return path
+    parts = path.parts  # of a home that lay elsewhere, which may still be there, as another one
+    for room in ("work", "reports", "mlartifacts", "snapshots", "bundles"):
+        if room in parts:
+            last = len(parts) - 1 - parts[::-1].index(room)
+            moved = home.root.joinpath(*parts[last:])
+            if moved.exists():
+                return moved
+    return path

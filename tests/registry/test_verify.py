@@ -1,0 +1,222 @@
+"""Whatever the ledger names is held against its hash: what was touched is named."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import Live, applications
+from tiny_market import LiveMarket
+
+from riskwright import __version__
+from riskwright.bundle.manifest import made_by
+from riskwright.errors import InputRefused
+from riskwright.home import Home
+from riskwright.ledger import Ledger
+from riskwright.registry.seals import placed
+from riskwright.registry.verify import Finding, verify_home
+
+
+def bad(found: list[Finding]) -> list[Finding]:
+    return [f for f in found if f.bad]
+
+
+def model_folder(live: Any, model: str = "pd") -> Path:
+    version = live.ledger.champion(live.usecase.name)
+    return placed(live.home, version.models[model].uri)
+
+
+def evidence_of(live: Live) -> dict[str, Any]:
+    return live.ledger.version(live.usecase.name, live.version).evidence
+
+
+@contextmanager
+def altered(path: Path) -> Iterator[None]:
+    before = path.read_bytes()
+    path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+
+
+@contextmanager
+def gone(path: Path) -> Iterator[None]:
+    aside = path.rename(path.with_name(f"{path.name}.aside"))
+    try:
+        yield
+    finally:
+        aside.rename(path)
+
+
+def snapshot(live: Live, part: str) -> Path:
+    kind = part
+    return live.home.root / "snapshots" / kind / f"{evidence_of(live)[part]}.parquet"
+
+
+TOUCHED: dict[str, tuple[Callable[[Live], Path], str, str]] = {
+    "evidence": (
+        lambda live: Path(evidence_of(live)["folder"]) / "evidence.json",
+        "evidence",
+        "evidence.json was altered",
+    ),
+    "plot": (
+        lambda live: Path(evidence_of(live)["folder"]) / "plots" / "roc.png",
+        "evidence",
+        "plots/roc.png was altered",
+    ),
+    "bundle": (
+        lambda live: model_folder(live) / "artifacts" / "bundle" / "usecase.json",
+        "bundle",
+        "usecase.json was altered",
+    ),
+    "manifest": (
+        lambda live: model_folder(live) / "artifacts" / "bundle" / "manifest.json",
+        "bundle",
+        "manifest.json was altered",
+    ),
+    "served code": (
+        lambda live: model_folder(live) / "served.py",
+        "served code",
+        "served.py was altered",
+    ),
+    "MLmodel": (lambda live: model_folder(live) / "MLmodel", "served code", "MLmodel was altered"),
+    "test part": (lambda live: snapshot(live, "test"), "snapshot", "the ledger's is"),
+    "reference": (lambda live: snapshot(live, "reference"), "snapshot", "the ledger's is"),
+    "data manifest": (
+        lambda live: snapshot(live, "train").with_suffix(".json"),
+        "manifest",
+        "the ledger's is",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TOUCHED)
+def test_what_was_touched_is_named(live: Live, case: str) -> None:
+    find, what, told = TOUCHED[case]
+    with altered(find(live)):
+        found = bad(verify_home(live.home))
+    assert found, case
+    assert {f.state for f in found} <= {"altered", "missing"}
+    assert any(f.what == what and told in f.detail for f in found), found
+
+
+@pytest.mark.parametrize("case", ["evidence", "bundle", "served code", "test part"])
+def test_what_is_gone_is_named(live: Live, case: str) -> None:
+    find, what, _ = TOUCHED[case]
+    with gone(find(live)):
+        found = bad(verify_home(live.home))
+    assert any(f.what == what for f in found)
+
+
+def test_an_edited_figure_in_mlflow_shows(live: Live) -> None:
+    path = live.home.root / "mlflow.db"
+    before = path.read_bytes()
+    with closing(sqlite3.connect(path)) as store, store:
+        store.execute("update latest_metrics set value = value + 0.1 where key = 'roc_auc'")
+    try:
+        found = bad(verify_home(live.home))
+    finally:
+        path.write_bytes(before)
+    assert {f.what for f in found} == {"metrics"}
+    assert all("retrain roc_auc is" in f.detail for f in found)
+
+
+def test_an_untouched_home_is_intact_and_says_what_made_it(live: Live) -> None:
+    found = verify_home(live.home)
+    assert bad(found) == []
+    assert {"ledger", "bundle", "evidence", "snapshot", "metrics", "served code"} <= {
+        f.what for f in found if f.state == "intact"
+    }
+    said = made_by(model_folder(live) / "artifacts" / "bundle")
+    assert said["riskwright"] == __version__
+    assert len(said["lock"]) == len(said["code"]) == 64
+    assert set(said["serves"]) == {"served.py"}
+
+
+def test_the_page_of_a_look_is_covered(live: Live, tmp_path: Path) -> None:
+    from riskwright.monitoring.watch import watch
+
+    batch = tmp_path / "batch.csv"
+    applications(250, seed=12).drop(columns="default payment next month", errors="ignore").to_csv(
+        batch, index=False
+    )
+    told = watch(live.usecase, live.home, live.ledger, input=str(batch), labels=None)
+    page = Path(told["report"])
+    assert not bad(verify_home(live.home))
+    with altered(page):
+        found = bad(verify_home(live.home))
+    assert [(f.what, Path(f.where).name) for f in found] == [("page", "report.html")]
+
+
+def test_of_another_use_case_nothing_is_looked_at(live: Live) -> None:
+    found = verify_home(live.home, live.usecase.name)
+    assert {f.of.split()[0] for f in found if f.what != "ledger"} >= {"tiny"}
+    with pytest.raises(InputRefused, match="no version of nobody"):
+        verify_home(live.home, "nobody")
+
+
+def test_what_an_earlier_release_made_is_told_and_no_failure(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger_version = Ledger.versions
+
+    def without(self: Ledger, *given: Any, **more: Any) -> Any:
+        from dataclasses import replace
+
+        old = ("seals", "served", "frozen", "author")
+        return [
+            replace(v, evidence={k: x for k, x in v.evidence.items() if k not in old})
+            for v in ledger_version(self, *given, **more)
+        ]
+
+    monkeypatch.setattr(Ledger, "versions", without)
+    found = verify_home(live.home)
+    assert bad(found) == []
+    unsealed = [f for f in found if f.state == "not sealed"]
+    assert {f.what for f in unsealed} >= {"served code", "data manifests, quality page"}
+    assert all("not sealed by the version that made it" in f.detail for f in unsealed)
+
+
+def test_a_market_home_is_intact_and_a_touched_walk_is_named(market: LiveMarket) -> None:
+    found = verify_home(market.home)
+    assert bad(found) == []
+    evidence = market.ledger.champion(market.case.name).evidence
+    with altered(next(Path(evidence["joined"]["folder"]).rglob("*.parquet"))):
+        named = {f.what for f in bad(verify_home(market.home))}
+    assert named == {"walk-forward"}
+    with altered(Path(evidence["folder"]) / "backtest" / "report.html"):
+        told = [f.detail for f in bad(verify_home(market.home))]
+    assert any("backtest/report.html was altered" in t for t in told)
+
+
+def test_a_home_that_was_moved_is_verified_where_it_is(live: Live, tmp_path: Path) -> None:
+    root = tmp_path / "moved"
+    home = Home(root).create()
+    (root / "work" / "x").mkdir(parents=True)
+    assert placed(home, "/nowhere/home/work/x") == root / "work" / "x"
+    assert placed(home, "file:///nowhere/home/work/x") == root / "work" / "x"
+    assert placed(home, "work/y") == root / "work" / "y"
+    assert placed(home, "/nowhere/else") == Path("/nowhere/else")
+
+
+def test_the_command_ends_with_1_where_a_file_was_touched(
+    live: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from flows.cli import app
+
+    for command, words in (
+        (["verify"], "nothing was touched"),
+        (["verify", "--json"], '"ok": true'),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            app(command)
+        assert (ended.value.code, words in capsys.readouterr().out) == (0, True)
+    with altered(model_folder(live) / "served.py"), pytest.raises(SystemExit) as ended:
+        app(["verify", "tiny"])
+    assert ended.value.code == 1
+    assert "served.py was altered" in " ".join(capsys.readouterr().out.split())
