@@ -132,6 +132,33 @@ class Revolving(Strict):
     drawn_before: str = Field(description="drawn twelve months before the default")
 
 
+Driver = Literal["unemployment", "gdp_growth", "house_prices", "policy_rate"]
+
+
+class Outlook(Strict):
+    """One scenario of the booked loss: what moves, in each driver's unit, and how likely it is."""
+
+    weight: float = Field(ge=0, le=1)
+    shocks: dict[Driver, Annotated[float, Field(allow_inf_nan=False)]] = Field(
+        {}, description="driver: points (or percent, of house prices) above today"
+    )
+
+
+# Weighted, they leave the log-odds of the PD about where they are: neither side is favoured
+# (IFRS 9, 5.5.17(a)). Stress, such as 'severe', is no expectation and has no weight here.
+OUTLOOKS: dict[str, Outlook] = {
+    "upside": Outlook(
+        weight=0.25, shocks={"unemployment": -2.0, "gdp_growth": 2.0, "house_prices": 10.0}
+    ),
+    "base": Outlook(weight=0.50),
+    "mild": Outlook(weight=0.20, shocks={"unemployment": 1.5, "gdp_growth": -1.5}),
+    "adverse": Outlook(
+        weight=0.05,
+        shocks={"unemployment": 3.5, "gdp_growth": -4.0, "house_prices": -10.0, "policy_rate": 1.0},
+    ),
+}
+
+
 class Loan(Strict):
     """Which columns say what a loan is and, afterwards, what became of its money."""
 
@@ -179,6 +206,9 @@ class Loan(Strict):
         {}, description="of a book in several currencies: what one unit of each is worth"
     )
     pricing: Pricing = Pricing()
+    scenarios: dict[str, Outlook] = Field(
+        OUTLOOKS, min_length=2, description="of the booked loss (IFRS 9); weights sum to 1"
+    )
     loss_limit: float | None = Field(
         None,
         gt=0,
@@ -186,6 +216,12 @@ class Loan(Strict):
         description="of the balance: the yearly loss that reverse stress looks for; if left out "
         "what the book earns after funding and cost",
     )
+
+    @model_validator(mode="after")
+    def _weighed(self) -> Self:
+        if abs((total := sum(s.weight for s in self.scenarios.values())) - 1) > 1e-9:
+            raise ValueError(f"the weights of 'scenarios' sum to {total:g}, not to 1")
+        return self
 
     @property
     def outcomes(self) -> tuple[str, ...]:

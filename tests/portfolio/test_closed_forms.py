@@ -114,3 +114,57 @@ def test_names_and_segments() -> None:
     assert table.index.tolist() == ["y", "x"]
     assert table.loc["x", "share"] == 0.25
     assert table.loc["x", "herfindahl"] == 0.5
+
+
+@pytest.mark.parametrize(("pd", "rho", "n"), [(0.02, 0.15, 500), (0.05, 0.08, 1000)])
+def test_granularity_against_the_exact_quantile_of_a_finite_book(
+    pd: float, rho: float, n: int
+) -> None:
+    """Equal loans: the law of their number of defaults, by quadrature over the factor."""
+    z = np.linspace(-8, 8, 4001)
+    weight = stats.norm.pdf(z)
+    chance = stats.norm.cdf((stats.norm.ppf(pd) - np.sqrt(rho) * z) / np.sqrt(1 - rho))
+    k = np.arange(n + 1)
+    law = stats.binom.cdf(k[:, None], n, chance[None, :]) @ (weight / weight.sum())
+    exact = np.interp(0.999, law, (k + 0.5) / n)  # between steps, as a book of all sizes would
+    adjustment = vasicek.granularity_adjustment(np.full(n, 1 / n), pd, 1.0, rho, 0.999)
+    assert adjustment == pytest.approx(exact - vasicek.quantile(pd, rho, 0.999), rel=0.1)
+
+
+@given(
+    pd=st.lists(st.floats(0.005, 0.3), min_size=3, max_size=8),
+    rho=st.floats(0.02, 0.4),
+    seed=st.integers(0, 99),
+)
+def test_granularity_against_its_formula_by_differences(
+    pd: list[float], rho: float, seed: int
+) -> None:
+    """Martin and Wilde's derivative, taken numerically."""
+    ead, p = np.random.default_rng(seed).uniform(1, 9, len(pd)), np.array(pd)
+
+    def inside(z: float) -> float:
+        def chance(at: float) -> Any:
+            return stats.norm.cdf((stats.norm.ppf(p) - np.sqrt(rho) * at) / np.sqrt(1 - rho))
+
+        h = 1e-5
+        slope = (ead * 0.5) @ (chance(z + h) - chance(z - h)) / (2 * h)
+        variance = (ead * 0.5) ** 2 @ (chance(z) * (1 - chance(z)))
+        return float(stats.norm.pdf(z) * variance / slope)
+
+    z = stats.norm.ppf(0.01)
+    wanted = -(inside(z + 1e-3) - inside(z - 1e-3)) / 2e-3 / (2 * stats.norm.pdf(z))
+    found = vasicek.granularity_adjustment(ead, p, 0.5, rho, 0.99)
+    assert found == pytest.approx(wanted, rel=1e-3)
+    assert np.isnan(vasicek.granularity_adjustment(ead, p, 0.5, 0.0, 0.99))
+
+
+@pytest.mark.parametrize(("years", "taken"), [(0.2, 1), (1, 1), (3.7, 3.7), (5, 5), (30, 5)])
+def test_effective_maturity_is_one_to_five_years(years: float, taken: float) -> None:
+    """CRE31.5: (1 + (M - 2.5) b) / (1 - 1.5 b), by hand."""
+    p, loss = 0.02, 0.45
+    part = (1 - np.exp(-50 * p)) / (1 - np.exp(-50))
+    r = 0.12 * part + 0.24 * (1 - part)
+    b = (0.11852 - 0.05478 * np.log(p)) ** 2
+    bad = stats.norm.cdf((stats.norm.ppf(p) + r**0.5 * stats.norm.ppf(0.999)) / (1 - r) ** 0.5)
+    wanted = loss * (bad - p) * (1 + (taken - 2.5) * b) / (1 - 1.5 * b)
+    assert basel.capital_requirement(p, loss, "corporate", years)[0] == pytest.approx(wanted)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit, logit
 
 from riskwright.errors import InputRefused
 from riskwright.portfolio import status, stress
 from riskwright.portfolio.waterfall import STEPS, waterfall
+from riskwright.usecase_parts import Driver, Loan
 
 SHARE = st.floats(0.001, 0.999)
 
@@ -20,10 +23,10 @@ SHARE = st.floats(0.001, 0.999)
 @given(pd_=SHARE, lgd=SHARE)
 def test_worse_scenarios_cost_more_and_the_base_nothing(pd_: float, lgd: float) -> None:
     losses = []
-    for name in ("base", "mild", "adverse", "severe"):
+    for name in ("upside", "base", "mild", "adverse", "severe"):
         p, loss = stress.stressed([pd_], [lgd], stress.SCENARIOS[name])
         losses.append(float(p[0] * loss[0]))
-    assert losses[0] == pytest.approx(pd_ * lgd)
+    assert losses[1] == pytest.approx(pd_ * lgd)
     assert losses == sorted(losses)
 
 
@@ -34,6 +37,53 @@ def test_the_mapping_is_the_stated_one() -> None:
     certain, _ = stress.stressed([0.0, 1.0], [0.5, 0.5], stress.SCENARIOS["severe"])
     assert certain.tolist() == [0.0, 1.0]
     assert sum(s.weight for s in stress.SCENARIOS.values()) == pytest.approx(1)
+
+
+def test_the_booked_losss_scenarios_favour_neither_side() -> None:
+    """IFRS 9, 5.5.17(a): unbiased. Their mean leaves the log-odds of the PD where they are."""
+    loan = Loan(amount="a", rate="r", term="t", closed="c", repaid="p", recovered="v",
+                recovery_costs="k")  # fmt: skip
+    shifts = {s.name: (s.weight, s.shift()[0]) for s in stress.outlooks(loan)}
+    assert sum(w for w, _ in shifts.values()) == pytest.approx(1)
+    assert sum(w * shift for w, shift in shifts.values()) == pytest.approx(0, abs=0.05)
+    assert shifts["upside"][1] < 0 == shifts["base"][1] < shifts["mild"][1]
+    p = np.array([0.02, 0.05, 0.15])
+    booked = sum(w * expit(logit(p) + shift) for w, shift in shifts.values())
+    assert ((booked / p > 1) & (booked / p < 1.2)).all()  # convexity alone
+    assert set(get_args(Driver)) == set(stress.SENSITIVITIES)
+
+
+@pytest.mark.parametrize(
+    ("scenarios", "told"),
+    [
+        ({"a": {"weight": 0.5}, "b": {"weight": 0.4}}, "sum to 0.9"),
+        ({"a": {"weight": 1.0}}, "at least 2"),
+        ({"a": {"weight": 0.5}, "b": {"weight": 0.5, "shocks": {"wind": 1}}}, "unemployment"),
+        ({"a": {"weight": 1.5}, "b": {"weight": -0.5}}, "less than or equal to 1"),
+    ],
+)
+def test_scenarios_that_a_use_case_may_not_name(scenarios: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Loan.model_validate(
+            {"amount": "a", "rate": "r", "term": "t", "closed": "c", "repaid": "p",
+             "recovered": "v", "recovery_costs": "k", "scenarios": scenarios}
+        )  # fmt: skip
+
+
+def test_a_scenario_says_where_its_pd_comes_from() -> None:
+    said = stress.told(stress.SCENARIOS["severe"])
+    assert said.startswith("odds of the PD times 11.7 = exp(0.24 x +6 (unemployment)")
+    assert stress.told(stress.SCENARIOS["base"]) == "the PD stays"
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [([1.0, 1.05], "nothing carries the stress"), ([1.0, 4.0], "grade b carries the stress")],
+)
+def test_what_carries_a_stress_is_said_or_that_nothing_does(extra: list[float], told: str) -> None:
+    before = np.array([100.0, 100.0])
+    table = stress.carriers(before, before + extra, pd.DataFrame({"grade": ["a", "b"]}))
+    assert stress.carried(table).startswith(told)
 
 
 def test_scenarios_from_files(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
-from riskwright.portfolio import report, stress, waterfall
+from riskwright.portfolio import basel, report, stress, vasicek, waterfall
 from riskwright.portfolio.summary import Summary, segments_for_waterfall, summarise
 from riskwright.usecase import Loan
 
@@ -30,6 +31,7 @@ def book(n: int = 60, seed: int = 1, **changes: Any) -> pd.DataFrame:
             "lgd": rng.uniform(0.4, 0.9, n),
             "rate": rng.uniform(0.05, 0.2, n),
             "months_left": rng.integers(1, 60, n).astype(float),
+            "effective_maturity": rng.uniform(0.1, 8, n),
             "stage": rng.integers(1, 4, n),
             "overlay": 0.0,
             "price": 0.12,
@@ -73,6 +75,31 @@ def test_reverse_stress_makes_the_loss_the_limit_and_says_who_carries_it() -> No
     for _, feature in carried.groupby("feature"):
         assert feature["share"].sum() == pytest.approx(1)
     assert carried["share"].abs().max() <= 1
+
+
+def test_a_corporate_book_carries_its_own_maturity() -> None:
+    """CRE31.5 with M within 1 and 5 years, in a few lines of its own."""
+    loans = book()
+    found = summary(loans, loan=LOAN.model_copy(update={"exposure": "corporate"})).headline
+    p, m = loans["pd"].to_numpy(), np.clip(loans["effective_maturity"], 1, 5)
+    part = (1 - np.exp(-50 * p)) / (1 - np.exp(-50))
+    r = 0.12 * part + 0.24 * (1 - part)
+    bad = norm.cdf((norm.ppf(p) + np.sqrt(r) * norm.ppf(0.999)) / np.sqrt(1 - r))
+    b = (0.11852 - 0.05478 * np.log(p)) ** 2
+    k = loans["lgd"] * (bad - p) * (1 + (m - 2.5) * b) / (1 - 1.5 * b)
+    assert found["regulatory_capital"] == pytest.approx((k * loans["ead"]).sum(), rel=1e-9)
+    retail = [summary(book(effective_maturity=y)).headline["regulatory_capital"] for y in (1, 9)]
+    assert retail[0] == retail[1]
+
+
+def test_granularity_is_the_closed_form_and_not_the_simulations_error() -> None:
+    loans = book(400)
+    h = summary(loans).headline
+    rho = basel.correlation(loans["pd"], "retail")
+    assert h["granularity"] == pytest.approx(
+        vasicek.granularity_adjustment(loans["ead"], loans["pd"], loans["lgd"], rho, 0.99)
+    )
+    assert summary(book(12, pd=1.0)).headline["granularity"] is None
 
 
 def test_a_loan_without_a_price_is_counted_and_not_taken_for_free() -> None:

@@ -267,7 +267,7 @@ def _prices(
                 np.maximum(left, 1.0),
                 funding=costs.funding,
                 cost=costs.cost,
-                capital=basel.capital_requirement(p, share, held.exposure),
+                capital=basel.capital_requirement(p, share, held.exposure, years),
                 hurdle=costs.hurdle,
                 margin=costs.margin,
             )

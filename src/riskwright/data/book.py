@@ -33,7 +33,10 @@ IMPAIRED_DAYS = 90  # past due: the loan is in default (IFRS 9, B5.5.37)
 LATE = re.compile(
     r"\b(?:late|grace|overdue|past due|arrears?|delinquent|default|impaired)\b", re.IGNORECASE
 )
-NUMBERS = ("months_on_book", "days_past_due", "pd_at_origination", "lgd_assessed")
+NUMBERS = (
+    "months_on_book", "days_past_due", "pd_at_origination", "lgd_assessed", "effective_maturity",
+)  # fmt: skip
+OWN = ("days_past_due", "pd_at_origination", "lgd_assessed", "effective_maturity")
 DATES = ("as_of", "maturity", "default_date")
 
 
@@ -45,8 +48,8 @@ class Book:
     ----------
     frame
         Canonical columns, and ``balance`` (in the use case's currency), ``months_on_book``,
-        ``months_left``, ``days_past_due``, ``pd_at_origination`` and ``lgd_assessed`` (NaN where
-        the source doesn't say).
+        ``months_left``, ``days_past_due``, ``effective_maturity`` (years), ``pd_at_origination``
+        and ``lgd_assessed`` (NaN where the source doesn't say).
     as_of
         The date.
     quarantine
@@ -77,7 +80,8 @@ def read_book(usecase: UseCase, location: str, as_of: date | None = None) -> Boo
     location
         File or URL, in the columns of the use case. A snapshot adds ``balance`` and may add
         ``as_of``, ``currency``, ``maturity``, ``months_on_book``, ``days_past_due``,
-        ``pd_at_origination`` and ``lgd_assessed`` (a loan's own LGD, taken instead of the model's).
+        ``pd_at_origination``, ``lgd_assessed`` (a loan's own LGD, taken instead of the model's) and
+        ``effective_maturity`` (years, for the capital of corporate exposures).
     as_of
         The date; needed for a history, and for a snapshot without the column ``as_of``.
 
@@ -206,7 +210,7 @@ def _snapshot(usecase: UseCase, raw: pd.DataFrame, location: str, as_of: date | 
         balance=own[BALANCE] * worth,
         months_on_book=age.clip(lower=0),
         months_left=left.clip(lower=1),
-        **{n: own[n] for n in ("days_past_due", "pd_at_origination", "lgd_assessed")},
+        **{n: own[n] for n in OWN},
     )[live]
     return Book(_filled(book), day, checked.refused, left_out, len(raw), notes)
 
@@ -242,7 +246,7 @@ def _in_range(own: pd.DataFrame, location: str) -> None:
         location,
         "0 or more, in money",
     )
-    for name in ("months_on_book", "days_past_due"):
+    for name in ("months_on_book", "days_past_due", "effective_maturity"):
         _refuse(own[name] < 0, own[name], "is negative", location, "0 or more")
     for name in ("pd_at_origination", "lgd_assessed"):
         wrong = own[name].notna() & ~own[name].between(0, 1)
@@ -389,8 +393,12 @@ def _limit(usecase: UseCase, contract: Contract, location: str) -> None:
 
 
 def _filled(book: pd.DataFrame) -> pd.DataFrame:
-    """Give the columns that a source may lack: no arrears, no PD or LGD of its own."""
-    absent = {"days_past_due": 0.0, "pd_at_origination": np.nan, "lgd_assessed": np.nan}
-    missing = {n: v for n, v in absent.items() if n not in book}
-    book = book.assign(**missing)
-    return book.assign(days_past_due=book["days_past_due"].fillna(0.0))
+    """Give the columns that a source may lack: no arrears, no PD or LGD of its own.
+
+    The effective maturity, in years, is the time left: without the payments that is the cautious
+    measure (CRE32.48; Regulation (EU) 575/2013, article 162(2)(f)).
+    """
+    absent = {n: book[n] if n in book else pd.Series(np.nan, book.index) for n in OWN}
+    book = book.assign(**absent)
+    years = book["effective_maturity"].fillna(book["months_left"] / 12)
+    return book.assign(days_past_due=book["days_past_due"].fillna(0.0), effective_maturity=years)

@@ -20,6 +20,7 @@ from riskwright.portfolio.vasicek import conditional_pd
 
 Exposure = Literal["corporate", "mortgage", "revolving", "retail"]
 CONFIDENCE = 0.999
+LEAST_YEARS, MOST_YEARS = 1.0, 5.0  # of effective maturity (CRE32.44 to 32.46; CRR, article 162)
 
 # CRE32, as of January 2023. A line of credit is taken for a revolver's (0.05 % would be a
 # transactor's, who repays in full each month); exposures without a mortgage for unsecured ones.
@@ -84,7 +85,8 @@ def capital_requirement(
     pd, lgd
         Shape (n,); raised to ``pd_floor`` and ``lgd_floor`` of the exposure class.
     maturity
-        Effective maturity in years; corporate exposures alone are adjusted for it.
+        Effective maturity in years, taken within 1 to 5; corporate exposures alone are adjusted
+        for it.
     """
     p = np.maximum(probabilities("pd", np.atleast_1d(pd)), pd_floor(exposure))
     loss = np.maximum(probabilities("lgd", lgd, len(p)), lgd_floor(exposure))
@@ -93,7 +95,7 @@ def capital_requirement(
     k = loss * (conditional_pd(p, r, ndtri(1 - CONFIDENCE)) - p)
     if exposure == "corporate":
         b = (0.11852 - 0.05478 * np.log(p)) ** 2
-        years = np.asarray(maturity, dtype=float)
+        years = np.clip(np.asarray(maturity, dtype=float), LEAST_YEARS, MOST_YEARS)
         k = k * (1 + (years - 2.5) * b) / (1 - 1.5 * b)
     return np.asarray(np.maximum(k, 0.0))
 

@@ -55,7 +55,8 @@ class LossDistribution:
         One row a segment: ``ead``, ``expected_loss``, ``var_contribution`` and
         ``shortfall_contribution``; each column sums to the book's figure.
     asymptotic_var
-        What the VaR would be if no single loan mattered; the gap is the price of granularity.
+        What the VaR would be if no single loan mattered; the gap also holds the simulation's error
+        (``vasicek.granularity_adjustment`` is the price of granularity).
     warning
         Says so where the simulation's own error is large; empty otherwise.
     """

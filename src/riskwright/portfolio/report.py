@@ -19,8 +19,9 @@ ROWS = 12  # of a table on the page; the CSV has all
 SHARES = (
     "pd", "lgd", "el_rate", "share", "share_of_var", "share_of_base", "coverage", "rate", "price",
     "price_cautious", "share_that_earns", "cutoff", "approved", "mean_pd", "cumulative",
+    "weight",
 )  # fmt: skip
-PLAIN = ("times_base", "lift", "herfindahl")
+PLAIN = ("times_base", "of_booked", "lift", "herfindahl")
 
 
 def write(

@@ -1,13 +1,16 @@
 """Stress: macro scenarios shift PD and LGD, and reverse stress asks how much would break a limit.
 
 The mapping is stated, not estimated from the book: each driver moves the log-odds of the PD and of
-the LGD by so much a unit (``SENSITIVITIES``). The sizes are of the order that supervisory exercises
-use: three more points of unemployment about double a retail PD.
+the LGD by so much a unit (``SENSITIVITIES``). It is cautious by intent: three more points of
+unemployment alone double a retail PD, and drivers that move together add up. From 2007 to 2010
+unemployment in the United States rose by five points, and the charge-off rate of credit cards from
+4 to 10.5 % (Federal Reserve, series UNRATE and CORCCACBS): odds times 2.8, where 'severe', with six
+points and the fall of output and house prices beside them, has times 11.7.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +22,10 @@ from scipy.special import expit, logit
 
 from riskwright.errors import InputRefused, closest
 from riskwright.portfolio.checks import FloatArray, probabilities
+from riskwright.usecase_parts import OUTLOOKS, Loan, Outlook
+
+SMALL = 0.05  # of the loss before: smaller groups don't carry a stress
+CARRIES = 1.2  # lift from which a group does
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Scenario:
     """A named set of shocks, in each driver's unit, and its weight among the scenarios."""
 
     name: str
-    shocks: dict[str, float]
+    shocks: Mapping[str, float]
     weight: float = 0.0
 
     def __post_init__(self) -> None:
@@ -66,23 +73,35 @@ class Scenario:
         return sum(s.pd * v for s, v in held), sum(s.lgd * v for s, v in held)
 
 
+def _weighed(held: Mapping[str, Outlook]) -> list[Scenario]:
+    return [
+        Scenario(n, {str(d): v for d, v in o.shocks.items()}, o.weight) for n, o in held.items()
+    ]
+
+
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
-        Scenario("base", {}, 0.60),
-        Scenario("mild", {"unemployment": 1.5, "gdp_growth": -1.5}, 0.25),
-        Scenario(
-            "adverse",
-            {"unemployment": 3.5, "gdp_growth": -4.0, "house_prices": -10.0, "policy_rate": 1.0},
-            0.10,
-        ),
+        *_weighed(OUTLOOKS),
         Scenario(
             "severe",
             {"unemployment": 6.0, "gdp_growth": -6.5, "house_prices": -25.0, "policy_rate": 2.0},
-            0.05,
         ),
     )
 }
+
+
+def outlooks(loan: Loan) -> list[Scenario]:
+    """Return the weighted scenarios of the booked loss, as the use case names them."""
+    return _weighed(loan.scenarios)
+
+
+def told(scenario: Scenario) -> str:
+    """Say what a scenario does to the odds of the PD, and of which drivers that is made."""
+    held = [(SENSITIVITIES[d], d, size) for d, size in scenario.shocks.items()]
+    parts = " + ".join(f"{s.pd:g} x {size:+g} ({d})" for s, d, size in held if s.pd)
+    factor = float(np.exp(scenario.shift()[0]))
+    return f"odds of the PD times {factor:.3g} = exp({parts})" if parts else "the PD stays"
 
 
 def load_scenario(name: str) -> Scenario:
@@ -194,6 +213,30 @@ def carriers(
     table = pd.concat(parts, ignore_index=True)
     table["lift"] = table["share"] / table["share_of_base"].where(table["share_of_base"] > 0)
     return table.sort_values("share", ascending=False, ignore_index=True)
+
+
+def carried(table: pd.DataFrame) -> str:
+    """Say which group carries a stress more than its loss before, or that none does.
+
+    Parameters
+    ----------
+    table
+        Of ``carriers``. Groups below ``SMALL`` of the loss aren't named.
+    """
+    large = table[table["share_of_base"] >= SMALL]
+    if large.empty:
+        return "no group is large enough to carry the stress"
+    low, high = float(large["lift"].min()), float(large["lift"].max())
+    if high < CARRIES:
+        return (
+            "nothing carries the stress: it moves all loans alike, so each group's part of the "
+            f"extra loss is about its part of the loss before (lifts {low:.2f} to {high:.2f})"
+        )
+    most = large.iloc[int(large["lift"].argmax())]
+    return (
+        f"{most['feature']} {most['value']} carries the stress: {most['share']:.0%} of the extra "
+        f"loss for {most['share_of_base']:.0%} of the loss before (lift {high:.2f})"
+    )
 
 
 def _shares(money: FloatArray) -> FloatArray:

@@ -82,7 +82,7 @@ def summarise(
     loan
         The use case's money.
     loans
-        ``bundle.valuation.Valued.loans``, and ``rate`` and ``id``.
+        ``bundle.valuation.Valued.loans``, and ``rate``, ``effective_maturity`` and ``id``.
     by
         One column for each way to divide the book, of the same rows; the first one divides the
         loss distribution.
@@ -123,9 +123,11 @@ def summarise(
     part = stress.reverse_stress(lambda t: float(stressed(loans, pushed, t)[0].sum()), limit)
     foreground, *_ = stressed(loans, scenario)
     worse, *_ = stressed(loans, pushed, part or 1.0)
+    carriers = stress.carriers(loans["el_status"], worse, _bands(loans, by))
     tables = {
         "Stress": stresses,
-        "What carries the stress": stress.carriers(loans["el_status"], worse, _bands(loans, by)),
+        "What carries the stress": carriers,
+        "Booked loss by scenario": _outlooks(loan, loans, scenario_ecl),
         "Contributions to a bad year": found.segments.assign(
             share_of_var=found.segments["var_contribution"] / found.var if found.var else 0.0
         ),
@@ -137,7 +139,10 @@ def summarise(
     }
     segments = segments_for_waterfall(loans, by[main])
     steps = waterfall.waterfall(before, segments) if before is not None else None
-    headline = _headline(loan, loans, found, members_el, weights, errors)
+    granularity = vasicek.granularity_adjustment(
+        loans["ead"], loans["pd"], loans["lgd"], rho, confidence
+    )
+    headline = _headline(loan, loans, found, members_el, weights, errors, granularity)
     headline |= {
         "status": status,
         "ecl": float(loans["ecl"].sum()),
@@ -147,6 +152,7 @@ def summarise(
         "stressed_el": float(foreground.sum()),
         "loss_limit": limit,
         "reverse_part": part,
+        "carried": stress.carried(carriers),
     }
     notes = [found.warning] if found.warning else _lumpy(headline["effective_names"], confidence)
     return Summary(headline, found, groups, tables, steps, notes)
@@ -197,11 +203,13 @@ def _headline(
     members_el: FloatArray,
     weights: FloatArray,
     errors: Mapping[str, float],
+    granularity: float,
 ) -> dict[str, Any]:
     most = float(loans["ead"].sum())
     el, low, high = expected.el_interval(loans["el"], members_el, weights, errors, most=most)
-    k = basel.capital_requirement(loans["pd"], loans["lgd"], loan.exposure)
-    k_status = basel.capital_requirement(loans["pd_status"], loans["lgd"], loan.exposure)
+    years = loans["effective_maturity"]
+    k = basel.capital_requirement(loans["pd"], loans["lgd"], loan.exposure, years)
+    k_status = basel.capital_requirement(loans["pd_status"], loans["lgd"], loan.exposure, years)
     balance = float(loans["balance"].sum())
     herfindahl = concentration.herfindahl(loans["balance"])
     with_status = float((loans["el_status"] + loans["overlay"]).sum())
@@ -226,7 +234,7 @@ def _headline(
         "shortfall": found.shortfall,
         "shortfall_se": found.shortfall_se,
         "asymptotic_var": found.asymptotic_var,
-        "granularity": found.var - found.asymptotic_var,
+        "granularity": granularity if np.isfinite(granularity) else None,
         "economic_capital": found.var - found.expected_loss,
         "regulatory_capital": float((k * loans["ead"]).sum()),
         "regulatory_capital_with_status": float((k_status * loans["ead"]).sum()),
@@ -249,9 +257,10 @@ def _stresses(
     base = float(stressed(loans, stress.SCENARIOS["base"])[0].sum())
     for name, scenario in shown.items():
         el, p, lgd = stressed(loans, scenario)
-        k = basel.capital_requirement(p, lgd, loan.exposure)
+        k = basel.capital_requirement(p, lgd, loan.exposure, loans["effective_maturity"])
         rows[name] = {
-            "drivers": ", ".join(f"{d} {v:+g}" for d, v in scenario.shocks.items()) or "none",
+            "drivers": _drivers(scenario),
+            "from": stress.told(scenario),
             "pd": float((p * loans["ead"]).sum() / loans["ead"].sum()),
             "el": float(el.sum()),
             "times_base": float(el.sum()) / base if base else 1.0,
@@ -261,6 +270,27 @@ def _stresses(
             "regulatory_capital": float((k * loans["ead"]).sum()),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("scenario")
+
+
+def _outlooks(loan: Loan, loans: pd.DataFrame, ecl: Mapping[str, float]) -> pd.DataFrame:
+    """The scenarios of the booked loss: how likely, what moves, and what each would book."""
+    rows = {}
+    base = float(loans["ecl"].sum())
+    for scenario in stress.outlooks(loan):
+        p, _ = stress.stressed(loans["pd_status"], loans["lgd"], scenario)
+        rows[scenario.name] = {
+            "weight": scenario.weight,
+            "drivers": _drivers(scenario),
+            "from": stress.told(scenario),
+            "pd": float((p * loans["ead"]).sum() / loans["ead"].sum()),
+            "ecl": ecl.get(scenario.name, float("nan")),
+            "of_booked": ecl.get(scenario.name, float("nan")) / base if base else float("nan"),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("scenario")
+
+
+def _drivers(scenario: stress.Scenario) -> str:
+    return ", ".join(f"{d} {v:+g}" for d, v in scenario.shocks.items()) or "none"
 
 
 def _limit(loan: Loan, loans: pd.DataFrame) -> float:
@@ -317,7 +347,7 @@ def _cutoffs(loan: Loan, loans: pd.DataFrame) -> pd.DataFrame:
     """Approvals and profit by cut-off on the yearly PD: the cut-off is a decision about money."""
     years = np.maximum(loans["months_left"].to_numpy() / 12, 1 / 12)
     p = 1 - (1 - np.minimum(loans["pd_lifetime"].to_numpy(), 1 - 1e-9)) ** (1 / years)
-    k = basel.capital_requirement(p, loans["lgd"], loan.exposure)
+    k = basel.capital_requirement(p, loans["lgd"], loan.exposure, loans["effective_maturity"])
     held = loan.pricing
     return pricing.cutoff_table(
         p,

@@ -91,7 +91,7 @@ def report_on(
         ead,
         book.frame,
         status=status,
-        scenarios=stress.SCENARIOS.values(),
+        scenarios=stress.outlooks(maturity.loan_of(usecase)),
         progress=lambda done: progress("value the loans", done),
     )
     by = _divisions(usecase, book.frame)
@@ -182,6 +182,7 @@ def _named(usecase: UseCase, book: Book, valued: Valued, version: int) -> pd.Dat
         as_of=book.as_of,
         rate=frame[held.rate],
         months_left=frame["months_left"],
+        effective_maturity=frame["effective_maturity"],
         days_past_due=frame["days_past_due"],
         model_version=version,
     )
