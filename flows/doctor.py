@@ -42,12 +42,14 @@ def examine() -> dict[str, Any]:
         else f"ON: {name}={os.environ.get(name)}"
         for name, value in TELEMETRY_OFF.items()
     }
-    found = [*versions.values(), *servers.values(), *telemetry.values()]
+    schedules = _schedules(home) if servers["prefect"].startswith("answers") else {}
+    found = [*schedules.values(), *versions.values(), *servers.values(), *telemetry.values()]
     healthy = not any(str(f).startswith(("missing", "no answer", "ON", "broken")) for f in found)
     return {
         "versions": versions,
         "home": place,
         "servers": servers,
+        "schedules": schedules,
         "telemetry": telemetry,
         "healthy": healthy,
     }
@@ -69,6 +71,15 @@ def _answer(url: str | None, path: str, without: str) -> str:
     except (OSError, ValueError) as error:
         host = urlparse(url).hostname
         return f"no answer from {host}: {error}"
+
+
+def _schedules(home: Home) -> dict[str, str]:
+    from flows.schedules import examine as examine_schedules
+
+    try:
+        return examine_schedules(Ledger.open(home) if home.root.is_dir() else None)
+    except Exception as error:  # noqa: BLE001  (a doctor reports whatever is wrong)
+        return {"deployments": f"broken: {error}"}
 
 
 def _ledger(home: Home) -> str:

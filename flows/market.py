@@ -9,7 +9,8 @@ from typing import Any
 from prefect import flow, task
 
 from flows import progress
-from flows.crashed import mark_crashed, mark_failed
+from flows.at_work import at_work
+from flows.crashed import mark_failed
 from flows.promote import finish
 from flows.runtime import alone, owner, prepare, resumed, workplace, world_failed
 from flows.train import sweep
@@ -172,6 +173,7 @@ def submit_task(
 
 
 @flow(name="retrain-market", validate_parameters=False)
+@at_work()
 def retrain_market_flow(usecase: str, data: str | None = None, seed: int = 0) -> dict[str, Any]:
     """Take a market forecast from series to a judged challenger (and a champion, by its policy).
 
@@ -190,7 +192,6 @@ def retrain_market_flow(usecase: str, data: str | None = None, seed: int = 0) ->
     data = data or remembered_data(ledger, case.name)
     started = time.monotonic()
     with alone(ledger, f"retrain:{case.name}") as lost:
-        mark_crashed(home, ledger)
         total = 1 + WALK * len(case.models) + JOIN + JUDGE + LOG + GATES
         with progress.bar(total, f"retrain {case.name}"):
             data_step = ingest_task(usecase, data)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect import flow, task
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from flows.at_work import at_work
 from flows.runtime import prepare, world_failed
 from flows.say import alert_words
 from riskwright.errors import InputRefused
+
+THIS_MONTH = "this-month"  # a schedule can't write a date
 
 
 @task(retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=world_failed)
@@ -23,6 +27,8 @@ def monitor_task(
     from riskwright.usecase_files import is_market
 
     home, ledger = prepare(create=False)
+    if as_of == THIS_MONTH:
+        as_of = datetime.now(UTC).date().replace(day=1).isoformat()
     if is_market(usecase, home):
         from flows.cli_market import market_name
         from riskwright.monitoring.market import watch_market
@@ -36,12 +42,14 @@ def monitor_task(
 
 
 @flow(name="monitor", validate_parameters=False)
+@at_work(create=False)
 def monitor_flow(
     usecase: str, input: str | None = None, labels: str | None = None, as_of: str | None = None
 ) -> State[dict[str, Any]]:
     """Look at a batch of scored cases, a loan book, or (without input) a market forecast.
 
     The state is "Completed" whatever was found; its message says whether an alert is open.
+    ``as_of`` is a date, or ``this-month`` for its first day.
     """
     result: dict[str, Any] = monitor_task(usecase, input, labels, as_of)
     return Completed(message=alert_words(result), data=result)

@@ -8,7 +8,7 @@ from typing import Any
 from prefect import flow
 
 from flows import progress
-from flows.crashed import mark_crashed
+from flows.at_work import at_work
 from flows.ingest import describe_task, ingest_flow
 from flows.market import retrain_market_flow
 from flows.promote import promote_flow
@@ -20,6 +20,7 @@ from riskwright.usecase_files import is_market
 
 
 @flow(name="retrain", validate_parameters=False)
+@at_work()
 def retrain_flow(
     usecase: str, data: str | None = None, budget: str | None = None, seed: int = 0
 ) -> dict[str, Any]:
@@ -42,7 +43,6 @@ def retrain_flow(
     data = data or remembered_data(ledger, spec.name)
     started = time.monotonic()
     with alone(ledger, f"retrain:{spec.name}") as lost:
-        mark_crashed(home, ledger)
         costs = sum(progress.COSTS.get(name, 1) for name in spec.families)
         with progress.bar(costs + 10, f"retrain {spec.name}"):
             data_step = ingest_flow(usecase, data)
@@ -59,6 +59,7 @@ def retrain_flow(
 
 
 @flow(name="retrain-requested", validate_parameters=False)
+@at_work()
 def retrain_requested_flow(usecase: str | None = None) -> dict[str, Any]:
     """Claim every waiting request once and retrain for it."""
     home, ledger = prepare()

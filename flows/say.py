@@ -340,6 +340,6 @@ def requests(result: Mapping[str, Any]) -> None:
 def doctor(result: Mapping[str, Any]) -> None:
     """Versions, home, servers, telemetry."""
     for part, rows in result.items():
-        if isinstance(rows, Mapping):
+        if isinstance(rows, Mapping) and rows:
             table(f"\n{part}", [{"what": k, "found": v} for k, v in rows.items()])
     out.print("\nhealthy" if result["healthy"] else "\n[red]not healthy: see above[/]")

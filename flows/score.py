@@ -8,6 +8,7 @@ from typing import Any
 
 from prefect import flow, task
 
+from flows.at_work import at_work
 from flows.runtime import prepare, world_failed
 
 
@@ -27,6 +28,7 @@ def score_task(usecase: str, input: str, output: str, version: str, reasons: str
 
 
 @flow(name="score", validate_parameters=False)
+@at_work(create=False)
 def score_flow(
     usecase: str,
     input: str,

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from riskwright.errors import Conflict, InputRefused, Unavailable
 from riskwright.ledger import tables
+from riskwright.ledger.records import Lease
 from riskwright.ledger.store import Store
 from riskwright.ledger.tables import now, stamp, text
 
@@ -60,6 +61,16 @@ class Leases(Store):
         with self._read() as connection:
             query = select(t.c.owner).where(t.c.name == name, t.c.expires > now())
             return connection.execute(query).scalar_one_or_none()
+
+    def leases(self, prefix: str = "") -> list[Lease]:
+        """Return the leases whose names begin so, those that ended without a word among them."""
+        t = tables.leases
+        query = select(t).where(t.c.name.startswith(prefix, autoescape=True)).order_by(t.c.name)
+        with self._read() as connection:
+            return [
+                Lease(name=row.name, owner=row.owner, live=row.expires > now())
+                for row in connection.execute(query)
+            ]
 
     @contextmanager
     def held(self, name: str, owner: str, ttl_seconds: float) -> Iterator[threading.Event]:

@@ -175,6 +175,15 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Lease:
+    """Who says to be at work on what; not ``live`` once its time ran out without being renewed."""
+
+    name: str
+    owner: str
+    live: bool
+
+
+@dataclass(frozen=True)
 class Run:
     """A run of a flow; ``attempt`` counts how often its key was started."""
 

@@ -1,0 +1,25 @@
+"""Steps of ``deploy/prefect.yaml``."""
+
+from __future__ import annotations
+
+import os
+
+from riskwright.errors import InputRefused
+
+
+def require(variables: list[str]) -> None:
+    """Refuse to deploy while a variable is unset: Prefect would deploy an empty parameter.
+
+    Raises
+    ------
+    InputRefused
+        If one is unset or empty.
+    """
+    unset = [name for name in variables if not os.environ.get(name, "").strip()]
+    if unset:
+        raise InputRefused(
+            f"not deployed, since {' and '.join(unset)} {'is' if len(unset) == 1 else 'are'} unset",
+            where="deploy/prefect.yaml",
+            expected="every variable that it names, set in the shell that applies it",
+            do="set it, or choose deployments with '-n FLOW/NAME' instead of '--all'",
+        )
