@@ -92,7 +92,7 @@ def _deployment(client: SyncPrefectClient, deployment: DeploymentResponse, gone:
         )
     if deployment.work_pool_name is None:
         return (
-            f"{BAD}its work pool is gone; to mend it: start a worker, which makes one, and {DEPLOY}"
+            f"{BAD}its work pool is gone; to mend it: start a worker (it makes one), then {DEPLOY}"
         )
     runs = _runs(client, deployment.id)
     if stuck := _stuck(deployment, runs, gone):

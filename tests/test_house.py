@@ -176,12 +176,46 @@ def test_every_deployment_names_a_flow_that_exists() -> None:
     import yaml
 
     plan = yaml.safe_load((REPOSITORY / "deploy" / "prefect.yaml").read_text())
+    names = [deployment["name"] for deployment in plan["deployments"]]
+    assert len(set(names)) == len(names), "'prefect deploy -n NAME' takes a name alone"
     for deployment in plan["deployments"]:
         path, function = deployment["entrypoint"].split(":")
         tree = ast.parse((REPOSITORY / path).read_text())
         functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
         known = {argument.arg for argument in functions[function].args.args}
         assert set(deployment.get("parameters", {})) <= known, deployment["name"]
+
+
+def test_every_deployment_requires_the_variables_that_it_names() -> None:
+    import yaml
+
+    from flows import deployed
+
+    plan = yaml.safe_load((REPOSITORY / "deploy" / "prefect.yaml").read_text())
+    everywhere = set(re.findall(r"\{\{ \$(\w+) \}\}", str(plan["pull"])))
+    told = (REPOSITORY / "deploy" / "README.md").read_text()
+    for deployment in plan["deployments"]:
+        ((step, asked),) = deployment.get("build", plan["build"])[0].items()
+        module, _, function = step.rpartition(".")
+        assert (module, callable(getattr(deployed, function))) == ("flows.deployed", True)
+        named = set(re.findall(r"\{\{ \$(\w+) \}\}", str(deployment["parameters"])))
+        assert set(asked["variables"]) == named | everywhere, deployment["name"]
+        assert all(f"export {name}=" in told for name in named | everywhere)
+
+
+def test_what_is_unset_is_not_deployed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from flows.deployed import require
+
+    monkeypatch.setenv("RISKWRIGHT_HERE", "/data/batch.csv")
+    require(["RISKWRIGHT_HERE"])
+    for empty in ("", "  "):
+        monkeypatch.setenv("RISKWRIGHT_GONE", empty)
+        with pytest.raises(SystemExit) as ended:
+            require(["RISKWRIGHT_HERE", "RISKWRIGHT_GONE"])
+        assert ended.value.code == 2
+        assert "since RISKWRIGHT_GONE is unset" in capsys.readouterr().err
 
 
 def test_what_macos_lacks_is_used_behind_a_guard_alone() -> None:

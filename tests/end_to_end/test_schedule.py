@@ -29,7 +29,11 @@ def deploy(world: World, file: Path) -> None:
 @pytest.mark.server
 @pytest.mark.timeout(900)
 def test_scheduled_runs_finish_and_the_next_one_starts_after_a_kill(world: World) -> None:
-    deploy(world, deployments(world))
+    file = deployments(world)
+    apply = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
+    told = world.run(*apply, code=2, RISKWRIGHT_LABELS="")
+    assert "not deployed, since RISKWRIGHT_LABELS is unset" in told
+    deploy(world, file)
     world.start_worker()
 
     def ended(name: str) -> list[dict[str, Any]]:

@@ -261,7 +261,7 @@ def test_the_doctor_sees_a_slot_that_is_stuck(world: Schedules) -> None:
     assert told(world, "daily").startswith("broken: its slot is held by nobody")
 
 
-def tick(minutes_ago: float, state: Any, *, auto: bool = True) -> FlowRun:
+def tick(minutes_ago: float, state: Any) -> FlowRun:
     """A run as the server tells it; only its own scheduler makes ticks."""
     due = datetime.now(UTC) - timedelta(minutes=minutes_ago)
     return FlowRun(
@@ -270,7 +270,7 @@ def tick(minutes_ago: float, state: Any, *, auto: bool = True) -> FlowRun:
         state=state,
         state_type=state.type,
         state_name=state.name,
-        auto_scheduled=auto,
+        auto_scheduled=True,
         expected_start_time=due,
         end_time=due if state.type.value in ("COMPLETED", "CANCELLED") else None,
     )
@@ -280,17 +280,22 @@ LIMIT = Cancelled(message="Deployment concurrency limit reached.")
 
 
 @pytest.mark.parametrize(
-    ("runs", "missed"),
+    ("ticks", "missed"),
     [
         ([], 0),
-        ([tick(90, Completed()), tick(30, LIMIT), tick(15, LIMIT)], 2),
-        ([tick(30, LIMIT), tick(20, Completed())], 0),
-        ([tick(90, Completed()), tick(30, Late())], 1),
-        ([tick(90, Completed()), tick(5, Late())], 0),  # it may still begin
-        ([tick(90, Completed()), tick(30, Cancelled(message="covered by one"))], 0),
-        ([tick(90, Completed()), tick(30, Crashed()), tick(20, Late(), auto=False)], 1),
-        ([tick(30, Running())], 0),
+        ([(90, Completed()), (30, LIMIT), (15, LIMIT)], 2),
+        ([(30, LIMIT), (20, Completed())], 0),
+        ([(90, Completed()), (30, Late())], 1),
+        ([(90, Completed()), (5, Late())], 0),  # it may still begin
+        ([(90, Completed()), (30, Cancelled(message="covered by one"))], 0),
+        ([(90, Completed()), (30, Crashed())], 1),
+        ([(30, Running())], 0),
     ],
 )
-def test_ticks_that_were_missed_since_the_last_success(runs: list[FlowRun], missed: int) -> None:
+def test_ticks_that_were_missed_since_the_last_success(
+    ticks: list[tuple[float, Any]], missed: int
+) -> None:
+    runs = [tick(*one) for one in ticks]
     assert len(schedules._missed(runs)[0]) == missed
+    by_hand = [run.model_copy(update={"auto_scheduled": False}) for run in runs]
+    assert schedules._missed(by_hand)[0] == []

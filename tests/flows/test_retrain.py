@@ -245,8 +245,10 @@ def test_what_a_killed_process_left_is_closed_before_the_next_begins(
     assert ledger.acquire("retrain:tiny", DEAD, 600)
     ledger.start_run("tiny", "retrain", "killed", DEAD, left)
     with get_client(sync_client=True) as prefect:
-        run_id = prefect.create_flow_run(killed, state=Running(), tags=[f"owner:{DEAD}"]).id
-        alive = prefect.create_flow_run(killed, state=Running(), tags=["owner:elsewhere:1:1"]).id
+        run_id = prefect.create_flow_run(killed, state=Running()).id
+        alive = prefect.create_flow_run(killed, state=Running()).id
+        assert ledger.acquire(f"flow-run:{run_id}", DEAD, 600)
+        assert ledger.acquire(f"flow-run:{alive}", "elsewhere:1:1", 600)
         link = prefect.create_task_run(subflow, run_id, dynamic_key="0").id
         below = prefect.create_flow_run(killed, state=Running(), parent_task_run_id=link).id
     try:
@@ -260,6 +262,7 @@ def test_what_a_killed_process_left_is_closed_before_the_next_begins(
         assert status == {retrained.answer["key"]: "finished", "killed": "crashed"}
     finally:
         client.delete_run(left)
+        ledger.release(f"flow-run:{alive}", "elsewhere:1:1")
 
 
 def test_a_retrain_that_fails_is_closed_at_once(retrained: Retrained) -> None:
