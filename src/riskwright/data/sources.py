@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from riskwright.data.arff import read_arff
 from riskwright.data.databases import one_select, reading, refuse_secrets, without_query
 from riskwright.data.parsing import without
-from riskwright.data.textfiles import FAULT, names_of, no_rows, opened, read_arff, read_csv
+from riskwright.data.textfiles import FAULT, names_of, no_rows, opened, read_csv
 from riskwright.errors import InputRefused, NoRows, closest
 from riskwright.usecase import Column, Source, code
 

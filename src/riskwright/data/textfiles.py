@@ -1,4 +1,4 @@
-"""CSV and ARFF: text files to chunks of text cells.
+"""CSV: text files to chunks of text cells.
 
 Arrow reads a well-formed CSV; at the first trouble Python's own ``csv`` reader takes over from
 the same row, slower, but it can say which row is at fault.
@@ -10,7 +10,6 @@ import codecs
 import csv
 import gzip
 import io
-import re
 import unicodedata
 import zipfile
 import zlib
@@ -23,12 +22,13 @@ from typing import IO, cast
 import pandas as pd
 import pyarrow as pa
 
+from riskwright.data.quotes import more_lines_than_rows, refuse_swallowed
 from riskwright.errors import InputRefused, NoRows
 from riskwright.usecase import Source
 
 FAULT = "__fault__"  # extra column of a chunk with ragged rows: what is wrong, else missing
 
-_HEAD = 1 << 20  # bytes looked at before reading: must hold the header line
+HEAD = 1 << 20  # bytes looked at before reading: must hold the header line
 _BLOCK = 8 << 20  # Arrow's block; a longer row goes to the slow path
 _DELIMITERS = ",;\t| "
 _MAGIC = {
@@ -110,7 +110,7 @@ def read_csv(
             expected="one character, such as ',' or ';'",
         )
     with opened(path) as stream:
-        text = _head_text(stream.read(_HEAD), source, path)
+        text = head_text(stream.read(HEAD), source, path)
     first = _records(text, source.delimiter)
     if source.header and len(first) < 2:
         raise no_rows(path)
@@ -119,33 +119,29 @@ def read_csv(
     _check_delimiter(first[0], text, source, columns, path)
     names = names_of(first[0], source, columns, str(path)) if source.header else list(columns)
 
-    done, last = 0, None
+    done = 0
     try:
         with opened(path) as stream:
             for frame in _fast(stream, source, names, rows):
                 frame.index = pd.RangeIndex(done, done + len(frame), name="row")
                 done += len(frame)
-                last = frame.iloc[-1]
                 yield frame
     except (pa.ArrowInvalid, UnicodeDecodeError):
         with opened(path) as stream:
             lines = io.TextIOWrapper(stream, encoding=source.encoding, newline="")
             reader = csv.reader(lines, delimiter=source.delimiter)
             records = islice((r for r in reader if r), int(source.header), None)
-            for frame in _slow(records, source, names, rows, path, skip=done):
-                last = frame.iloc[-1]
+            for frame in slow(records, source, names, rows, path, skip=done):
+                done += len(frame)
                 yield frame
-    # A quote that is never closed swallows the rest of the file into the last row.
-    if last is not None and last.str.contains("[\r\n]").any() and not _quotes_paired(path):
-        raise InputRefused(
-            "a quoted cell is opened and never closed, so rows may have run together",
-            where=str(path),
-            expected='an even number of quote characters (")',
-            do="find and close the quote; a quote inside a cell is written twice",
-        )
+    with opened(path) as stream:
+        doubtful = more_lines_than_rows(stream, done + int(source.header))
+    if doubtful:
+        with opened(path) as stream:
+            refuse_swallowed(stream, path, source, len(names))
 
 
-def _head_text(head: bytes, source: Source, path: Path) -> str:
+def head_text(head: bytes, source: Source, path: Path) -> str:
     """Decode the beginning of a file, or refuse what is not text."""
     if not head.strip():
         raise NoRows("the file is empty", where=str(path), expected="a header and data rows")
@@ -169,7 +165,7 @@ def _head_text(head: bytes, source: Source, path: Path) -> str:
     try:
         # A character cut by the end of the head is no fault.
         decoder = codecs.getincrementaldecoder(source.encoding)()
-        return decoder.decode(head, len(head) < _HEAD)
+        return decoder.decode(head, len(head) < HEAD)
     except (UnicodeDecodeError, LookupError) as error:
         raise _not_text(error, source, path, "in the first rows") from None
 
@@ -291,7 +287,7 @@ def _fast(stream: IO[bytes], source: Source, names: list[str], rows: int) -> Ite
         yield pa.Table.from_batches(waiting).to_pandas()
 
 
-def _slow(
+def slow(
     records: Iterable[list[str]],
     source: Source,
     names: list[str],
@@ -340,82 +336,3 @@ def _slow(
         raise _not_text(error, source, path, f"near row {row}") from None
     if cells:
         yield chunk()
-
-
-def _quotes_paired(path: Path) -> bool:
-    """Whether the file has an even number of quote characters (one quick pass)."""
-    with opened(path) as stream:
-        count = sum(block.count(b'"') for block in iter(lambda: stream.read(_BLOCK), b""))
-    return count % 2 == 0
-
-
-_ATTRIBUTE = re.compile(r"@attribute\s+('(?:[^'\\]|\\.)*'|\"[^\"]*\"|\S+)\s+\S", re.IGNORECASE)
-
-
-def read_arff(
-    path: Path, source: Source, columns: Sequence[str], rows: int
-) -> Iterator[pd.DataFrame]:
-    """Yield chunks of an ARFF file as text cells, nominal values as written.
-
-    The format is that of Weka: ``@attribute`` lines, ``@data``, ``%`` comments, ``?`` missing.
-    """
-    with opened(path) as stream:
-        head = stream.read(_HEAD)
-        text = _head_text(head, source, path)
-    quote = "'" if "'" in text.lower().partition("@data")[2] else '"'
-    with opened(path) as stream:
-        lines = io.TextIOWrapper(stream, encoding=source.encoding)
-        names = names_of(_attributes(lines, path), source, columns, str(path))
-        records = csv.reader(
-            _data_lines(lines, path), quotechar=quote, escapechar="\\", skipinitialspace=True
-        )
-        empty = True
-        for frame in _slow(records, source, names, rows, path):
-            empty = False
-            yield frame
-        if empty:
-            raise no_rows(path)
-
-
-def _attributes(lines: Iterable[str], path: Path) -> list[str]:
-    """Read the header of an ARFF file up to ``@data``; return the attributes' names."""
-    names: list[str] = []
-    for number, full in enumerate(lines, 1):
-        line = full.strip()
-        lower = line.lower()
-        if lower.startswith("@data"):
-            if names:
-                return names
-            break
-        if not lower.startswith("@attribute"):
-            continue
-        match = _ATTRIBUTE.match(line)
-        if match is None:
-            raise InputRefused(
-                f"not an ARFF attribute: {line[:60]!r}",
-                where=f"{path}, line {number}",
-                expected="@attribute name type",
-                do="mend that line",
-            )
-        name = match[1]
-        names.append(name[1:-1].replace("\\'", "'") if name[0] in "'\"" else name)
-    raise InputRefused(
-        "the file is not ARFF: no '@attribute' lines followed by '@data'",
-        where=str(path),
-        expected="an ARFF header",
-        do="check that it is the right file, or set source.format",
-    )
-
-
-def _data_lines(lines: Iterable[str], path: Path) -> Iterator[str]:
-    for line in lines:
-        text = line.strip()
-        if text.startswith("{"):
-            raise InputRefused(
-                "sparse ARFF rows ({index value, …}) aren't read",
-                where=str(path),
-                expected="one value for each attribute",
-                do="convert the file to dense ARFF or CSV",
-            )
-        if text and not text.startswith("%"):
-            yield line
