@@ -459,3 +459,52 @@ def test_example_of_the_reference_loads() -> None:
     text = (Path(__file__).parents[1] / "docs" / "reference" / "usecase.md").read_text("utf-8")
     example = text.split("```yaml\n")[1].split("```")[0]
     assert parse_usecase(example, where="usecase.md").feature_names == ["income", "purpose"]
+
+
+WRITTEN = """
+name: small
+title: Small
+question: Is it bad?
+source: {{location: rows.csv, missing: ["", -999, NO, 9999-12-31], header: yes}}
+target: {{column: outcome, bad: true, good: false, open: [2]}}
+columns:
+  a: {{type: number, required: no, feature: on, min: 1_000, sentinels: {{-1: no}}}}
+  country: {{type: category, values: {values}}}
+  outcome: {{type: category, values: [true, false, 2], feature: off}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "codes"),
+    [
+        ("[DE, FR, NO, US]", ["DE", "FR", "NO", "US"]),
+        ("[yes, No, on, OFF, y, n]", ["yes", "No", "on", "OFF", "y", "n"]),
+        ("[true, False, unknown]", ["true", "false", "unknown"]),
+        ("[010, 007, 0x1F, 1_0, 12:30, 2020-1-5, 1e3]",
+         ["010", "007", "0x1F", "1_0", "12:30", "2020-1-5", "1e3"]),
+        ("[1, 1.0, 2.5, +3]", ["1", "2.5", "3"]),
+        ("{NO: Norway, 1: no, x: }", ["NO", "1", "x"]),
+        ('["NULL", "~"]', ["NULL", "~"]),
+        ("[e\u0301]", ["\u00e9"]),
+    ],
+)  # fmt: skip
+def test_a_code_is_what_the_yaml_says(values: str, codes: list[str]) -> None:
+    found = parse_usecase(WRITTEN.format(values=values), where="test")
+    assert list(found.columns["country"].values) == codes
+    assert found.source.missing == ("", "-999", "NO", "9999-12-31")
+    assert (found.source.header, found.columns["a"].required) == (True, False)
+    assert (found.columns["a"].feature, found.columns["outcome"].feature) == (True, False)
+    assert found.columns["a"].min == 1000
+    assert (found.target.bad, found.target.good, found.target.open) == ("true", "false", ("2",))
+
+
+@pytest.mark.parametrize("values", ["[DE, null]", "[~]", "{NULL: x}"])
+def test_an_empty_code_is_refused(values: str) -> None:
+    with pytest.raises(InputRefused, match="put it in quotes"):
+        parse_usecase(WRITTEN.format(values=values), where="test")
+
+
+def test_a_parameter_is_no_word_for_truth() -> None:
+    text = WRITTEN.format(values="[a, b]") + "families: {scorecard: {params: {x: no}}}\n"
+    with pytest.raises(InputRefused, match="parameter 'x' is 'no': write true or false"):
+        parse_usecase(text, where="test")

@@ -77,7 +77,10 @@ def is_market(name: str | Path, home: Home | None = None) -> bool:
 
 
 def read_yaml(text: str, where: str) -> dict[str, Any]:
-    """Read the YAML text of a use case.
+    """Read the YAML text of a use case: a plain scalar is what was written.
+
+    Of YAML 1.1's readings only ``true`` and ``false``, plain decimal numbers and null are kept. It
+    takes ``NO`` for false, ``010`` for 8 and ``12:30`` for 750, and such codes would match no cell.
 
     Raises
     ------
@@ -89,6 +92,8 @@ def read_yaml(text: str, where: str) -> dict[str, Any]:
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one, where it was built
 
     class Loader(base):
+        yaml_implicit_resolvers = _plain_scalars(base)
+
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
             twice = next((key for key in keys if keys.count(key) > 1), None)
@@ -112,6 +117,30 @@ def read_yaml(text: str, where: str) -> dict[str, Any]:
             "the use case is not a YAML mapping", where=where, expected="keys such as 'name:'"
         )
     return plain
+
+
+def _plain_scalars(base: Any) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """Return PyYAML's implicit resolvers, by first character, with those types made narrower."""
+    tag = "tag:yaml.org,2002:"
+    dropped = {tag + kind for kind in ("bool", "int", "float", "timestamp")}
+    found = {
+        first: [rule for rule in rules if rule[0] not in dropped]
+        for first, rules in base.yaml_implicit_resolvers.items()
+    }
+    for kind, firsts, pattern in (
+        ("bool", "tTfF", r"true|True|TRUE|false|False|FALSE"),
+        ("int", "-+0123456789", r"[-+]?(?:0|[1-9][0-9]*)"),
+        (
+            "float",
+            "-+.0123456789",
+            r"[-+]?(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?",
+        ),
+        ("float", "-+.", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"),
+    ):
+        for first in firsts:
+            rule = (tag + kind, re.compile(f"(?:{pattern})$"))
+            found.setdefault(first, []).append(rule)
+    return found
 
 
 def refuse_other_name(text: str, said: str, path: Path) -> None:

@@ -26,12 +26,22 @@ def code(value: object) -> str:
     return unicodedata.normalize("NFC", str(value).strip())
 
 
+def _said(value: object) -> str:
+    """Return a code of the YAML as text; refuse none."""
+    if value is None:
+        raise ValueError("a code is empty (null): put it in quotes if it is meant as it stands")
+    return code(value)
+
+
 def _codes(values: object) -> object:
     if isinstance(values, dict):
-        return {code(k): str(v) for k, v in values.items()}
+        return {_said(k): str(k if v is None else v) for k, v in values.items()}
     if isinstance(values, (list, tuple)):
-        return {code(v): code(v) for v in values}
+        return {_said(v): code(v) for v in values}
     return values
+
+
+OneCode = Annotated[str, BeforeValidator(_said, json_schema_input_type=Code)]
 
 
 class Strict(BaseModel):
@@ -56,7 +66,7 @@ class Source(Strict):
     delimiter: str = ","
     header: bool = Field(True, description="false: columns are named in the order of 'columns'")
     encoding: str = "utf-8-sig"
-    missing: tuple[str, ...] = Field(("", "NA", "NaN", "nan", "null", "?"), description="cells")
+    missing: tuple[OneCode, ...] = Field(("", "NA", "NaN", "nan", "null", "?"), description="cells")
     rename: dict[str, str] = Field({}, description="header in the file: name here")
     table: str | None = Field(None, description="SQL table, or a SELECT")
     dialect: Literal["lending_club"] | None = Field(
@@ -105,9 +115,9 @@ class Target(Strict):
     """The outcome column and the value that is bad."""
 
     column: str
-    bad: Annotated[str, BeforeValidator(code, json_schema_input_type=Code)]
-    good: Annotated[str, BeforeValidator(code, json_schema_input_type=Code)]
-    open: tuple[str, ...] = Field(
+    bad: OneCode
+    good: OneCode
+    open: tuple[OneCode, ...] = Field(
         (), description="outcome not known yet: never trained on, never counted as good"
     )
 
@@ -125,7 +135,7 @@ class Revolving(Strict):
     """Which loans are lines of credit, and what says how far they were drawn."""
 
     product: str = Field(description="column that tells lines from instalment loans")
-    value: Annotated[str, BeforeValidator(code, json_schema_input_type=Code)] = Field(
+    value: OneCode = Field(
         "revolving", description="of a line; any other value, or none, is an instalment loan"
     )
     limit: str = Field(description="credit limit; the money lent where it is missing")
@@ -177,9 +187,7 @@ class Loan(Strict):
     )
     revolving: Revolving | None = Field(None, description="where some loans are lines of credit")
     grade: str | None = Field(None, description="the lender's own verdict: for backtests by grade")
-    population: (
-        dict[str, Annotated[str, BeforeValidator(code, json_schema_input_type=Code)]] | None
-    ) = Field(
+    population: dict[str, OneCode] | None = Field(
         None,
         min_length=1,
         description="column: value; training and test parts hold these loans only, while "
@@ -189,7 +197,7 @@ class Loan(Strict):
     grace_months: int = Field(
         4, ge=0, description="after the last payment: then the loan is in default"
     )
-    arrears: dict[Annotated[str, BeforeValidator(code)], Annotated[int, Field(ge=0)]] = Field(
+    arrears: dict[OneCode, Annotated[int, Field(ge=0)]] = Field(
         {}, description="status: days past due that it means at least, where a file says fewer"
     )
     currency: str = "USD"
@@ -260,6 +268,13 @@ class Family(Strict):
 
     params: dict[str, Any] = {}
     ensemble: bool = True
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, value in self.params.items():
+            if isinstance(value, str) and value.lower() in ("yes", "no", "on", "off"):
+                raise ValueError(f"parameter {name!r} is {value!r}: write true or false")
+        return self
 
 
 def family_settings(value: object) -> object:

@@ -191,3 +191,38 @@ def test_cells_that_are_none(
     assert code == 0
     assert answer["report"]["reasons"] == {reason: 10}
     assert answer["report"]["accepted"] + answer["report"]["refused"] == ROWS
+
+
+@pytest.mark.parametrize("second", ['"5 inch', '5 inch"'])
+def test_a_quote_that_swallows_rows(
+    second: str, home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = table().assign(note="fine")
+    frame.loc[[100, 140], "note"] = ['"5 inch', second]
+    lines = [",".join(map(str, row)) for row in [list(frame), *frame.to_numpy().tolist()]]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    code, answer, _ = check(capsys, spec(tmp_path), tmp_path / "t.csv")
+    assert code == 2
+    assert "opened and never closed" in answer["what"]
+    assert "line 102: 41 lines" in answer["where"]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("values: [DE, null]", "put it in quotes"),
+        ("values: [DE, FR, US]\nfamilies: {scorecard: {params: {x: no}}}", "write true or false"),
+    ],
+)
+def test_yaml_that_says_two_things(
+    text: str, word: str, home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(spec(tmp_path))
+    written = path.read_text(encoding="utf-8")
+    countries = "    values:\n    - DE\n    - FR\n    - US\n"
+    first, _, rest = text.partition("\n")
+    assert countries in written
+    path.write_text(written.replace(countries, f"    {first}\n") + rest, encoding="utf-8")
+    code, answer, _ = check(capsys, str(path))
+    assert code == 2
+    assert word in answer["what"]

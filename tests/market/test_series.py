@@ -66,6 +66,11 @@ def test_a_sound_file_is_read_by_month(tmp_path: Path) -> None:
         (rows(r1="price,other,more"), {}, "no column of dates", "file.csv"),
         (rows()[:1], {}, "has no rows", "file.csv"),
         (["Date,price", "2000-01-01,", "2000-02-01,NA"], {}, "holds no value", "file.csv"),
+        (rows(r10="2000-09-01,1_2,5"), {}, "'1_2', which is no number", "row 10"),
+        (rows(r10="2000-09-01,\uff11\uff12,5"), {}, "'\uff11\uff12', which is no number", "row 10"),
+        (rows(r1="Date,price,price"), {}, "column 'price' occurs twice in the header", "file.csv"),
+        (rows(r10='2000-09-01,5,"x', r20='2001-07-01,5,"x'), {}, "rows have run tog", "row 10"),
+        (rows(r10='2000-09-01,5,"x', r20='2001-07-01,5,x"'), {}, "rows have run tog", "row 10"),
         (rows(r10='2000-09-01,"5,5'), {}, "can't be read as CSV|has a gap|no number", "file.csv"),
     ],
 )  # fmt: skip
@@ -77,6 +82,24 @@ def test_bad_input_is_refused_with_its_place(
     assert where in refused.value.where
     assert refused.value.expected or refused.value.do or "no value" in what
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "written", ["%d/%m/%Y", "%Y.%m", "%Y-%m-%dT00:00:00+01:00", "%d.%m.%Y", "%b %Y"]
+)
+def test_a_refused_date_is_no_example_of_what_is_read(tmp_path: Path, written: str) -> None:
+    days = pd.date_range("1927-12-30", periods=48, freq="D").strftime(written)
+    lines = ["Date,price", *(f"{day},{100 + i}" for i, day in enumerate(days))]
+    with pytest.raises(InputRefused, match="is no date") as refused:
+        load(tmp_path, lines)
+    said = refused.value.expected + refused.value.do
+    assert days[0] not in said
+    for way in ("2000-01-31", "01/31/2000 (month first)", "200001", "2000-01"):
+        assert way in said
+
+
+def test_a_column_that_no_series_reads_may_be_there_twice(tmp_path: Path) -> None:
+    assert len(load(tmp_path, rows(r1="Date,price,date")).values) == 48
 
 
 def test_a_misspelled_column_or_file_is_offered_its_closest_name(tmp_path: Path) -> None:

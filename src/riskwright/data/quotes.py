@@ -89,5 +89,6 @@ def _whole_rows(lines: list[str], delimiter: str, width: int) -> bool:
 
 def _cells(line: str, delimiter: str) -> int:
     """Count the cells of a line; a quote without its second is a sign like another."""
-    quoting = csv.QUOTE_NONE if line.count('"') % 2 else csv.QUOTE_MINIMAL
-    return len(next(csv.reader([line], delimiter=delimiter, quoting=quoting)))
+    if line.count('"') % 2:
+        return line.count(delimiter) + 1
+    return len(next(csv.reader([line], delimiter=delimiter)))

@@ -19,11 +19,13 @@ ARCH = ("arch:frenchdata", "arch:default", "arch:core_cpi", "arch:sp500")
 TRANSFORM = "Transform:"
 DATE_NAMES = ("date", "sasdate", "observation_date", "month", "time")
 FORMATS = {
-    r"\d{4}-\d{1,2}-\d{1,2}": "%Y-%m-%d",
-    r"\d{1,2}/\d{1,2}/\d{4}": "%m/%d/%Y",
-    r"\d{6}": "%Y%m",
-    r"\d{4}-\d{1,2}": "%Y-%m",
+    r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}": "%Y-%m-%d",
+    r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}": "%m/%d/%Y",
+    r"[0-9]{6}": "%Y%m",
+    r"[0-9]{4}-[0-9]{1,2}": "%Y-%m",
 }
+READ = "2000-01-31, 01/31/2000 (month first), 200001 or 2000-01"
+TWICE = "twice"  # in a table's attrs: names that its header holds more than once
 
 
 def read(source: str, folder: Path | None) -> pd.DataFrame:
@@ -83,11 +85,23 @@ def _arch(source: str) -> pd.DataFrame:
 def _csv(path: Path) -> pd.DataFrame:
     """Return the cells of a CSV as text, dates parsed."""
     try:
-        frame = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
+        frame = pd.read_csv(
+            path, dtype="str", keep_default_na=False, encoding="utf-8-sig", header=None
+        )
     except (OSError, ValueError) as error:  # also what pandas' parser and a decoder raise
         raise InputRefused(
             f"the file can't be read as CSV: {error}", where=str(path), expected="CSV in UTF-8"
         ) from None
+    # No cell of a series has a line break: a quote was left open, and rows have run together.
+    broken = frame.apply(lambda cells: cells.str.contains("[\r\n]")).any(axis=1)
+    if broken.any():
+        raise InputRefused(
+            "a quoted cell is opened and never closed, so rows have run together",
+            where=f"{path}, row {int(broken.idxmax()) + 1}",
+            expected="one row a line",
+            do="find and close the quote",
+        )
+    frame, twice = _header(frame)
     name = next((c for c in frame.columns if c.strip().lower() in DATE_NAMES), None)
     if name is None or frame.empty:
         raise InputRefused(
@@ -104,15 +118,22 @@ def _csv(path: Path) -> pd.DataFrame:
     blank = (frame == "").all(axis=1)  # FRED's files end with such rows
     frame = frame[~blank]
     dates = _parsed(frame[name].str.strip(), path)
-    frame = frame.drop(columns=name)
+    frame = frame.drop(columns=name).rename(columns={"date": "date (another)"})
     frame.insert(0, "date", dates)
-    frame.attrs[TRANSFORM] = codes
+    frame.attrs[TRANSFORM], frame.attrs[TWICE] = codes, twice
     return frame
+
+
+def _header(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Take the first row for the header; return the names that it holds twice as well."""
+    names = frame.iloc[0].tolist()
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    columns = [f"{n}.{i}" if n in names[:i] else n for i, n in enumerate(names)]
+    return frame.iloc[1:].set_axis(columns, axis=1).reset_index(drop=True), twice
 
 
 def _parsed(cells: pd.Series, path: Path) -> pd.DatetimeIndex:
     """Return text dates, all in one of the known formats."""
-    first = cells.iloc[0] if len(cells) else ""
     written = next((f for p, f in FORMATS.items() if cells.str.fullmatch(p).all()), None)
     dates = pd.to_datetime(cells, format=written, errors="coerce") if written else None
     bad = np.flatnonzero(dates.isna()) if dates is not None else _odd(cells)
@@ -121,7 +142,8 @@ def _parsed(cells: pd.Series, path: Path) -> pd.DatetimeIndex:
         raise InputRefused(
             f"{cells.iloc[at]!r} is no date" if len(cells) else "the file has no dated row",
             where=f"{path}, row {cells.index[at] if len(cells) else 2}",
-            expected=f"dates written in one way, such as {first or '2000-01-31'}",
+            expected=f"dates all written in one of these ways: {READ}",
+            do="write the dates as 2000-01-31",
         )
     return pd.DatetimeIndex(dates)
 

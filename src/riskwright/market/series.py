@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
+from riskwright.data import parsing
 from riskwright.errors import InputRefused, closest
-from riskwright.market.files import TRANSFORM, read
+from riskwright.market.files import TRANSFORM, TWICE, read
 from riskwright.market.yearly import check_spans, over_a_year
 from riskwright.usecase_parts import Strict
 
@@ -212,6 +213,13 @@ def _values(name: str, spec: SeriesSpec, table: pd.DataFrame) -> pd.Series:
                 expected=", ".join(columns[:8]) + (" …" if len(columns) > 8 else ""),
                 do=closest(column, columns) or "mend 'column' in the use case",
             )
+        if column in table.attrs.get(TWICE, ()):
+            raise InputRefused(
+                f"column {column!r} occurs twice in the header",
+                where=spec.source,
+                expected="each column once",
+                do="rename or remove one of them",
+            )
         numbers = pd.Series(_numbers(name, spec, table[column]), index=index)
         if spec.zero_is_missing:
             numbers = numbers.mask(numbers == 0)
@@ -236,13 +244,11 @@ def _numbers(name: str, spec: SeriesSpec, cells: pd.Series) -> np.ndarray:
     """Return the cells as floats (n,), missing ones NaN."""
     if pd.api.types.is_numeric_dtype(cells):
         return cells.to_numpy(dtype=float)
-    text = cells.str.strip()
-    missing = text.isin(["", ".", "NA", "NaN", "nan", "#N/A"]) | text.isna()
-    numbers = pd.to_numeric(text.mask(missing), errors="coerce")
-    bad = np.flatnonzero((numbers.isna() & ~missing) | np.isinf(numbers))
+    numbers, unreadable = parsing.numbers(cells, ("", ".", "NA", "NaN", "nan", "#N/A"))
+    bad = np.flatnonzero(unreadable | np.isinf(numbers))
     if len(bad):
         raise InputRefused(
-            f"the series {name!r} holds {text.iloc[bad[0]]!r}, which is no number",
+            f"the series {name!r} holds {cells.iloc[bad[0]].strip()!r}, which is no number",
             where=_row(spec, cells.index, bad[0]),
             expected="a number, or an empty cell",
         )

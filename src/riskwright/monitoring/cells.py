@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from riskwright.data import parsing
-from riskwright.data.contract import missing_in
+from riskwright.data.meaning import missing_in
 from riskwright.monitoring.findings import Finding
 from riskwright.monitoring.reference import Reference
 from riskwright.usecase import Column, UseCase

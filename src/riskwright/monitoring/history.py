@@ -15,8 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from riskwright.data import maturity, parsing
-from riskwright.data.contract import missing_in, outcomes
 from riskwright.data.maturity import FAILED
+from riskwright.data.meaning import missing_in, outcomes
 from riskwright.errors import InputRefused
 from riskwright.usecase import UseCase
 

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from riskwright.data.contract import Checked, ids_of
+from riskwright.data.contract import Checked
+from riskwright.data.meaning import ids_of
 from riskwright.data.textfiles import FAULT
 from riskwright.errors import closest
 from riskwright.monitoring.cells import check_cells, faults

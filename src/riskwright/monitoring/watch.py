@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from riskwright.data import snapshots
-from riskwright.data.contract import ids_of, outcomes
+from riskwright.data.meaning import ids_of, outcomes
 from riskwright.data.sources import read_chunks
 from riskwright.errors import InputRefused, NoRows
 from riskwright.home import Home
