@@ -25,6 +25,7 @@ from riskwright.data.sources import read_chunks
 from riskwright.evaluation.estimates import wilson
 from riskwright.monitoring import monitor
 from riskwright.monitoring.findings import Result
+from riskwright.monitoring.labels import Labels
 from riskwright.monitoring.reference import Reference
 from riskwright.usecase import UseCase, load_usecase
 
@@ -150,7 +151,7 @@ def judge(usecase: UseCase, model: Model, reference: Reference, window: pd.DataF
         checked=checked,
         header=header,
         pd=model.pd(accepted) if len(accepted) else None,
-        labels=window["y"].to_numpy(dtype="float64")[accepted.index],
+        labels=Labels(window["y"].to_numpy(dtype="float64")[accepted.index]),
     )
 
 

@@ -109,6 +109,7 @@ def monitor_market(
     folder: str | None,
     labels: str | None,
     as_of: str | None,
+    version: str | None,
     as_json: bool,
 ) -> int:
     """Watch a market forecast on what came after its training."""
@@ -119,6 +120,10 @@ def monitor_market(
     if labels is not None:
         raise InputRefused(
             "the outcomes of a market forecast are in its series", expected="no --labels"
+        )
+    if version is not None:
+        raise InputRefused(
+            "a market's live forecast is watched, from its own training on", expected="no --version"
         )
     name = market_name(usecase, home)
     with console.status("monitoring"):

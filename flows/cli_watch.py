@@ -34,11 +34,16 @@ def monitor(
             help="the input is a history of loans: judge it as of then; of a market, look then",
         ),
     ] = None,
+    version: Annotated[
+        str | None,
+        typer.Option(help="that scored the batch; else what is recorded, or was live then"),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Hold a batch against the champion's reference; findings past the limits open an alert.
 
-    Of a loan book, --as-of judges all loans so far; of a market, nothing but its name is needed.
+    Outcomes are held against the version that scored the cases. Of a loan book, --as-of judges
+    all loans so far; of a market, nothing but its name is needed.
     Exit code 3: an alert about what was looked at is open.
 
     Example: riskwright monitor credit_assessment --input batch.csv --labels outcomes.csv
@@ -52,7 +57,7 @@ def monitor(
     if is_market(usecase, home):
         from flows.cli_market import monitor_market
 
-        return monitor_market(home, ledger, usecase, input, labels, as_of, as_json)
+        return monitor_market(home, ledger, usecase, input, labels, as_of, version, as_json)
     from riskwright.monitoring.watch import watch
     from riskwright.usecase import load_usecase
 
@@ -60,7 +65,7 @@ def monitor(
     if input is None:
         raise InputRefused("which batch?", expected="--input FILE")
     with console.status("monitoring"):
-        result = watch(spec, home, ledger, input=input, labels=labels, as_of=as_of)
+        result = watch(spec, home, ledger, input=input, labels=labels, as_of=as_of, version=version)
     answer(result, as_json, lambda: say.monitored(result))
     return 3 if result["alert_open"] else 0
 

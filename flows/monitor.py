@@ -19,7 +19,7 @@ THIS_MONTH = "this-month"  # a schedule can't write a date
 
 @task(retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=world_failed)
 def monitor_task(
-    usecase: str, input: str | None, labels: str | None, as_of: str | None
+    usecase: str, input: str | None, labels: str | None, as_of: str | None, version: str | None
 ) -> dict[str, Any]:
     """Look at one batch; write the report, the findings and, if need be, the alert."""
     from riskwright.monitoring.watch import watch
@@ -38,18 +38,22 @@ def monitor_task(
     if input is None:
         raise InputRefused("which batch?", expected="the input of a batch of cases")
     spec = load_usecase(usecase, home)
-    return watch(spec, home, ledger, input=input, labels=labels, as_of=as_of)
+    return watch(spec, home, ledger, input=input, labels=labels, as_of=as_of, version=version)
 
 
 @flow(name="monitor", validate_parameters=False)
 @at_work(create=False)
 def monitor_flow(
-    usecase: str, input: str | None = None, labels: str | None = None, as_of: str | None = None
+    usecase: str,
+    input: str | None = None,
+    labels: str | None = None,
+    as_of: str | None = None,
+    version: str | None = None,
 ) -> State[dict[str, Any]]:
     """Look at a batch of scored cases, a loan book, or (without input) a market forecast.
 
     The state is "Completed" whatever was found; its message says whether an alert is open.
     ``as_of`` is a date, or ``this-month`` for its first day.
     """
-    result: dict[str, Any] = monitor_task(usecase, input, labels, as_of)
+    result: dict[str, Any] = monitor_task(usecase, input, labels, as_of, version)
     return Completed(message=alert_words(result), data=result)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 # A pipe or a log has no width of its own: wide enough for the tables.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
+SAID = ("failed", "told", "can't be judged")  # verdicts that a reader wants to know why
 TOLD = ("extra_columns",)  # findings that are no alarm but that a reader wants to know
 MARKS = {True: "[green]yes[/]", False: "[red]no[/]", None: "[yellow]not enough data[/]"}
 
@@ -228,11 +229,15 @@ def monitored(result: Mapping[str, Any]) -> None:
             f"{window['since']} to {window['until']}"
         )
         out.print(f"  book: {escape(result['book']['words'])}")
+    if result["labels"] and result["labels"]["words"]:
+        out.print(f"  outcomes: {escape(result['labels']['words'])}")
+    if result["judged_by"]:
+        out.print(f"  {escape(result['judged_by'])}")
     for family, verdict in result["verdicts"].items():
         colour = {"ok": "green", "alarm": "red"}.get(verdict, "yellow")
         out.print(f"  {family:<10} [{colour}]{verdict}[/]")
     for finding in result["findings"]:
-        if finding["alarm"] or finding["verdict"] == "failed" or finding["code"] in TOLD:
+        if finding["alarm"] or finding["verdict"] in SAID or finding["code"] in TOLD:
             out.print(f"    {escape(finding['detail'])}")
     alert_line(result)
 

@@ -12,6 +12,7 @@ import pytest
 from riskwright.data.contract import Contract
 from riskwright.monitoring import monitor
 from riskwright.monitoring.findings import Result
+from riskwright.monitoring.labels import Labels
 from riskwright.monitoring.reference import Reference
 from riskwright.usecase import UseCase, parse_usecase
 
@@ -117,7 +118,7 @@ def judge(usecase: UseCase, reference: Reference) -> Callable[..., Result]:
             checked=checked,
             header=header,
             pd=score(accepted) if whole else None,
-            labels=None if y is None else y[raw.index.get_indexer(accepted.index)],
+            labels=None if y is None else Labels(y[raw.index.get_indexer(accepted.index)]),
         )
 
     return judged

@@ -147,7 +147,13 @@ def test_labels_are_the_mature_ones() -> None:
     ]
     frame, accepted = raw(loans(rows)), loans(rows).drop(columns=["last_pymnt_d", "loan_status"])
     found = mature_labels(USECASE, frame, accepted, month(40))
-    np.testing.assert_array_equal(found, [1, 0, np.nan, np.nan, np.nan])
+    assert found is not None
+    np.testing.assert_array_equal(found.y, [1, 0, np.nan, np.nan, np.nan])
+    told = {name: found.counts[name] for name in ("bad", "good", "open", "immature")}
+    assert told == {"bad": 1, "good": 1, "open": 1, "immature": 2}
+    unknown = frame.assign(loan_status=frame["loan_status"].mask(frame.index == 0, "Written off"))
+    counts = mature_labels(USECASE, unknown, accepted, month(40)).counts  # type: ignore[union-attr]
+    assert counts["undeclared"] == {"Written off": 1}
     assert mature_labels(USECASE, frame.drop(columns="last_pymnt_d"), accepted, month(40)) is None
     assert mature_labels(USECASE, frame, accepted[["issue_d"]], month(40)) is None
 

@@ -12,6 +12,7 @@ from scipy import stats
 
 from riskwright.data.simulators import simulate
 from riskwright.monitoring import monitor
+from riskwright.monitoring.labels import Labels
 from riskwright.monitoring.reference import Reference
 from riskwright.usecase import load_usecase
 
@@ -119,7 +120,7 @@ def test_simulated_scenarios_are_told_apart() -> None:
             checked=checked,
             header=header,
             pd=pds[kept],
-            labels=y[kept],
+            labels=Labels(y[kept]),
         ).verdicts
 
     assert set(verdicts("none").values()) == {"ok"}

@@ -11,6 +11,7 @@ from scipy import stats
 from riskwright.data.contract import Contract
 from riskwright.evaluation.paired import auc_with_se
 from riskwright.monitoring import monitor
+from riskwright.monitoring.labels import Labels
 from riskwright.monitoring.outcomes import check_labels
 
 ROWS = 2_000
@@ -20,7 +21,7 @@ ROWS = 2_000
 def window(usecase: Any, draw: Any, scored: Any) -> Any:
     drawn = draw(ROWS, 31)
     frame = Contract(usecase, "monitor").apply(drawn.raw).accepted
-    return frame, scored(frame), drawn.y
+    return frame, scored(frame), Labels(drawn.y)
 
 
 def found(findings: Any) -> dict[str, Any]:
@@ -35,7 +36,8 @@ def test_nothing_is_found_where_nothing_changed(usecase: Any, reference: Any, wi
 
 
 def test_figures_equal_their_formulas(usecase: Any, reference: Any, window: Any) -> None:
-    _, pds, y = window
+    _, pds, labels = window
+    y = labels.y
     findings = found(check_labels(usecase, reference, *window))
     known, base = (y, pds), (reference.y, reference.pd)
     ratio, ratio_before = (o.sum() / e.sum() for o, e in (known, base))
@@ -51,28 +53,32 @@ def test_figures_equal_their_formulas(usecase: Any, reference: Any, window: Any)
 def test_a_calibration_break_is_found_and_leaves_the_auc(
     usecase: Any, reference: Any, window: Any
 ) -> None:
-    frame, pds, y = window
+    frame, pds, labels = window
+    y = labels.y
     rng = np.random.default_rng(1)
     odds = 1.6 * pds / (1 - pds)  # about 22 to 30 %: every applicant's odds rise alike
     worse = (rng.random(ROWS) < odds / (1 + odds)).astype("float64")
     assert worse.mean() / y.mean() > 1.25
-    findings = found(check_labels(usecase, reference, frame, pds, worse))
+    findings = found(check_labels(usecase, reference, frame, pds, Labels(worse)))
     assert findings["observed_expected"].alarm
     assert findings["observed_expected"].effect > 1.2
     assert not findings["auc"].alarm
     fewer = y * (rng.random(ROWS) < 0.6)
-    assert found(check_labels(usecase, reference, frame, pds, fewer))["observed_expected"].alarm
+    assert found(check_labels(usecase, reference, frame, pds, Labels(fewer)))[
+        "observed_expected"
+    ].alarm
 
 
 def test_labels_reversed_in_one_quartile_are_found_there(
     usecase: Any, reference: Any, window: Any
 ) -> None:
-    frame, pds, y = window
+    frame, pds, labels = window
+    y = labels.y
     top = np.flatnonzero(frame["LIMIT"] > frame["LIMIT"].quantile(0.75))
     order = top[np.argsort(pds[top])]
     flipped = y.copy()
     flipped[order] = y[order[::-1]]
-    findings = check_labels(usecase, reference, frame, pds, flipped)
+    findings = check_labels(usecase, reference, frame, pds, Labels(flipped))
     segments = [f for f in findings if f.alarm and f.code == "segment_auc" and f.column == "LIMIT"]
     assert len(segments) == 1
     assert "LIMIT above" in segments[0].detail
@@ -88,14 +94,15 @@ def test_segments_pay_for_their_number(usecase: Any, reference: Any, window: Any
 
 
 def test_few_bads_are_not_enough(usecase: Any, reference: Any, window: Any) -> None:
-    frame, pds, y = window
+    frame, pds, labels = window
+    y = labels.y
     rare = np.zeros(ROWS)
     rare[:19] = 1
-    assert [f.verdict for f in check_labels(usecase, reference, frame, pds, rare)] == [
+    assert [f.verdict for f in check_labels(usecase, reference, frame, pds, Labels(rare))] == [
         "not enough data"
     ]
     unknown = np.where(np.arange(ROWS) < ROWS - 40, np.nan, y)
-    (few,) = check_labels(usecase, reference, frame, pds, unknown)
+    (few,) = check_labels(usecase, reference, frame, pds, Labels(unknown))
     assert few.verdict == "not enough data"
     assert few.value == np.nansum(unknown)
 
@@ -106,7 +113,7 @@ def test_no_labels_is_a_verdict_of_its_own(
     drawn = draw(500, 32)
     frame, pds = reference.frame[:500], reference.pd[:500]
     assert check_labels(usecase, reference, frame, pds, None) == []
-    assert check_labels(usecase, reference, frame, pds, np.full(500, np.nan)) == []
+    assert check_labels(usecase, reference, frame, pds, Labels(np.full(500, np.nan))) == []
     assert judge(drawn.raw).verdicts["labels"] == "no labels"
     assert judge(drawn.raw, drawn.y).verdicts["labels"] == "ok"
 
@@ -123,7 +130,7 @@ def test_labels_of_another_length_fail_and_hide_nothing(
         checked=checked,
         header=header,
         pd=np.full(3, 0.1),
-        labels=np.zeros(2),
+        labels=Labels(np.zeros(2)),
     )
     assert result.verdicts == {
         "quality": "ok",

@@ -11,10 +11,11 @@ from typing import Any, Literal
 FamilyName = Literal[
     "quality", "columns", "score", "labels", "book", "predictors", "error", "coverage"
 ]
-Verdict = Literal["ok", "alarm", "not enough data", "failed"]
+Verdict = Literal["ok", "alarm", "not enough data", "failed", "can't be judged", "told"]
 Severity = Literal["none", "low", "medium", "high", "critical"]
 
 NOT_ENOUGH: Literal["not enough data"] = "not enough data"
+CANT: Literal["can't be judged"] = "can't be judged"
 NO_LABELS = "no labels"
 
 # Without these columns or rows there is nothing to judge: the worst that a feed can do.
@@ -35,7 +36,9 @@ class Finding:
     column
         The column it is about (of a book: the vintage or grade), or None for the whole batch.
     verdict
-        ``failed`` means that the check itself broke: what it would have seen is unknown.
+        ``failed`` means that the check itself broke: what it would have seen is unknown;
+        ``can't be judged`` that chance or change can't be told from how the data came about;
+        ``told`` that there was nothing to judge, and something to know.
     statistic, value, threshold
         What was computed, its value, and the limit that it was held against.
     p_value
@@ -108,7 +111,8 @@ class Result:
     findings
         In the order of the families, alarms first.
     verdicts
-        Family to ``ok``, ``alarm``, ``not enough data``, ``failed``; labels also ``no labels``.
+        Family to ``ok``, ``alarm``, ``not enough data``, ``failed``; labels also ``no labels`` and
+        ``can't be judged``.
     rows_read, accepted, refused
         Rows of the batch; the last two add up to the first.
     alarm
@@ -143,9 +147,9 @@ class Result:
 
 
 def family_verdict(findings: list[Finding]) -> Verdict:
-    """Return the verdict of one family: an alarm first, then a failure, then a clean check."""
+    """Return the verdict of one family: an alarm first, then what couldn't be seen, then clean."""
     verdicts = {finding.verdict for finding in findings}
-    order: tuple[Verdict, ...] = ("alarm", "failed", "ok")
+    order: tuple[Verdict, ...] = ("alarm", "failed", CANT, "ok")
     return next((v for v in order if v in verdicts), NOT_ENOUGH)
 
 

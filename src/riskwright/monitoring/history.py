@@ -18,6 +18,7 @@ from riskwright.data import maturity, parsing
 from riskwright.data.maturity import FAILED
 from riskwright.data.meaning import missing_in, outcomes
 from riskwright.errors import InputRefused
+from riskwright.monitoring.labels import Labels, tally
 from riskwright.usecase import UseCase
 
 RECENT_MONTHS = 12  # of issue, that quality, columns and score look at
@@ -174,9 +175,13 @@ def defaults_by(
 
 
 def mature_labels(
-    usecase: UseCase, raw: pd.DataFrame, accepted: pd.DataFrame, seen: pd.Timestamp
-) -> NDArray[np.float64] | None:
-    """Return the outcomes of loans (1 = bad) whose labels are mature on a day, else NaN.
+    usecase: UseCase,
+    raw: pd.DataFrame,
+    accepted: pd.DataFrame,
+    seen: pd.Timestamp,
+    history: History | None = None,
+) -> Labels | None:
+    """Return the outcomes of loans whose labels are mature on a day; the others are unknown.
 
     Parameters
     ----------
@@ -184,10 +189,13 @@ def mature_labels(
         Rows as they arrived.
     accepted
         Those that the contract accepts, canonical, shape (n, k).
+    history
+        Where the rows come from: codes that nobody declared are counted in all of it.
 
     Returns
     -------
-    Shape (n,); None if the rows don't say how or when loans ended.
+    Labels
+        Of the accepted rows; None if the rows don't say how or when loans ended.
     """
     held, target = maturity.loan_of(usecase), usecase.target
     if not {target.column, held.closed} <= set(raw):
@@ -195,12 +203,19 @@ def mature_labels(
     if not {str(usecase.time), held.term} <= set(accepted):
         return None
     ends = raw.loc[accepted.index]
-    status = outcomes(usecase, ends[target.column])
     closed = _dates(usecase, ends, held.closed)
+    status = outcomes(usecase, ends[target.column])
     frame = accepted.assign(**{target.column: status, held.closed: closed})
     known = as_known(usecase, frame, seen)
+    mature = maturity.mature(usecase, known, seen)
     bad = (known[target.column] == target.bad).to_numpy()
-    return np.where(maturity.mature(usecase, known, seen), bad.astype(float), np.nan)
+    ended, counts = tally(usecase, ends[target.column])
+    counts["immature"] = int((np.isfinite(ended) & ~mature).sum())
+    counts |= {"bad": int((bad & mature).sum()), "good": int((~bad & mature).sum())}
+    if history is not None:
+        whole = tally(usecase, history.raw[target.column])[1]
+        counts |= {name: whole[name] for name in ("undeclared", "given")}
+    return Labels(np.where(mature, bad.astype(float), np.nan), counts, by_calendar=True)
 
 
 def _dates(usecase: UseCase, raw: pd.DataFrame, name: str) -> pd.Series:

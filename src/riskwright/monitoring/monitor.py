@@ -25,6 +25,7 @@ from riskwright.monitoring.findings import (
     severity_of,
     title_of,
 )
+from riskwright.monitoring.labels import Labels
 from riskwright.monitoring.outcomes import check_labels
 from riskwright.monitoring.quality import Header, check_quality
 from riskwright.monitoring.reference import Reference
@@ -39,7 +40,7 @@ def run(
     checked: Checked,
     header: Header,
     pd: NDArray[np.float64] | None,
-    labels: NDArray[np.float64] | None,
+    labels: Labels | None,
     book: list[Finding] | None = None,
 ) -> Result:
     """Judge one batch.
@@ -55,7 +56,7 @@ def run(
     pd
         PDs of the accepted rows in their order, or None if they weren't scored.
     labels
-        Outcomes of the accepted rows in their order, 1 = bad, NaN where unknown; or None.
+        What is known of the outcomes of the accepted rows, in their order; or None.
     book
         What ``book.judge_book`` found in the loans behind the batch, if it comes from a loan book.
 

@@ -13,8 +13,10 @@ from scipy import stats
 
 from riskwright.evaluation.paired import SMALLEST_SE, auc_with_se
 from riskwright.monitoring.cells import plain_numbers
-from riskwright.monitoring.findings import NOT_ENOUGH, Finding, band, failed, way
+from riskwright.monitoring.findings import CANT, NOT_ENOUGH, Finding, band, failed, way
+from riskwright.monitoring.labels import Labels, undeclared_finding, unmatched_finding
 from riskwright.monitoring.reference import Reference, of_type
+from riskwright.monitoring.selection import Part, part_of
 from riskwright.usecase import UseCase
 
 RATIO_FLOOR = 0.10  # change of observed/expected default
@@ -43,20 +45,21 @@ def check_labels(
     reference: Reference,
     current: pd.DataFrame,
     pds: ArrayLike | None,
-    labels: ArrayLike | None,
+    labels: Labels | None,
 ) -> list[Finding]:
     """Hold PDs against outcomes.
 
     Three checks, each a test and a floor:
 
     - observed over expected default against the same in the reference (binomial standard errors
-      of both; a change of at least 0.10);
+      of both; a change of at least 0.10), whatever becomes of like cases without an outcome;
     - the drop of the ROC AUC against the reference's (DeLong's of both; at least 0.02);
     - the same drop in each segment: the quartiles of the first numeric feature (cut where the
       reference's are) and the groups of each category, at a z corrected for their number
       (Bonferroni).
 
-    ``monitor.label_z`` is the z of one test.
+    ``monitor.label_z`` is the z of one test. Where outcomes are known of a part that was selected
+    by score, the reference is cut alike (``selection.part_of``).
 
     Parameters
     ----------
@@ -65,32 +68,66 @@ def check_labels(
     pds
         Their PDs, shape (n,), or None.
     labels
-        Their outcomes, shape (n,), 1 = bad, NaN where unknown; or None.
+        Their outcomes; or None.
 
     Returns
     -------
     list of Finding
-        Empty if no outcome is known. A check with fewer than ``monitor.min_bads`` bads or goods
-        says "not enough data".
+        Empty if there is nothing to tell. A check with fewer than ``monitor.min_bads`` bads or
+        goods says "not enough data"; what can't be told from how outcomes came about, "can't be
+        judged".
     """
     if labels is None:
         return []
-    outcomes = np.asarray(labels, dtype=np.float64)
-    if outcomes.shape != (len(current),):
-        raise ValueError(f"{outcomes.shape} labels for {len(current):,} accepted rows")
-    if not np.isfinite(outcomes).any():
-        return []
+    if labels.y.shape != (len(current),):
+        raise ValueError(f"{labels.y.shape} labels for {len(current):,} accepted rows")
+    told = undeclared_finding(usecase, labels)
+    if not np.isfinite(labels.y).any():
+        lost = labels.counts.get("rows_without_label", 0)
+        return told + unmatched_finding(labels, lost, len(current))
     if pds is None:
-        return [Finding("labels", "scores", None, NOT_ENOUGH, detail="the batch was not scored")]
+        unscored = "the batch was not scored"
+        return [*told, Finding("labels", "scores", None, NOT_ENOUGH, detail=unscored)]
     scores = np.asarray(pds, dtype=np.float64)
-    usable = np.isin(outcomes, (0.0, 1.0)) & (scores >= 0) & (scores <= 1)
-    now = _Known(current[usable], scores[usable], outcomes[usable].astype(np.int64))
-    before = _Known(reference.frame, reference.pd, reference.y.astype(np.int64))
+    if labels.pd is not None:
+        scores = np.where(np.isfinite(labels.pd), labels.pd, scores)
+    rows = (scores >= 0) & (scores <= 1)
+    if labels.excluded is not None:
+        rows &= ~labels.excluded
+    known = rows & np.isin(labels.y, (0.0, 1.0))
+    everything = _Known(current[known], scores[known], labels.y[known].astype(np.int64))
+    if not everything.enough(usecase.monitor.min_bads):
+        return [*told, _few("outcomes", None, everything, usecase.monitor.min_bads)]
+    part = Part(known, rows & ~known, np.ones(len(reference), dtype=bool))
+    if not labels.by_calendar:
+        part = part_of(
+            usecase, reference, scores, rows, known, labels.decision, labels.reference_decisions
+        )
+    mine = part.now | part.waiting
+    lost = 0 if labels.without is None else int((mine & labels.without).sum())
+    told += unmatched_finding(labels, lost, int(mine.sum()))
+    if part.words:
+        told.append(Finding("labels", "selected_outcomes", None, "told", detail=part.words))
+    trouble = part.trouble
+    if any(f.code == "undeclared_outcomes" and f.alarm for f in told):
+        trouble = "what the outcomes in codes that nobody declared are isn't known"
+    if trouble:
+        return [*told, Finding("labels", "outcomes", None, CANT, detail=trouble)]
+    now = _Known(current[part.now], scores[part.now], labels.y[part.now].astype(np.int64))
+    before = _Known(reference.frame, reference.pd, reference.y.astype(np.int64)).where(part.before)
+    waiting = np.empty(0) if labels.by_calendar else scores[part.waiting]
+    return [*told, *_checked(usecase, before, now, waiting)]
+
+
+def _checked(
+    usecase: UseCase, before: _Known, now: _Known, waiting: NDArray[np.float64]
+) -> list[Finding]:
     least = usecase.monitor.min_bads
-    if not now.enough(least):
-        return [_few("outcomes", None, now, least)]
+    for known, whose in ((now, ""), (before, "in the reference's like part ")):
+        if not known.enough(least):
+            return [_few("outcomes", None, known, least, whose)]
     checks: list[tuple[str, Callable[[], Iterable[Finding]]]] = [
-        ("observed_expected", lambda: [_calibration(usecase, before, now)]),
+        ("observed_expected", lambda: [_calibration(usecase, before, now, waiting)]),
         ("auc", lambda: [_auc(usecase, before, now)]),
         ("segment_auc", lambda: _segments(usecase, before, now)),
     ]
@@ -119,41 +156,69 @@ def _few(code: str, column: str | None, known: _Known, least: int, what: str = "
     )
 
 
-def _calibration(usecase: UseCase, before: _Known, now: _Known) -> Finding:
+def _calibration(
+    usecase: UseCase, before: _Known, now: _Known, waiting: NDArray[np.float64]
+) -> Finding:
     """Observed over expected bads, against the same ratio in the reference.
 
     Against 1 instead, a level that was a little off from the start would alarm by chance for ever
     (2 % of no-change windows of models fitted on 3,000 rows); the gates judge that level.
+
+    Bads are often known before goods: an alarm has to stand if all like cases whose outcome isn't
+    known (``waiting``, their PDs) turn out the other way.
     """
-    (ratio, se), (ratio_before, se_before) = _observed_expected(now), _observed_expected(before)
-    change = ratio - ratio_before
-    z = change / max(float(np.hypot(se, se_before)), SMALLEST_SE)
-    alarm = abs(z) > usecase.monitor.label_z and abs(change) >= RATIO_FLOOR
-    n, bads = len(now.y), int(now.y.sum())
+    limit = usecase.monitor.label_z
+    ratio, z, change = _against(before, now.pd, now.y)
+    alarm, cant, more = abs(z) > limit and abs(change) >= RATIO_FLOOR, False, ""
+    if alarm and len(waiting):
+        word, outcome = ("good", 0) if change > 0 else ("bad", 1)
+        _, z_all, change_all = _against(
+            before,
+            np.concatenate([now.pd, waiting]),
+            np.concatenate([now.y, np.full(len(waiting), outcome)]),
+        )
+        stands = z_all * z > 0 and abs(z_all) > limit and abs(change_all) >= RATIO_FLOOR
+        alarm, cant = stands, not stands
+        more = f"; {len(waiting):,} like cases have no outcome yet: were all of them {word}, "
+        more += "it would still be" if stands else "there would be no such change"
+    n, bads, usual = len(now.y), int(now.y.sum()), ratio - change
     return Finding(
         "labels",
         "observed_expected",
         None,
-        "alarm" if alarm else "ok",
+        "alarm" if alarm else CANT if cant else "ok",
         "z of the change of observed/expected",
         z,
-        usecase.monitor.label_z,
+        limit,
         p_value=float(2 * stats.norm.sf(abs(z))),
         effect=ratio,
         detail=f"{bads:,} bads of {n:,} ({bads / n:.2%}) where the PDs expect {now.pd.mean():.2%}: "
-        f"observed/expected {ratio:.2f}, {ratio_before:.2f} in the reference (z {z:+.1f}, limit "
-        f"{usecase.monitor.label_z:g}, floor {RATIO_FLOOR:g} either way)",
+        f"observed/expected {ratio:.2f}, {usual:.2f} in the reference (z {z:+.1f}, limit "
+        f"{limit:g}, floor {RATIO_FLOOR:g} either way){more}",
         alarm=alarm,
         direction=way(change),
         band=band(abs(change), RATIO_FLOOR),
     )
 
 
-def _observed_expected(known: _Known) -> tuple[float, float]:
+def _against(
+    before: _Known, pds: NDArray[np.float64], y: NDArray[np.int64]
+) -> tuple[float, float, float]:
+    """Return observed over expected bads, z of its change against the reference's, and the change.
+
+    Standard errors as if the PDs were right.
+    """
+    (ratio, se), (usual, se_usual) = (
+        _observed_expected(p, o) for p, o in ((pds, y), (before.pd, before.y))
+    )
+    change = ratio - usual
+    return ratio, change / max(float(np.hypot(se, se_usual)), SMALLEST_SE), change
+
+
+def _observed_expected(pds: NDArray[np.float64], y: NDArray[np.int64]) -> tuple[float, float]:
     """Return observed over expected bads, and its standard error were the PDs right."""
-    expected = max(float(known.pd.sum()), SMALLEST_SE)
-    spread = float(np.sqrt((known.pd * (1 - known.pd)).sum()))
-    return float(known.y.sum()) / expected, spread / expected
+    expected = max(float(pds.sum()), SMALLEST_SE)
+    return float(y.sum()) / expected, float(np.sqrt((pds * (1 - pds)).sum())) / expected
 
 
 def _auc(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -11,22 +12,43 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from riskwright.bundle.bundle import Bundle
 from riskwright.data import snapshots
-from riskwright.data.meaning import ids_of, outcomes
+from riskwright.data.contract import Checked, HeaderVerdict
 from riskwright.data.sources import read_chunks
 from riskwright.errors import InputRefused, NoRows
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.monitoring import monitor
-from riskwright.monitoring.book import judge_book
+from riskwright.monitoring.book import Judged, judge_book
 from riskwright.monitoring.findings import severity_of
-from riskwright.monitoring.history import cut, day_of, mature_labels, seen_until
+from riskwright.monitoring.history import History, cut, day_of, mature_labels, seen_until
+from riskwright.monitoring.labels import Labels, read_labels, words
 from riskwright.monitoring.look import Plain, finish, folder_of, named
 from riskwright.monitoring.reference import Reference
 from riskwright.monitoring.report import draw_report
+from riskwright.monitoring.scored import judged_by, most_of, scored_by
+from riskwright.registry.policy import version_number
 from riskwright.registry.promotion import load_version
 from riskwright.usecase import UseCase
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A batch as one version sees it."""
+
+    bundle: Bundle
+    reference: Reference
+    raw: pd.DataFrame
+    batch: str
+    checked: Checked
+    header: HeaderVerdict
+    labels: Labels | None
+    by: NDArray[np.float64] | None  # which version scored each accepted row, where known
+    history: History | None
+    judged: Judged | None
 
 
 def watch(
@@ -37,6 +59,7 @@ def watch(
     input: str,
     labels: str | None,
     as_of: str | None = None,
+    version: str | None = None,
 ) -> dict[str, Any]:
     """Monitor a batch as it arrived.
 
@@ -52,18 +75,23 @@ def watch(
         Date, such as ``2016-06-01``, by which the input is taken as a history of loans: what came
         later is ignored, the loans of its last twelve months of issue are the batch, and all of
         them are judged by their defaults so far (``book.judge_book``).
+    version
+        Hold the batch against this version: ``champion``, ``challenger`` or a number. If left out,
+        against the version that scored most of the cases with a known outcome, where that is
+        recorded or follows from the times of decision; else against the champion.
 
     Returns
     -------
     dict
-        Verdicts by family, findings, the report's path, and the alert's id or None; of a history
-        also ``as_of``, ``window`` and the ``book``'s tables.
+        Verdicts by family, findings, the report's path, and the alert's id or None; what the
+        ``labels`` are, and by which version they were judged; of a history also ``as_of``,
+        ``window`` and the ``book``'s tables.
 
     Raises
     ------
     InputRefused
-        If the batch can't be read at all, or the use case has no champion; of a history also if
-        the date can't be one, or no loan was issued by then.
+        If the batch can't be read at all, or the use case has no such version; of a history also
+        if the date can't be one, or no loan was issued by then.
     """
     day = day_of(as_of) if as_of is not None else None
     if day is not None and labels is not None:
@@ -72,71 +100,129 @@ def watch(
             where=f"--labels {labels} with --as-of {as_of}",
             expected="one of the two: labels have no date, so they can't be cut at one",
         )
-    bundle = load_version(home, ledger, usecase.name)
+    number = version_number(ledger, usecase.name, version or "champion")
+    seen = _open(usecase.name, home, ledger, number, input, labels, day)
+    scorer = most_of(seen.by, seen.labels) if seen.labels and seen.by is not None else None
+    if version is None and scorer not in (None, number):
+        seen = _open(usecase.name, home, ledger, int(scorer or 0), input, labels, day)
+    bundle, reference, accepted = seen.bundle, seen.reference, seen.checked.accepted
     usecase = bundle.usecase  # its limits were registered with it; today's YAML may say otherwise
-    version = ledger.version(usecase.name, bundle.version)
-    reference = Reference.from_frame(snapshots.read(version.evidence["reference"], home))
+    scores, known = _scores(seen, home, ledger)
+    result = monitor.run(
+        usecase,
+        reference=reference,
+        raw=seen.raw,
+        checked=seen.checked,
+        header=seen.header,
+        pd=scores,
+        labels=known,
+        book=seen.judged.findings if seen.judged else None,
+    )
+    told: dict[str, Any] = {
+        "usecase": usecase.name,
+        "version": bundle.version,
+        "batch": seen.batch,
+        "input": named(input),
+        "labels": None if known is None else known.counts | {"words": words(known)},
+        "judged_by": _judged_by(seen, number, scorer, version),
+        **result.as_dict(),
+        **_of_history(seen),
+    }
+
+    def draw(folder: Path) -> Callable[[Plain], str]:
+        render = draw_report(usecase, reference, accepted, scores, result, folder, book=seen.judged)
+        told["findings"] = result.as_dict()["findings"]  # with Evidently's failure, if it failed
+        return render
+
+    folder = folder_of(home, told, known.digest if known else "")
+    severity = partial(severity_of, verdicts=result.verdicts)
+    return finish(usecase, home, ledger, told, folder=folder, draw=draw, severity=severity)
+
+
+def _open(
+    name: str,
+    home: Home,
+    ledger: Ledger,
+    number: int,
+    input: str,
+    labels: str | None,
+    day: pd.Timestamp | None,
+) -> _Opened:
+    """Read batch and outcomes as a version understands them."""
+    bundle = load_version(home, ledger, name, str(number))
+    usecase, evidence = bundle.usecase, ledger.version(name, number).evidence
+    reference = Reference.from_frame(snapshots.read(evidence["reference"], home))
     raw, batch = _batch(usecase, input)
     history, judged = None, None
     if day is not None and len(raw):
         history = cut(usecase, raw, day, input)
         judged = judge_book(
-            bundle, reference, history, lambda: snapshots.read(version.evidence["train"], home)
+            bundle, reference, history, lambda: snapshots.read(evidence["train"], home)
         )
         raw, batch = history.recent, hashlib.sha256(f"{batch} {day:%F}".encode()).hexdigest()
     checked, header = monitor.examine(usecase, raw)
-    scores = None
-    if all(n in checked.accepted for n in bundle.schema.names) and len(checked.accepted):
-        scores = bundle.score(checked.accepted, reasons="none")["pd"].to_numpy()
+    accepted = checked.accepted
     if usecase.loan is not None and labels is None:
         seen = history.seen if history else seen_until(usecase, raw)
-        known_labels = mature_labels(usecase, raw, checked.accepted, seen)
+        known = mature_labels(usecase, raw, accepted, seen, history)
     else:
-        known_labels = _labels(usecase, raw, checked.accepted, labels)
-    result = monitor.run(
-        usecase,
-        reference=reference,
-        raw=raw,
-        checked=checked,
-        header=header,
-        pd=scores,
-        labels=known_labels,
-        book=judged.findings if judged else None,
-    )
-    told: dict[str, Any] = {
-        "usecase": usecase.name,
-        "version": bundle.version,
-        "batch": batch,
-        "input": named(input),
-        **result.as_dict(),
-    }
-    if history is not None and judged is not None:
-        told |= {
-            "as_of": f"{history.as_of:%F}",
-            "window": {
-                "since": f"{history.since:%F}",
-                "until": f"{history.until:%F}",
-                "later_loans_ignored": history.later,
-            },
-            "book": {
-                "words": judged.words,
-                "tables": {
-                    name: table.astype(object).where(table.notna(), None).to_dict("records")
-                    for name, table in judged.tables.items()
-                },
-            },
-        }
+        known = read_labels(usecase, raw, accepted, labels)
+    # A history is of loans of many years: it is asked whether what is live still fits them.
+    by = None if known is None or day is not None else scored_by(ledger, usecase, known, accepted)
+    return _Opened(bundle, reference, raw, batch, checked, header, known, by, history, judged)
 
-    def draw(folder: Path) -> Callable[[Plain], str]:
-        render = draw_report(
-            usecase, reference, checked.accepted, scores, result, folder, book=judged
+
+def _scores(
+    seen: _Opened, home: Home, ledger: Ledger
+) -> tuple[NDArray[np.float64] | None, Labels | None]:
+    """Score the accepted rows; leave out outcomes that say nothing of the version."""
+    bundle, accepted, labels = seen.bundle, seen.checked.accepted, seen.labels
+    if not len(accepted) or any(n not in accepted for n in bundle.schema.names):
+        return None, labels
+    if labels is None or not np.isfinite(labels.y).any():
+        return bundle.score(accepted, reasons="none")["pd"].to_numpy(), labels
+    by = np.full(len(accepted), np.nan) if seen.by is None else seen.by
+    return judged_by(bundle, home, ledger, seen.reference, accepted, labels, by)
+
+
+def _judged_by(seen: _Opened, live: int, scorer: int | None, asked: str | None) -> str:
+    """Say why outcomes are held against this version; empty if there are none."""
+    version = seen.bundle.version
+    if seen.labels is None or not np.isfinite(seen.labels.y).any() or seen.history is not None:
+        return ""
+    if asked is not None:
+        return f"outcomes are held against version {version}, as asked"
+    if scorer is None:
+        return (
+            "which version scored these cases isn't known: their outcomes are held against "
+            f"version {version}, which is live"
         )
-        told["findings"] = result.as_dict()["findings"]  # with Evidently's failure, if it failed
-        return render
+    what = "that most of these cases were scored by"
+    return f"outcomes are held against version {version}, {what}" + (
+        f"; version {live} is live" if version != live else ""
+    )
 
-    folder = folder_of(home, told, _labels_hash(known_labels))
-    severity = partial(severity_of, verdicts=result.verdicts)
-    return finish(usecase, home, ledger, told, folder=folder, draw=draw, severity=severity)
+
+def _of_history(seen: _Opened) -> dict[str, Any]:
+    """What is told of a history of loans besides."""
+    history, judged = seen.history, seen.judged
+    if history is None or judged is None:
+        return {}
+    return {
+        "as_of": f"{history.as_of:%F}",
+        "window": {
+            "since": f"{history.since:%F}",
+            "until": f"{history.until:%F}",
+            "later_loans_ignored": history.later,
+        },
+        "book": {
+            "words": judged.words,
+            "tables": {
+                name: table.astype(object).where(table.notna(), None).to_dict("records")
+                for name, table in judged.tables.items()
+            },
+        },
+    }
 
 
 def _batch(usecase: UseCase, input: str) -> tuple[pd.DataFrame, str]:
@@ -171,71 +257,6 @@ def _batch(usecase: UseCase, input: str) -> tuple[pd.DataFrame, str]:
             do="check the file, its delimiter and its header",
         )
     return raw, _batch_hash(raw)
-
-
-def _labels(
-    usecase: UseCase, raw: pd.DataFrame, accepted: pd.DataFrame, path: str | None
-) -> np.ndarray | None:
-    """Outcome of each accepted row (1 = bad), NaN where unknown."""
-    target = usecase.target.column
-    if path is None:
-        if target not in raw:
-            return None
-        given = raw.loc[accepted.index, target]
-        return _coded(usecase, given)
-    if usecase.id is None:
-        raise InputRefused(
-            f"{usecase.name} has no id column to join labels on",
-            where=path,
-            expected=f"the outcome as the column {target!r} of the batch itself",
-        )
-    wanted = {name: usecase.columns[name] for name in (usecase.id, target)}
-    known = pd.concat(list(read_chunks(usecase.source, path, columns=wanted)))
-    for name in (usecase.id, target):
-        if name not in known:
-            raise InputRefused(
-                f"the labels lack the column {name!r}",
-                where=path,
-                expected=f"columns {usecase.id!r} and {target!r}",
-            )
-    known = pd.DataFrame(
-        {
-            usecase.id: ids_of(usecase, known[usecase.id]),
-            target: outcomes(usecase, known[target]),
-        }
-    ).drop_duplicates()
-    repeated = known[known[usecase.id].duplicated()][usecase.id]
-    if len(repeated):
-        raise InputRefused(
-            f"{len(repeated):,} ids have contradicting labels",
-            where=f"{path}: {usecase.id} {repeated.iloc[0]}",
-            expected="one outcome for each id",
-        )
-    by_id = known.set_index(usecase.id)[target]
-    labels = _coded(usecase, accepted[usecase.id].map(by_id))
-    if len(accepted) and np.isnan(labels).all():
-        raise InputRefused(
-            "no label belongs to the batch",
-            where=f"{path}: {len(by_id):,} labels, such as {usecase.id} {by_id.index[0]}: "
-            f"{by_id.iloc[0]}"
-            if len(by_id)
-            else path,
-            expected=f"ids of the batch, and {usecase.target.bad!r} (bad) or "
-            f"{usecase.target.good!r} (good) as {target!r}",
-            do="check that the file belongs to this batch",
-        )
-    return labels
-
-
-def _coded(usecase: UseCase, given: pd.Series) -> np.ndarray:
-    codes = outcomes(usecase, given)
-    return np.where(
-        codes == usecase.target.bad, 1.0, np.where(codes == usecase.target.good, 0.0, np.nan)
-    )
-
-
-def _labels_hash(labels: np.ndarray | None) -> str:
-    return "" if labels is None else hashlib.sha256(labels.tobytes()).hexdigest()
 
 
 def _batch_hash(raw: pd.DataFrame) -> str:
