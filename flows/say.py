@@ -247,6 +247,10 @@ def alert_line(result: Mapping[str, Any]) -> None:
     if result["alert"]:
         shown = f"riskwright alerts show {result['alert']}"
         out.print(f"[bold]{alert_words(result)}[/]: {shown}")
+    if result["alert_open"] and result["decided_before"]:
+        out.print(
+            f"  {result['decided_before']} of these findings were decided with an earlier alert"
+        )
     out.print(f"  report: {result['report']}")
     if "mlflow" in result:
         out.print(f"  note: {escape(result['mlflow'])}")

@@ -54,7 +54,7 @@ FAULTS: list[tuple[str, Change, int, str]] = [
     ),
     (
         "labels: two outcomes for one id",
-        lambda f: pd.concat([f, f[:3].assign(**{TARGET: 1 - f[TARGET][:3]})]),
+        lambda f: pd.concat([f, f[:3].assign(**{TARGET: 1 - f[TARGET][:3].astype(int)})]),
         2,
         "3 ids have contradicting labels",
     ),

@@ -161,9 +161,12 @@ def test_a_label_of_a_refused_row_and_one_without_id_are_told(
     assert labels is not None
     assert labels.counts["of_refused_rows"] == 5
     assert labels.counts["lines_without_id"] == labels.counts["rows_without_label"] == 1
-    own = read_labels(usecase, raw.assign(Y=y), accepted, None)
+    whole = raw.assign(Y=y)
+    own = read_labels(usecase, whole, accepted, None)
     assert own is not None
     assert own.counts["of_refused_rows"] == 5
+    both = read_labels(usecase, whole, accepted, file(tmp_path, key=ids, Y=y.astype(int)))
+    assert f"{ROWS} outcomes in the batch itself aren't used" in words(both)
 
 
 def test_what_was_recorded_beside_outcomes_is_read(

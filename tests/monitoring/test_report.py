@@ -13,7 +13,7 @@ import pytest
 from riskwright.data.contract import Contract
 from riskwright.monitoring import monitor
 from riskwright.monitoring.evidently_reports import LEAST_ROWS, drift_report
-from riskwright.monitoring.look import write
+from riskwright.monitoring.look import named, write
 from riskwright.monitoring.report import data_quality_report, draw_report
 
 
@@ -145,3 +145,18 @@ def test_the_quality_report_is_written_or_says_why_not(
     told = data_quality_report(usecase, frame[["key"]], tmp_path / "none.html")
     assert told == "no Evidently report: no column has values"
     assert not (tmp_path / "none.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("location", "name"),
+    [
+        ("/data/new batch.csv", "new batch.csv"),
+        ("june.csv", "june.csv"),
+        ("https://someone:secret@host/files/june%20b.csv?token=secret", "june b.csv"),
+        ("https://someone:secret@host", "host"),
+        ("sqlite:////data/cases.db", "cases.db"),
+        ("/data/folder/", "folder"),
+    ],
+)
+def test_a_page_names_its_batch_without_what_is_secret(location: str, name: str) -> None:
+    assert named(location) == name

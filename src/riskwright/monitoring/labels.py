@@ -168,7 +168,7 @@ def _joined(usecase: UseCase, raw: pd.DataFrame, accepted: pd.DataFrame, path: s
     known = _once(usecase, lines, path)
     there = ids_of(usecase, raw[id])
     lost = known.index[~known.index.isin(there)]
-    if len(known) and len(lost) == len(known):
+    if len(raw) and len(known) and len(lost) == len(known):
         raise InputRefused(
             "no label belongs to the batch",
             where=f"{path}: {len(known):,} labels, such as {id} {lost[0]}: {known[target].iloc[0]}",
@@ -188,6 +188,7 @@ def _joined(usecase: UseCase, raw: pd.DataFrame, accepted: pd.DataFrame, path: s
         "lines_without_id": int(ids.isna().sum()),
         "repeated_lines": len(lines) - len(known),
         "hint": _alike(lost, there),
+        "own_not_used": int(raw[target].notna().sum()) if target in raw else 0,
     }
     if not np.isfinite(y).any() and counts["undeclared"]:
         raise InputRefused(
@@ -272,6 +273,7 @@ TOLD = {
     "immature": "of loans whose labels aren't mature",
     "rows_without_label": "rows have no label",
     "of_refused_rows": "known outcomes are of refused rows",
+    "own_not_used": "outcomes in the batch itself aren't used, since labels are given",
     "lines_without_id": "lines of the labels have no id",
     "repeated_lines": "lines of the labels repeat an id",
     "other_version": "known outcomes are of cases that another version scored, so not judged here",

@@ -21,6 +21,11 @@ DECISIONS = {"approve", "refer", "decline"}
 SAME_PD = 1e-6
 
 
+def recorded(labels: Labels) -> NDArray[np.float64]:
+    """Return the version that is recorded for each row (n,), NaN where none is."""
+    return np.full(len(labels.y), np.nan) if labels.version is None else labels.version
+
+
 def scored_by(
     ledger: Ledger, usecase: UseCase, labels: Labels, accepted: pd.DataFrame
 ) -> NDArray[np.float64]:
@@ -29,8 +34,7 @@ def scored_by(
     As recorded beside the outcomes or in the batch (``model_version``), else the version that was
     live at the row's time of decision, by the ledger's history.
     """
-    by = np.full(len(accepted), np.nan) if labels.version is None else labels.version.copy()
-    history = ledger.history(usecase.name)
+    by, history = recorded(labels), ledger.history(usecase.name)
     if usecase.time is None or usecase.time not in accepted or not history:
         return by
     since = np.array([pd.Timestamp(p.at).tz_localize(None) for p in history], dtype="M8[us]")

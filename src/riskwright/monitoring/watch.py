@@ -29,7 +29,7 @@ from riskwright.monitoring.labels import Labels, read_labels, words
 from riskwright.monitoring.look import Plain, finish, folder_of, named
 from riskwright.monitoring.reference import Reference
 from riskwright.monitoring.report import draw_report
-from riskwright.monitoring.scored import judged_by, most_of, scored_by
+from riskwright.monitoring.scored import judged_by, most_of, recorded, scored_by
 from riskwright.registry.policy import version_number
 from riskwright.registry.promotion import load_version
 from riskwright.usecase import UseCase
@@ -46,7 +46,7 @@ class _Opened:
     checked: Checked
     header: HeaderVerdict
     labels: Labels | None
-    by: NDArray[np.float64] | None  # which version scored each accepted row, where known
+    by: NDArray[np.float64]  # which version scored each accepted row, where known
     history: History | None
     judged: Judged | None
 
@@ -101,10 +101,10 @@ def watch(
             expected="one of the two: labels have no date, so they can't be cut at one",
         )
     number = version_number(ledger, usecase.name, version or "champion")
-    seen = _open(usecase.name, home, ledger, number, input, labels, day)
-    scorer = most_of(seen.by, seen.labels) if seen.labels and seen.by is not None else None
+    seen = _open(usecase.name, home, ledger, number, input, labels, day, version)
+    scorer = None if seen.labels is None else most_of(seen.by, seen.labels)
     if version is None and scorer not in (None, number):
-        seen = _open(usecase.name, home, ledger, int(scorer or 0), input, labels, day)
+        seen = _open(usecase.name, home, ledger, int(scorer or 0), input, labels, day, version)
     bundle, reference, accepted = seen.bundle, seen.reference, seen.checked.accepted
     usecase = bundle.usecase  # its limits were registered with it; today's YAML may say otherwise
     scores, known = _scores(seen, home, ledger)
@@ -147,6 +147,7 @@ def _open(
     input: str,
     labels: str | None,
     day: pd.Timestamp | None,
+    version: str | None,
 ) -> _Opened:
     """Read batch and outcomes as a version understands them."""
     bundle = load_version(home, ledger, name, str(number))
@@ -167,8 +168,12 @@ def _open(
         known = mature_labels(usecase, raw, accepted, seen, history)
     else:
         known = read_labels(usecase, raw, accepted, labels)
-    # A history is of loans of many years: it is asked whether what is live still fits them.
-    by = None if known is None or day is not None else scored_by(ledger, usecase, known, accepted)
+    by = np.empty(0)
+    if known is not None:
+        # Who names a version knows better than the calendar; a history is of loans of many years,
+        # and asks whether what is live still fits them.
+        asked = version is not None or day is not None
+        by = recorded(known) if asked else scored_by(ledger, usecase, known, accepted)
     return _Opened(bundle, reference, raw, batch, checked, header, known, by, history, judged)
 
 
@@ -181,8 +186,7 @@ def _scores(
         return None, labels
     if labels is None or not np.isfinite(labels.y).any():
         return bundle.score(accepted, reasons="none")["pd"].to_numpy(), labels
-    by = np.full(len(accepted), np.nan) if seen.by is None else seen.by
-    return judged_by(bundle, home, ledger, seen.reference, accepted, labels, by)
+    return judged_by(bundle, home, ledger, seen.reference, accepted, labels, seen.by)
 
 
 def _judged_by(seen: _Opened, live: int, scorer: int | None, asked: str | None) -> str:
