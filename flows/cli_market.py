@@ -114,8 +114,19 @@ def monitor_market(
 ) -> int:
     """Watch a market forecast on what came after its training."""
     from flows.progress import console
-    from riskwright.errors import InputRefused
     from riskwright.monitoring.market import watch_market
+
+    refuse_for_market(labels, version)
+    name = market_name(usecase, home)
+    with console.status("monitoring"):
+        result = watch_market(name, home, ledger, input=folder, as_of=as_of)
+    answer(result, as_json, lambda: say_market.monitored(result))
+    return 3 if result["alert_open"] else 0
+
+
+def refuse_for_market(labels: str | None, version: str | None) -> None:
+    """Refuse what a monitor takes for cases alone."""
+    from riskwright.errors import InputRefused
 
     if labels is not None:
         raise InputRefused(
@@ -125,11 +136,6 @@ def monitor_market(
         raise InputRefused(
             "a market's live forecast is watched, from its own training on", expected="no --version"
         )
-    name = market_name(usecase, home)
-    with console.status("monitoring"):
-        result = watch_market(name, home, ledger, input=folder, as_of=as_of)
-    answer(result, as_json, lambda: say_market.monitored(result))
-    return 3 if result["alert_open"] else 0
 
 
 def market_name(usecase: str, home: Home) -> str:

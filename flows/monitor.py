@@ -30,9 +30,10 @@ def monitor_task(
     if as_of == THIS_MONTH:
         as_of = datetime.now(UTC).date().replace(day=1).isoformat()
     if is_market(usecase, home):
-        from flows.cli_market import market_name
+        from flows.cli_market import market_name, refuse_for_market
         from riskwright.monitoring.market import watch_market
 
+        refuse_for_market(labels, version)
         name = market_name(usecase, home)
         return watch_market(name, home, ledger, input=input, as_of=as_of)
     if input is None:

@@ -86,6 +86,7 @@ def test_a_forecast_ends_with_what_to_do_and_how_sure_it_is(market: LiveMarket) 
         (("retrain", NAME, "--budget", "10m"), "no budget for tuning"),
         (("retrain", "market_return_shiller"), "add --data FOLDER"),
         (("monitor", NAME, "--labels", "x.csv"), "are in its series"),
+        (("monitor", NAME, "--version", "1"), "from its own training on"),
         (("monitor", "german_credit"), "which batch?"),
         (("monitor", "nope"), "no use case is called 'nope'"),
         (("retrain", "market_return", "--data", "x"), "reads no file"),
