@@ -197,6 +197,12 @@ def check(result: Mapping[str, Any]) -> None:
     )
     for reason, count in report["reasons"].items():
         out.print(f"  {count:>8,}  {escape(reason)}")
+    kin = report["kin"]
+    related = f" and {kin['relatives']:,} a relative (same {kin['group']})" if kin["group"] else ""
+    out.print(
+        f"  test part: {kin['test_rows']:,} rows, of which {kin['twins']:,} have a twin (alike in "
+        f"all features){escape(related)} in training"
+    )
     for warning in result["warnings"]:
         out.print(f"  note: {escape(warning)}")
     out.print(f"  data-quality report: {result['quality_report']}")

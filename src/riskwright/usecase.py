@@ -81,6 +81,10 @@ class UseCase(Strict):
     question: str
     source: Source
     id: str | None = Field(None, description="column that names a row; its content if left out")
+    group: str | None = Field(
+        None,
+        description="column that names whose row it is (a borrower): rows of one stay together",
+    )
     time: str | None = Field(None, description="column of the decision's date")
     target: Target
     columns: dict[str, Column]
@@ -119,6 +123,15 @@ class UseCase(Strict):
         known(self.target.column, "target")
         if self.id is not None:
             known(self.id, "id")
+        if self.group is not None:
+            known(self.group, "group")
+            if self.group in (self.id, self.target.column, self.time):
+                raise ValueError(
+                    f"group {self.group!r} is the id, target or time: it names who a row belongs "
+                    "to, so several rows share it"
+                )
+            if self.columns[self.group].after_decision:
+                raise ValueError(f"group {self.group!r} is marked 'after_decision'")
         if self.time is not None and known(self.time, "time").type != "date":
             raise ValueError(f"time {self.time!r} must have type 'date'")
         if self.split.kind in ("out_of_time", "walk_forward") and self.time is None:
@@ -131,6 +144,8 @@ class UseCase(Strict):
                 )
             if column.feature and name in (self.target.column, self.id, self.time):
                 raise ValueError(f"column {name!r} is the target, id or time: not a feature")
+            if column.feature and name == self.group:
+                raise ValueError(f"column {name!r} is the group: not a feature")
         self._check_models(known)
         lengths = {len(steps) for steps in self.sequences.values()}
         if len(lengths) > 1:
@@ -190,7 +205,7 @@ class UseCase(Strict):
             column.protected
             or column.after_decision
             or column.type in ("date", "text")
-            or name in (self.target.column, self.id, self.time)
+            or name in (self.target.column, self.id, self.group, self.time)
         )
 
     @property

@@ -15,7 +15,7 @@ import pandas as pd
 from riskwright import __version__
 from riskwright.data import public, snapshots, sources, splits
 from riskwright.data.contract import Contract, target_of
-from riskwright.data.parts import of_population, usable
+from riskwright.data.parts import kinship, of_population, told, usable
 from riskwright.data.plausible import check_outcomes
 from riskwright.data.snapshots import Snapshot
 from riskwright.errors import InputRefused, RiskwrightError
@@ -151,8 +151,11 @@ def _run(
             f"{repeats:,} rows repeat another one in all but the id: "
             + ("dropped" if usecase.duplicate_rows == "drop" else "kept")
         )
+    kin = kinship(usecase, ready)
+    warnings += told(usecase, kin)
     raw = raw_writer.snapshot
     report = contract.report() | {"duplicates": repeats, "rows": len(clean), "bads": int(y.sum())}
+    report["kin"] = kin
     cleaned = snapshots.write(
         clean,
         home,
