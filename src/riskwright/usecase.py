@@ -123,15 +123,7 @@ class UseCase(Strict):
         known(self.target.column, "target")
         if self.id is not None:
             known(self.id, "id")
-        if self.group is not None:
-            known(self.group, "group")
-            if self.group in (self.id, self.target.column, self.time):
-                raise ValueError(
-                    f"group {self.group!r} is the id, target or time: it names who a row belongs "
-                    "to, so several rows share it"
-                )
-            if self.columns[self.group].after_decision:
-                raise ValueError(f"group {self.group!r} is marked 'after_decision'")
+        self._check_group(known)
         if self.time is not None and known(self.time, "time").type != "date":
             raise ValueError(f"time {self.time!r} must have type 'date'")
         if self.split.kind in ("out_of_time", "walk_forward") and self.time is None:
@@ -144,8 +136,6 @@ class UseCase(Strict):
                 )
             if column.feature and name in (self.target.column, self.id, self.time):
                 raise ValueError(f"column {name!r} is the target, id or time: not a feature")
-            if column.feature and name == self.group:
-                raise ValueError(f"column {name!r} is the group: not a feature")
         self._check_models(known)
         lengths = {len(steps) for steps in self.sequences.values()}
         if len(lengths) > 1:
@@ -159,6 +149,19 @@ class UseCase(Strict):
         if self.baseline not in self.families:
             raise ValueError(f"the baseline {self.baseline!r} is not among the families")
         return self
+
+    def _check_group(self, known: Callable[[str, str], Column]) -> None:
+        if self.group is None:
+            return
+        if self.group in (self.id, self.target.column, self.time):
+            raise ValueError(
+                f"group {self.group!r} is the id, target or time: it names whose row it is, and "
+                "several rows share it"
+            )
+        if known(self.group, "group").after_decision:
+            raise ValueError(f"group {self.group!r} is marked 'after_decision'")
+        if self.columns[self.group].feature:
+            raise ValueError(f"column {self.group!r} is the group: not a feature")
 
     def _check_models(self, known: Callable[[str, str], Column]) -> None:
         if self.models not in (("pd",), ("pd", "lgd", "ead")):

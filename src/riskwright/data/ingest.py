@@ -134,9 +134,8 @@ def _run(
         ready = usable(usecase, clean)
         outcome = target_of(usecase, ready)
         splits.check_enough(usecase, outcome, splits.test_mask(usecase, ready))
-        if splits.time_ordered(usecase):
-            train = splits.train_mask(usecase, ready)
-            splits.folds(usecase, ready[train], outcome[train])
+        train = splits.train_mask(usecase, ready)
+        splits.folds(usecase, ready[train], outcome[train])
     others = int((~of_population(usecase, clean)).sum())
     if waiting := len(clean) - others - len(ready):
         warnings.append(f"{waiting:,} loans are not mature yet: in no training and no test part")
