@@ -69,6 +69,8 @@ class Submission:
         The retrain's workplace.
     data
         Where the rows came from, if not from the use case's own source.
+    budget
+        Time for tuning that was asked for beside the YAML.
     began
         The specification that the run began with, frozen; None: given as an object, not read.
     loss
@@ -89,6 +91,7 @@ class Submission:
     seed: int
     actor: str | Account
     data: str | None = None
+    budget: str | None = None
     began: Frozen | None = None
     loss: dict[str, Any] = field(default_factory=dict)
 
@@ -114,12 +117,6 @@ def submit(of: Submission) -> Submitted:
     follow(usecase.name, of.home, ledger, waiting.append)
     note = "; ".join(filter(None, [note, *waiting]))
     return Submitted(version, of.kind, of.evidence["why"], judged, live, note)
-
-
-def remembered_data(ledger: Ledger, usecase: str) -> str | None:
-    """Where the champion's rows came from, for a retrain that names no data; None: the source."""
-    champion = ledger.champion(usecase)
-    return champion.evidence.get("data") if champion else None
 
 
 def _register(of: Submission, kind: str, *, standby: bool) -> int:
@@ -172,6 +169,7 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
             "approval": of.usecase.approval.policy,
             "alert_policy": of.usecase.alert_policy,
             "data": held.get("data", of.data),
+            "budget": of.budget,
             **specified(held, of.began),
         },
     )
