@@ -168,13 +168,19 @@ def score(
     answer(result, as_json, lambda: say.scored(result))
 
 
-def doctor(as_json: Json = False) -> int:
-    """Show versions, the home, which servers answer, and that telemetry is off.
+def doctor(
+    deep: Annotated[bool, typer.Option("--deep", help="also every file's hash: 'verify'")] = False,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="first set MLflow's aliases and the files' modes right")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Show versions, the home and its live models, which servers answer, and what mends trouble.
 
-    Example: riskwright doctor
+    Example: riskwright doctor --deep
     """
     from flows.doctor import examine
 
-    result = examine()
+    result = examine(deep=deep, mend=mend)
     answer(result, as_json, lambda: say.doctor(result))
     return 0 if result["healthy"] else 1

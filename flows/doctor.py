@@ -19,8 +19,16 @@ LIBRARIES = (
 )
 
 
-def examine() -> dict[str, Any]:
-    """Return versions, the home, the servers' answers and the telemetry switches."""
+def examine(*, deep: bool = False, mend: bool = False) -> dict[str, Any]:
+    """Return versions, the home and what is in it, the servers' answers, the telemetry switches.
+
+    Parameters
+    ----------
+    deep
+        Also hold every file that the ledger names against its hash.
+    mend
+        First bring MLflow's aliases and the files' modes to what they should be.
+    """
     home = Home()
     quiet_environment(home)
     versions = {"python": platform.python_version()}
@@ -43,16 +51,33 @@ def examine() -> dict[str, Any]:
         for name, value in TELEMETRY_OFF.items()
     }
     schedules = _schedules(home) if servers["prefect"].startswith("answers") else {}
+    held = _held(home, deep=deep, mend=mend) if servers["ledger"].startswith("audit") else {}
     found = [*schedules.values(), *versions.values(), *servers.values(), *telemetry.values()]
+    found += [told for part in held.values() for told in part.values()]
     healthy = not any(str(f).startswith(("missing", "no answer", "ON", "broken")) for f in found)
     return {
         "versions": versions,
         "home": place,
         "servers": servers,
         "schedules": schedules,
+        **held,
         "telemetry": telemetry,
         "healthy": healthy,
     }
+
+
+def _held(home: Home, *, deep: bool, mend: bool) -> dict[str, dict[str, str]]:
+    """What the home holds, and what mends it."""
+    from flows import doctor_home
+
+    with Ledger.open(home.existing()) as ledger:
+        found = {"mended": doctor_home.mend(home, ledger)} if mend else {}
+        found["champions"] = doctor_home.champions(home, ledger)
+        found["files"] = doctor_home.files(home)
+        found["clock"] = doctor_home.clock(ledger)
+    if deep:
+        found["verified"] = doctor_home.verified(home)
+    return found
 
 
 def _version(name: str) -> str:
@@ -70,7 +95,7 @@ def _answer(url: str | None, path: str, without: str) -> str:
             return f"answers {response.status}"
     except (OSError, ValueError) as error:
         host = urlparse(url).hostname
-        return f"no answer from {host}: {error}"
+        return f"no answer from {host}: {error}; start it, or unset its variable"
 
 
 def _schedules(home: Home) -> dict[str, str]:
@@ -89,6 +114,6 @@ def _ledger(home: Home) -> str:
     except Exception as error:  # noqa: BLE001  (a doctor reports whatever is wrong)
         return f"broken: {error}"
     if not verdict.ok:
-        return f"broken: {verdict.reason}"
+        return f"broken: {verdict.reason}; restore the ledger from a backup, verify it by an anchor"
     # Kept elsewhere, it shows later whether the chain was cut or written anew.
     return f"audit chain of {verdict.checked} events is whole, its head is {head}"

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from riskwright.errors import Conflict, InputRefused, RiskwrightError, Unavailable
-from riskwright.home import Home, quiet_environment
+from riskwright.home import Home, make_database, quiet_environment
 from riskwright.ledger import Ledger
 from riskwright.usecase import UseCase, load_usecase, read_usecase
-from riskwright.usecase_parts import Tuning
 
 LEASE_SECONDS = 60
 
@@ -25,6 +24,9 @@ def prepare(*, create: bool = True) -> tuple[Home, Ledger]:
     home = Home()
     quiet_environment(home)
     home = home.create() if create else home.existing()
+    place = home.root / "prefect"
+    if create and Path(os.environ["PREFECT_HOME"]) == place:
+        make_database(home.folder("prefect") / "prefect.db")
     return home, Ledger.open(home, create=create)
 
 
@@ -55,28 +57,19 @@ def specification(path: str) -> UseCase:
     return thaw_usecase(path)
 
 
-def check_budget(budget: str | None, tuning: Tuning | None = None) -> Tuning:
-    """Return what a budget given on the command line makes of a use case's tuning.
-
-    Raises
-    ------
-    InputRefused
-        If it is no span of time.
-    """
-    tuning = tuning or Tuning()
+def _within(usecase: UseCase, budget: str | None) -> UseCase:
     if budget is None:
-        return tuning
-    plain = {**tuning.model_dump(), "budget": budget, "trials": tuning.trials or 20}
+        return usecase
+    trials = usecase.tuning.trials or 20
     try:
-        return Tuning.model_validate(plain)
+        tuning = type(usecase.tuning).model_validate(
+            {**usecase.tuning.model_dump(), "budget": budget, "trials": trials}
+        )
     except ValueError:
         raise InputRefused(
             f"{budget!r} is not a budget of time", expected="a number and s, m or h, such as 10m"
         ) from None
-
-
-def _within(usecase: UseCase, budget: str | None) -> UseCase:
-    return usecase.model_copy(update={"tuning": check_budget(budget, usecase.tuning)})
+    return usecase.model_copy(update={"tuning": tuning})
 
 
 def owner() -> str:
@@ -142,7 +135,7 @@ def dead(holder: str) -> bool:
     return started != _started(int(pid))
 
 
-def run(flow: Callable[..., Any], *arguments: Any) -> Any:
+def run(flow: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
     """Run a flow from a command line.
 
     Without a server of its own there are no automations to hear a flow's heartbeat, whose sender
@@ -179,7 +172,8 @@ def resumed(
     """
     try:
         found: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-        if ok(found):
+        inside = Path(found.get("folder", record)).is_relative_to(record.parent)
+        if inside and ok(found):  # else its home was moved: the step's own paths are of before
             return found
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not there yet, or not whole: the step is done again

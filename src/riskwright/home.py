@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
 
 import platformdirs
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,6 +24,11 @@ TELEMETRY_OFF = {
 }
 
 LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
+
+
+HERE = "home:"
+# The folders of a home that the ledger's records name.
+ROOMS = ("work", "mlartifacts", "bundles", "reports", "snapshots", "usecases", "demo")
 
 
 class Settings(BaseSettings):
@@ -48,7 +57,9 @@ class Home:
         self.root = Path(chosen).expanduser().resolve()
 
     def create(self) -> Home:
-        """Make the folder (readable by its owner alone).
+        """Make the folder (readable by its owner alone); one that is there keeps its mode.
+
+        Where its group may write, this process makes everything so (``_share``).
 
         Raises
         ------
@@ -56,16 +67,29 @@ class Home:
             If it can't be made or written.
         """
         try:
-            self.root.mkdir(
-                mode=0o700, parents=True, exist_ok=True
-            )  # one that exists keeps its own
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise Unavailable(
                 f"the home can't be made: {error.strerror}",
                 where=str(self.root),
                 do="set RISKWRIGHT_HOME to a folder you may write",
             ) from error
+        self._share()
         return self
+
+    def _share(self) -> None:
+        """Make what this process writes follow a home that a group shares.
+
+        The umask covers what we and every library make; SQLite and temporary files, which don't
+        follow it, go through ``fit``. The folder's set-group-id bit hands its group down.
+        """
+        if not is_shared(self.root):
+            return
+        mode = self.root.stat().st_mode
+        os.umask(0o777 & ~mode)
+        if not mode & stat.S_ISGID:
+            with suppress(PermissionError):  # its owner's to do; 'doctor' tells him
+                self.root.chmod(stat.S_IMODE(mode) | stat.S_ISGID)
 
     def existing(self) -> Home:
         """Return the home if it is there.
@@ -89,6 +113,7 @@ class Home:
                 expected="a folder that 'riskwright retrain' or 'riskwright demo' has made",
                 do="run one of them first, or set RISKWRIGHT_HOME",
             )
+        self._share()
         return self
 
     def folder(self, *parts: str) -> Path:
@@ -96,6 +121,42 @@ class Home:
         path = self.root.joinpath(*parts)
         path.mkdir(parents=True, exist_ok=True)
         return path
+
+    def shorten(self, value: Any) -> Any:
+        """Return a value for the ledger: what lies in this home as ``home:`` and its path there.
+
+        Dictionaries and lists are gone through; addresses of files (``file:``) count as paths. So a
+        home can be moved, and restored elsewhere: nothing that is hashed says where it was.
+        """
+        if isinstance(value, dict):
+            return {k: self.shorten(v) for k, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.shorten(v) for v in value]
+        if isinstance(value, str) and (path := _as_path(value)) and path.is_relative_to(self.root):
+            return HERE + path.relative_to(self.root).as_posix()
+        return value
+
+    def find(self, value: Any) -> Any:
+        """Return what ``shorten`` made short, as paths in this home.
+
+        Homes of before kept whole paths and addresses: one whose end lies in this home is in it.
+        """
+        if isinstance(value, dict):
+            return {k: self.find(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self.find(v) for v in value]
+        if not isinstance(value, str):
+            return value
+        if value.startswith(HERE):
+            return str(self.root / value.removeprefix(HERE))
+        path = _as_path(value)
+        if path is None or path.is_relative_to(self.root):
+            return value
+        for i, part in enumerate(path.parts):
+            end, before = self.root.joinpath(*path.parts[i:]), Path(*path.parts[:i])
+            if part in ROOMS and end.exists() and _was_home(before):
+                return str(end)
+        return value
 
     @property
     def ledger_url(self) -> str:
@@ -113,6 +174,56 @@ class Home:
         return self.settings.data
 
 
+def _as_path(value: str) -> Path | None:
+    """An absolute path, or the path of a ``file:`` address; None for any other text."""
+    if value.startswith("file:///"):
+        return Path(unquote(urlparse(value).path))
+    return Path(value) if value.startswith("/") else None
+
+
+def _was_home(folder: Path) -> bool:
+    """Whether a folder is a home, or one that was moved away."""
+    return (folder / "ledger.db").exists() or not folder.exists()
+
+
+def is_shared(folder: Path) -> bool:
+    """Whether a group works in a folder: it may write there, and not everybody may."""
+    return folder.stat().st_mode & 0o022 == 0o020
+
+
+def fit(path: Path) -> bool:
+    """Give a file or folder the group and the rights of the shared folder that it lies in.
+
+    Returns
+    -------
+    bool
+        Whether it has them; only its owner can change it. A folder that isn't shared asks nothing.
+    """
+    if not is_shared(path.parent):
+        return True
+    above, mine = path.parent.stat(), path.stat()
+    right = above.st_mode & (0o2777 if path.is_dir() else 0o666)
+    right |= 0 if path.is_dir() else mine.st_mode & 0o110
+    try:
+        if mine.st_gid != above.st_gid:
+            os.chown(path, -1, above.st_gid)
+        if stat.S_IMODE(path.stat().st_mode) != right:
+            path.chmod(right)
+    except PermissionError:
+        return False
+    return True
+
+
+def make_database(path: Path) -> None:
+    """Make an SQLite file before a library does, so that it follows its folder.
+
+    SQLite gives a file of its own making 0644 at most; the journals beside a file take its mode.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+    fit(path)
+
+
 def cores() -> int:
     """Return how many cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):
@@ -128,6 +239,8 @@ def quiet_environment(home: Home) -> None:
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # its default is pickle
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        # Prefect makes this note to itself 0600, whatever the umask: so one for each account.
+        "PREFECT_MEMO_STORE_PATH": str(home.root / "prefect" / f"memo_store.{os.getuid()}.toml"),
         "PREFECT_LOCAL_STORAGE_PATH": str(home.root / "prefect" / "results"),
         # Its default keeps who is at work in memory: a server that was killed never frees the slot.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,

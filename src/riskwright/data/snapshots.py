@@ -20,7 +20,7 @@ from pyarrow import parquet
 
 from riskwright import __version__
 from riskwright.errors import InputRefused, IntegrityError, Unavailable
-from riskwright.home import Home
+from riskwright.home import Home, fit
 
 _ROW = "__row__"  # the index 'row' as a stored column, apart from a column called 'row'
 _GROUP = 100_000  # rows of a row group: fixed, since the bytes depend on it
@@ -58,6 +58,7 @@ def replacing(target: Path) -> Iterator[Path]:
         )
         os.close(handle)
         part = Path(name)
+        fit(part)
         yield part
         with part.open("rb") as file:
             os.fsync(file.fileno())
@@ -112,6 +113,7 @@ class Writer:
             self._folder.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".part")
             os.close(handle)
+            fit(Path(name))
         except OSError as error:
             raise disk_trouble(error, self._folder) from error
         self._part = Path(name)
@@ -290,17 +292,6 @@ def read(snapshot: Snapshot | str, home: Home) -> pd.DataFrame:
         frame = frame.set_index(_ROW)
         frame.index.name = "row"
     return frame
-
-
-def made_from(digest: str, home: Home) -> dict[str, Any]:
-    """Return what a snapshot's manifest says of how it was made (``meta``).
-
-    Raises
-    ------
-    InputRefused, IntegrityError
-        If it is missing or unreadable.
-    """
-    return dict(_manifest(find(digest, home).path.with_suffix(".json")).get("meta") or {})
 
 
 def chain(digest: str, home: Home) -> list[dict[str, Any]]:

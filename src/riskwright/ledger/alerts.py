@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 from sqlalchemy import Connection, insert, select, update
@@ -16,8 +17,8 @@ from riskwright.ledger.kinds import alerts_of, alike, beyond, decided_on, kinds,
 from riskwright.ledger.records import Alert, Choice, Decision, FindingSet, Promotion, Request
 from riskwright.ledger.requests import Requests, request_in
 from riskwright.ledger.succession import live_version
-from riskwright.ledger.tables import MACHINE, plain, text
-from riskwright.ledger.versions import seek_version
+from riskwright.ledger.tables import plain, text
+from riskwright.ledger.versions import MACHINE, seek_version
 
 
 class Alerts(Champions, Requests):
@@ -106,7 +107,7 @@ class Alerts(Champions, Requests):
             "severity": text("severity", severity),
             "findings": plain(list(findings)),
             "batch_hash": batch_hash,
-            "report": report,
+            "report": self.short(report),
         }
         t = tables.alerts
         with self._write() as connection:
@@ -181,7 +182,8 @@ class Alerts(Champions, Requests):
         with self._read() as connection:
             by = _decisions(connection, use_case)
             rows = connection.execute(query).mappings()
-            return [Alert(**row, **by.get(row["id"], {})) for row in rows]
+            found = [Alert(**row, **by.get(row["id"], {})) for row in rows]
+            return [replace(a, report=self.found(a.report)) for a in found]
 
     def alert(self, id: int) -> Alert:
         """Return one alert.
@@ -192,7 +194,8 @@ class Alerts(Champions, Requests):
             If there is no such alert.
         """
         with self._read() as connection:
-            return _alert(connection, id)
+            alert = _alert(connection, id)
+            return replace(alert, report=self.found(alert.report))
 
     def decide_alert(
         self, id: int, decision: Choice, *, actor: str | Account, reason: str

@@ -16,7 +16,6 @@ from riskwright.ledger.succession import compare, live_version
 from riskwright.ledger.tables import stamp, text
 from riskwright.ledger.versions import (
     Versions,
-    as_version,
     find_version,
     held_gates,
     set_version,
@@ -191,7 +190,7 @@ class Champions(Versions):
             )
             if live is None:
                 return None
-            version = as_version(find_version(connection, use_case, live.version))
+            version = self.as_version(find_version(connection, use_case, live.version))
         return ChampionInfo(
             use_case=use_case,
             version=live.version,
@@ -213,6 +212,11 @@ class Champions(Versions):
         """Return the champions that a rollback may go to, the last one first."""
         with self._read() as connection:
             return succession.formers(connection, use_case)
+
+    def doubtful_times(self, seconds: float) -> list[tuple[int, str]]:
+        """Return id and time of the events whose time is off by more than this, by their order."""
+        with self._read() as connection:
+            return clock.off_by(connection, seconds)
 
     def doubtful_promotions(self, use_case: str) -> dict[int, str]:
         """Return, by sequence, what is wrong with the time of a promotion that can't be right."""

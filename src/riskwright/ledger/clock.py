@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -62,6 +63,23 @@ def doubts(connection: Connection, use_case: str) -> dict[int, str]:
         for sequence, (said, since) in enumerate(found, start=1)
         if said != since
     }
+
+
+def off_by(connection: Connection, seconds: float) -> list[tuple[int, str]]:
+    """Return id and time of the events whose time is off by more than this, by their order."""
+    e = tables.events
+    found = connection.execute(select(e.c.id, e.c.at).order_by(e.c.id)).all()
+    times, present = [event.at for event in found], now()
+    wrong = doubtful(times, present)
+    right = [place for place in range(len(times)) if place not in set(wrong)]
+    off = []
+    for place in wrong:
+        following = bisect_left(right, place)
+        bound = times[right[following]] if following < len(right) else present
+        apart = datetime.fromisoformat(times[place]) - datetime.fromisoformat(bound)
+        if abs(apart.total_seconds()) > seconds:
+            off.append((found[place].id, times[place]))
+    return off
 
 
 def _promotions(connection: Connection, use_case: str, present: str) -> list[tuple[str, str]]:

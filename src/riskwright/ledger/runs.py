@@ -11,7 +11,8 @@ from riskwright.errors import Conflict, InputRefused
 from riskwright.ledger import audit, tables
 from riskwright.ledger.leases import Leases, alive, assure
 from riskwright.ledger.records import Run
-from riskwright.ledger.tables import MACHINE, now, stamp, text
+from riskwright.ledger.tables import now, stamp, text
+from riskwright.ledger.versions import MACHINE
 
 
 class Runs(Leases):

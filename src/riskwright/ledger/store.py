@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 from riskwright import account
 from riskwright.account import Account
 from riskwright.errors import InputRefused, IntegrityError, Unavailable
+from riskwright.home import make_database
 from riskwright.ledger import audit
 from riskwright.ledger.records import Event, Verdict
 from riskwright.ledger.tables import SCHEMA, SCHEMA_TABLE
@@ -48,6 +49,8 @@ class Store:
         If the database can't be reached, or was written by a newer riskwright.
     """
 
+    home: Home | None = None
+
     def __init__(self, url: str, *, create: bool = True) -> None:
         parsed = _parse(url)
         self.name = parsed.database if _is_sqlite(parsed) else parsed.render_as_string()
@@ -57,6 +60,7 @@ class Store:
                 there = file.exists()
                 if create:
                     file.parent.mkdir(parents=True, exist_ok=True)
+                    make_database(file)
             if not there and not create:
                 raise self._missing()
         self.engine = _engine(parsed)
@@ -72,7 +76,17 @@ class Store:
         """Open the ledger of a home; ``create`` makes both."""
         if create:
             home.create()
-        return cls(home.ledger_url, create=create)
+        opened = cls(home.ledger_url, create=create)
+        opened.home = home
+        return opened
+
+    def short(self, value: Any) -> Any:
+        """Return what is to be recorded, without the place of the home in it."""
+        return self.home.shorten(value) if self.home else value
+
+    def found(self, value: Any) -> Any:
+        """Return what was recorded, with paths as they are in the home today."""
+        return self.home.find(value) if self.home else value
 
     def close(self) -> None:
         """Give back the connections."""

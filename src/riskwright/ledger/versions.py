@@ -15,9 +15,10 @@ from riskwright.ledger.eyes import acting
 from riskwright.ledger.records import Gate, ModelRef, Reading, Status, Version
 from riskwright.ledger.requests import claimed_in
 from riskwright.ledger.store import Store
-from riskwright.ledger.tables import MACHINE, canonical, plain, text
+from riskwright.ledger.tables import canonical, plain, text
 
 ADDED = ("trainer", "asked")  # to the evidence, by the ledger itself
+MACHINE = "riskwright"  # the actor of what no person decides
 
 
 class Versions(Store):
@@ -88,16 +89,14 @@ class Versions(Store):
         if not models:
             raise InputRefused(f"version {version} of {use_case} has no models")
         content = {
-            "models": {name: asdict(ref) for name, ref in models.items()},
+            "models": self.short({name: asdict(ref) for name, ref in models.items()}),
             "run_id": text("run id", run_id),
-            "evidence": plain(evidence),
+            "evidence": self.short(plain(evidence)),
         }
         with self._write() as connection:
             held = find_version(connection, use_case, version)
             if held.status != "reserved":
-                evidence = {k: v for k, v in held.evidence.items() if k not in ADDED}
-                same = {"models": held.models, "run_id": held.run_id, "evidence": evidence}
-                if held.trained_by is not None and canonical(same) == canonical(content):
+                if held.trained_by is not None and self._same(held, content):
                     return
                 raise Conflict(
                     f"version {version} of {use_case} is {held.status} with other content",
@@ -122,6 +121,25 @@ class Versions(Store):
                 **content,
             )
 
+    def _same(self, held: Row[Any], content: Mapping[str, Any]) -> bool:
+        """Whether a version holds this content, wherever the home was when it was written.
+
+        What a later riskwright adds to the evidence, and the ledger itself, isn't compared.
+        """
+        known = [k for k in held.evidence if k in content["evidence"] and k not in ADDED]
+
+        def told(models: Any, run_id: Any, evidence: Any) -> str:
+            said = {"models": models, "run_id": run_id, "evidence": {k: evidence[k] for k in known}}
+            return canonical(self.short(self.found(said)))
+
+        return told(held.models, held.run_id, held.evidence) == told(**content)
+
+    def as_version(self, row: Row[Any]) -> Version:
+        """Return a row of the table of versions as a record, with paths as they are today."""
+        models = {name: ModelRef(**self.found(ref)) for name, ref in row.models.items()}
+        told = {**row._mapping, "models": models, "evidence": self.found(row.evidence)}
+        return Version(**told)
+
     def version(self, use_case: str, version: int) -> Version:
         """Return one version.
 
@@ -131,7 +149,7 @@ class Versions(Store):
             If there is no such version.
         """
         with self._read() as connection:
-            return as_version(find_version(connection, use_case, version))
+            return self.as_version(find_version(connection, use_case, version))
 
     def versions(self, use_case: str, status: Status | None = None) -> list[Version]:
         """Return the versions of a use case in their order, all or those of one status."""
@@ -140,7 +158,7 @@ class Versions(Store):
         if status is not None:
             query = query.where(t.c.status == status)
         with self._read() as connection:
-            return [as_version(row) for row in connection.execute(query)]
+            return [self.as_version(row) for row in connection.execute(query)]
 
     def challengers(self, use_case: str) -> list[Version]:
         """Return what waits for a decision, oldest first; a baseline on standby doesn't wait."""
@@ -235,12 +253,6 @@ def _people(connection: Connection, use_case: str, by: Account) -> dict[str, Any
         for request in claimed_in(connection, use_case)
     ]
     return found | ({"asked": asked} if asked else {})
-
-
-def as_version(row: Row[Any]) -> Version:
-    """Return a row of the table of versions as a record."""
-    models = {name: ModelRef(**ref) for name, ref in row.models.items()}
-    return Version(**{**row._mapping, "models": models})
 
 
 def set_version(connection: Connection, use_case: str, version: int, **values: Any) -> None:

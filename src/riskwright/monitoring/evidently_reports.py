@@ -103,7 +103,7 @@ def _plain(usecase: UseCase, frame: pd.DataFrame, names: Sequence[str], rows: in
         column = usecase.columns.get(name)
         if name not in frame or (column is not None and column.type in ("text", "date")):
             continue
-        if name in (usecase.id, usecase.group):
+        if name == usecase.id:
             continue
         cells = frame[name].iloc[at]
         if column is not None and column.type == "category":

@@ -7,9 +7,10 @@ runs and leaves no second parent and no orphan version.
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,10 +19,11 @@ from urllib.parse import unquote, urlparse
 
 from riskwright.data.snapshots import Snapshot
 from riskwright.errors import Unavailable
-from riskwright.home import Home
+from riskwright.home import Home, fit
 from riskwright.ledger import ModelRef
 from riskwright.market.case import MarketCase
 from riskwright.registry.seals import placed
+from riskwright.registry.tracking_file import make_store, move_addresses
 from riskwright.usecase import UseCase
 
 if TYPE_CHECKING:
@@ -89,12 +91,30 @@ class Tracker:
             tags=[RunTag(k, v) for k, v in (tags or {}).items()],
         )
         for path in artifacts:
+            self._make_way(run_id, path.name)
             if path.is_dir():
                 self.client.log_artifacts(run_id, str(path), path.name)
             elif path.exists():
                 self.client.log_artifact(run_id, str(path))
         if finish:
             self.client.set_terminated(run_id)
+
+    def _make_way(self, run_id: str, name: str) -> None:
+        """Remove what a colleague logged in this run under this name.
+
+        MLflow copies over it and sets its times and mode, which only its owner may.
+        """
+        root = local_path(self.client.get_run(run_id).info.artifact_uri)
+        target = root / name if root else None
+        if target is None or not target.exists():
+            return
+        mine = os.getuid()
+        if all(p.stat().st_uid == mine for p in (target, *target.rglob("*"))):
+            return
+        if target.is_dir():
+            shutil.rmtree(target)
+        else:
+            target.unlink()
 
     def log_snapshots(self, run_id: str, snapshots: Mapping[str, Snapshot]) -> None:
         """Write snapshots as the inputs of a run: name, hash and where they lie."""
@@ -160,6 +180,8 @@ class Tracker:
             model_id=info.model_id,
         )
         location = mlflow.get_logged_model(info.model_id).artifact_location
+        for path in sorted((local_path(location) or Path(os.devnull)).rglob("*")):
+            fit(path)  # MLflow's copies keep the mode of what they are of
         return {"registered": name, "version": int(made.version), "uri": location}
 
     def _logged_models(self, run_id: str) -> list[str]:
@@ -190,7 +212,8 @@ def connect(home: Home) -> MlflowClient:
     mlflow.set_tracking_uri(home.mlflow_uri)
     mlflow.set_registry_uri(home.mlflow_uri)
     try:
-        _make_store(home)
+        make_store(home)
+        move_addresses(home)
         client = MlflowClient()
         client.search_experiments(max_results=1)
     except Exception as error:
@@ -203,43 +226,6 @@ def connect(home: Home) -> MlflowClient:
             do="start it, or unset RISKWRIGHT_MLFLOW_URI to use the home's own",
         ) from error
     return client
-
-
-def _make_store(home: Home) -> None:
-    """Make MLflow's SQLite file complete or not at all.
-
-    MLflow migrates a new file in dozens of steps, and can't go on from one in which it was killed:
-    the home would be lost. So it makes the file under another name.
-    """
-    path = Path(home.mlflow_uri.removeprefix("sqlite:///"))
-    if not home.mlflow_uri.startswith("sqlite:///") or path.exists():
-        return
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    for left in path.parent.glob(f".{path.name}.*.part"):
-        if not _runs(int(left.name.split(".")[-2])):
-            left.unlink(missing_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        store = SqlAlchemyStore(f"sqlite:///{part}", (home.root / "mlartifacts").as_uri())
-        store.engine.dispose()
-        with suppress(FileExistsError):  # another process was faster: its file may be in use
-            os.link(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _runs(pid: int) -> bool:
-    """Whether a process other than this one has the number."""
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # somebody else's
-    return True
 
 
 def set_alias(client: MlflowClient, name: str, alias: str, version: int | None) -> bool:
@@ -267,14 +253,21 @@ def set_alias(client: MlflowClient, name: str, alias: str, version: int | None) 
                 raise
 
 
+def local_path(uri: str) -> Path | None:
+    """Return the folder behind an artifact address, None if it isn't on this machine's disk."""
+    if uri.startswith("/"):
+        return Path(uri)
+    parsed = urlparse(uri)
+    return Path(unquote(parsed.path)) if parsed.scheme == "file" else None
+
+
 def local_bundle(uri: str, cache: Path) -> Path:
     """Return the bundle's folder behind an artifact URI; a remote one is fetched into ``cache``.
 
     MLflow is imported for a remote one only: scoring from the home starts fast.
     """
-    parsed = urlparse(uri)
-    if parsed.scheme in ("", "file"):
-        return Path(unquote(parsed.path)) / "artifacts" / "bundle"
+    if (here := local_path(uri)) is not None:
+        return here / "artifacts" / "bundle"
     if not cache.is_dir():
         import mlflow
 
