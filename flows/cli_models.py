@@ -18,7 +18,7 @@ Version = Annotated[int, typer.Argument(metavar="VERSION")]
 
 def add_to(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (retrain, challengers, approve, reject, rollback, history, verify):
+    for command in (retrain, challengers, approve, reject, rollback, history, verify, serve):
         app.command()(command)
 
 
@@ -83,10 +83,15 @@ def challengers(usecase: UseCaseName, as_json: Json = False) -> None:
 
     Example: riskwright challengers company_credit
     """
+    from riskwright.home import Home
+    from riskwright.registry.rules import version_changes
+
     ledger, name = _open(usecase)
+    home = Home()
     rows = [
         {
             "version": v.version,
+            "rules_changed": version_changes(home, ledger, v).as_dict(),
             "kind": v.evidence.get("kind"),
             "trained_by": v.trained_by,
             "asked_by": [a["name"] for a in v.evidence.get("asked", [])],
@@ -106,14 +111,20 @@ def challengers(usecase: UseCaseName, as_json: Json = False) -> None:
 def approve(usecase: UseCaseName, version: Version, reason: Reason, as_json: Json = False) -> None:
     """Let a challenger go live. Who trained it may not approve it.
 
+    What differs in its rules from the champion's is shown first.
+
     Example: riskwright approve company_credit 2 --reason "gates read, limits agreed"
     """
     from flows.runtime import prepare
     from riskwright.registry.promotion import change_champion
+    from riskwright.registry.rules import version_changes
 
     home, ledger = prepare(create=False)
     name = _name(usecase, home)
     champion = ledger.champion(name)
+    changed = version_changes(home, ledger, ledger.version(name, version)).as_dict()
+    if not as_json:
+        say.rules_changed(changed)
     notes: list[str] = []
     done = change_champion(
         home,
@@ -126,7 +137,7 @@ def approve(usecase: UseCaseName, version: Version, reason: Reason, as_json: Jso
         expected=champion.version if champion else None,
         version=version,
     )
-    _changed(name, done, notes, as_json)
+    _changed(name, done, notes, as_json, changed)
 
 
 def reject(usecase: UseCaseName, version: Version, reason: Reason, as_json: Json = False) -> None:
@@ -200,6 +211,28 @@ def history(
     answer(rows, as_json, lambda: say.history(title, rows))
 
 
+def serve(
+    usecase: UseCaseName,
+    port: Annotated[int, typer.Option(help="on loopback", min=1, max=65535)] = 5055,
+    model: Annotated[
+        str | None, typer.Option(help="pd, lgd, ead, m1 …; the first if left out")
+    ] = None,
+) -> None:
+    """Serve the live version on loopback, after every file of it was checked against the ledger.
+
+    Example: riskwright serve company_credit --port 5055
+    """
+    from flows.runtime import prepare
+    from riskwright.registry import serving
+
+    home, ledger = prepare(create=False)
+    name = _name(usecase, home)
+    bundle, version = serving.load_live(home, ledger, name, model)
+    told = f"{name} version {version} answers on http://127.0.0.1:{port}/invocations"
+    print(told, flush=True)
+    serving.serve(bundle, name, version, port)
+
+
 def verify(
     usecase: Annotated[str | None, typer.Argument(metavar="USECASE")] = None,
     as_json: Json = False,
@@ -220,8 +253,11 @@ def verify(
     return 0 if ok else 1
 
 
-def _changed(name: str, done: Any, notes: list[str], as_json: bool) -> None:
+def _changed(
+    name: str, done: Any, notes: list[str], as_json: bool, rules: dict[str, Any] | None = None
+) -> None:
     result = {
+        **({"rules_changed": rules} if rules is not None else {}),
         "usecase": name,
         "version": done.version,
         "previous": done.previous,

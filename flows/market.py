@@ -112,6 +112,7 @@ def judge_task(
 ) -> dict[str, Any]:
     """Skill and coverage by test, the as-of test, the backtest; the choice (counted)."""
     from riskwright.registry.market_evidence import gather
+    from riskwright.registry.rules import changes
 
     home, ledger = prepare()
     case = specification(usecase)
@@ -127,6 +128,7 @@ def judge_task(
             seed=seed,
             folder=workplace(home, case.name, key) / "evidence",
             progress=step,
+            changed=changes(home, ledger, case, key),
         )
 
 

@@ -88,6 +88,7 @@ def finish(ledger: Ledger, tracker: Tracker, run_id: str, done: Submitted) -> di
         "passed": done.passed,
         "live": done.live,
         "note": done.note,
+        "rules_changed": done.changed.as_dict(),
         "gates": [
             {"name": g.name, "passed": g.passed, "blocking": g.blocking, "detail": g.detail}
             for g in done.gates

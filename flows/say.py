@@ -103,6 +103,7 @@ def retrained(result: Mapping[str, Any]) -> None:
     told = "is live" if result["live"] else "waits for approval"
     if not result["passed"]:
         told = "was refused by a gate; the champion stays"
+    rules_changed(result["rules_changed"])
     out.print(f"\n[bold]version {result['version']} ({result['kind']}) {told}[/]")
     if result["note"]:
         out.print(f"  note: {result['note']}")
@@ -113,6 +114,18 @@ def retrained(result: Mapping[str, Any]) -> None:
         f"{limits['decline_from']:.3f}, refer between and where the members disagree most"
     )
     out.print(f"  evidence, plots and explanations: {result['evidence']}")
+
+
+def rules_changed(changed: Mapping[str, Any]) -> None:
+    """Old and new rules side by side: the first thing that whoever approves sees."""
+    if changed["trouble"]:
+        out.print("[bold red]the rules that it would replace can't be read:[/]")
+        out.print(f"  {changed['trouble']}", markup=False)
+    if changed["differences"]:
+        table(
+            f"rules that differ from version {changed['against']}'s",
+            [{**d, "old": str(d["old"]), "new": str(d["new"])} for d in changed["differences"]],
+        )
 
 
 def verified(result: Mapping[str, Any]) -> None:
@@ -176,6 +189,7 @@ def challengers(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         out.print(
             f"\n[bold]{name} version {row['version']}[/] ({row['kind']}) by {row['trained_by']}"
         )
+        rules_changed(row["rules_changed"])
         if row["asked_by"]:
             out.print(f"  asked for by {', '.join(row['asked_by'])}", markup=False)
         if row["written_by"]:

@@ -31,6 +31,7 @@ def retrained(result: Mapping[str, Any]) -> None:
     if not result["passed"]:
         told = "was refused by a gate; the champion stays"
     kinds = ", ".join(f"{m}: {_kind(k)}" for m, k in result["deployed"].items())
+    say.rules_changed(result["rules_changed"])
     out.print(f"\n[bold]version {result['version']} ({kinds}) {told}[/]")
     if result["note"]:
         out.print(f"  note: {escape(result['note'])}")

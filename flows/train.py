@@ -76,6 +76,7 @@ def evaluate_task(
 ) -> dict[str, Any]:
     """Read the test part (counted), choose the challenger, draw and explain."""
     from riskwright.registry.evidence import gather
+    from riskwright.registry.rules import changes
 
     home, ledger = prepare()
     spec = specification(usecase)
@@ -92,6 +93,7 @@ def evaluate_task(
             folder=workplace(home, spec.name, key) / "evidence",
             loss=loss,
             clean=data["clean"],
+            changed=changes(home, ledger, spec, key),
         )
 
 

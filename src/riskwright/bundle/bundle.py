@@ -12,6 +12,7 @@ import pandas as pd
 
 from riskwright.bundle import manifest
 from riskwright.bundle.provenance import made_by
+from riskwright.bundle.requests import nested
 from riskwright.data.contract import Contract
 from riskwright.usecase import UseCase
 
@@ -181,9 +182,10 @@ class Bundle:
         raw = raw.set_axis(pd.RangeIndex(len(raw), name="row"), axis=0)
         contract = Contract(self.usecase, "score")
         contract.check_header(list(raw.columns))
-        checked = contract.apply(raw)
+        no_cells = nested(raw)
+        checked = contract.apply(raw.drop(index=no_cells.index))
         scored = self.score(checked.accepted, reasons).reindex(raw.index)
-        refused = checked.refused.set_index("row")["reason"]
+        refused = pd.concat([checked.refused.set_index("row")["reason"], no_cells])
         scored.loc[refused.index, "decision"] = "refused"
         scored.loc[refused.index, REASON_COLUMNS] = ""
         scored.loc[refused.index, "reason_1"] = refused

@@ -12,8 +12,10 @@ import pandas as pd
 
 from riskwright.bundle import manifest
 from riskwright.bundle.bundle import Bundle
+from riskwright.bundle.guard import registered_digest
 from riskwright.bundle.loss import owed_later, owed_now
 from riskwright.bundle.provenance import made_by
+from riskwright.bundle.requests import nested
 from riskwright.data.contract import Contract
 from riskwright.data.parsing import numbers
 from riskwright.usecase import UseCase
@@ -137,7 +139,7 @@ class LossBundle:
         raw = raw.set_axis(pd.RangeIndex(len(raw), name="row"), axis=0)
         contract = Contract(self.usecase, "score")
         contract.check_header(list(raw.columns))
-        frame = contract.apply(raw).accepted
+        frame = contract.apply(raw.drop(index=nested(raw).index)).accepted
         for name in OF_A_BOOK:
             if name in raw:
                 cells, _ = numbers(raw[name], self.usecase.source.missing)
@@ -147,11 +149,26 @@ class LossBundle:
         return out.reset_index(drop=True)
 
 
-def open_bundle(folder: Path) -> Bundle | LossBundle | ForecastBundle:
-    """Read a bundle of any kind."""
+def open_bundle(folder: Path, digest: str | None = None) -> Bundle | LossBundle | ForecastBundle:
+    """Read a bundle of any kind.
+
+    Parameters
+    ----------
+    digest
+        What the ledger holds of it. Of a bundle that lies in an MLflow model, and of which no
+        digest is given, the ledger is asked: MLflow's own servers and ``load_model`` come here.
+
+    Raises
+    ------
+    IntegrityError
+        If a file isn't what was sealed, or the ledger doesn't know the bundle.
+    """
+    if digest is None and (folder.parent.parent / "MLmodel").exists():
+        digest = registered_digest(folder)
+    manifest.verify(folder, digest)
     settings = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     if settings.get("kind") == "forecast":
         from riskwright.bundle.forecast_bundle import ForecastBundle
 
-        return ForecastBundle.load(folder)
-    return LossBundle.load(folder) if "model" in settings else Bundle.load(folder)
+        return ForecastBundle.load(folder, digest)
+    return LossBundle.load(folder, digest) if "model" in settings else Bundle.load(folder, digest)

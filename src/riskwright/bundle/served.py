@@ -28,15 +28,21 @@ class ServedBundle(PythonModel):
         """Score raw rows; of a PD, ``params['reasons']`` is adverse, all or none.
 
         Where a row was refused its figures are None: MLflow's server writes NaN as it is, and
-        that is no JSON.
+        that is no JSON. What can't be scored is a refusal in words, never a traceback.
         """
-        from riskwright.bundle.bundle import Bundle
+        from mlflow.exceptions import MlflowException
 
-        if isinstance(self.bundle, Bundle):
-            reasons = (params or {}).get("reasons", "adverse")
-            out = self.bundle.predict(model_input, reasons=reasons)
-        else:
-            out = self.bundle.predict(model_input)
+        from riskwright.bundle.bundle import Bundle
+        from riskwright.errors import RiskwrightError
+
+        try:
+            if isinstance(self.bundle, Bundle):
+                reasons = (params or {}).get("reasons", "adverse")
+                out = self.bundle.predict(model_input, reasons=reasons)
+            else:
+                out = self.bundle.predict(model_input)
+        except RiskwrightError as error:
+            raise MlflowException(str(error), error_code="BAD_REQUEST") from None
         return out.astype(object).where(out.notna(), None) if out.isna().any(axis=None) else out
 
 

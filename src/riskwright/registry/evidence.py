@@ -20,6 +20,7 @@ from riskwright.evaluation.metrics import evaluate
 from riskwright.evaluation.paired import compare_auc, compare_log_loss
 from riskwright.home import Home
 from riskwright.registry.gates import choose_challenger
+from riskwright.registry.rules import Changes, write_changes
 from riskwright.usecase import UseCase
 
 EXPLAINED_ROWS = 300
@@ -37,6 +38,7 @@ def gather(
     folder: Path,
     loss: dict[str, Any] | None = None,
     clean: str | None = None,
+    changed: Changes | None = None,
 ) -> dict[str, Any]:
     """Evaluate every family, the baseline and the ensemble on the test part; choose; explain.
 
@@ -45,6 +47,8 @@ def gather(
     clean
         The snapshot that both parts were cut from: of a loan book, which loans aren't mature yet,
         and up to when payments and recoveries were seen.
+    changed
+        How the rules differ from those of the version that it would replace.
 
     Returns
     -------
@@ -111,6 +115,7 @@ def gather(
     training = learnt_from[usecase.feature_names]
     _explain(part, usecase=usecase, ensemble=chosen, x=x, y=y, training=training, seed=seed)
     told = {
+        **write_changes(part, changed),
         "chosen": choice.kind,
         "why": choice.why,
         "figures": choice.figures,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +99,23 @@ def gates(
         _leakage(usecase),
         _fairness(fairness),
     ]
+
+
+def not_compared(against: int, keys: Sequence[str]) -> Gate:
+    """Say that the champion answers another question; a person decides, nothing is compared.
+
+    Parameters
+    ----------
+    against
+        The champion's version.
+    keys
+        What makes the question and changed, as ``rules.Changes.question`` names it.
+    """
+    detail = (
+        f"not compared: version {against} answers another question ({', '.join(keys)} changed); "
+        "a person decides"
+    )
+    return Gate("champion", None, detail, {"against": against, "question": list(keys)}, False)
 
 
 def loss_gate(found: dict[str, Any]) -> Gate:

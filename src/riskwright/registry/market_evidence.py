@@ -24,6 +24,7 @@ from riskwright.market.skill import skill_gate
 from riskwright.market.tables import from_table, read_months
 from riskwright.market.walk import make_families, trials
 from riskwright.registry.backtest_report import horizon_of, level, moving_of, write_backtest
+from riskwright.registry.rules import Changes, told_changes, write_changes
 
 SHOWN = ("r2", "r2_low", "r2_high", "robust_p", "mae", "rmse", "hit_rate")
 MODELLING = {
@@ -43,6 +44,7 @@ def gather(
     seed: int,
     folder: Path,
     progress: Progress | None = None,
+    changed: Changes | None = None,
 ) -> dict[str, Any]:
     """Judge each model's ensemble against the historical mean, prove the as-of rule, choose.
 
@@ -54,6 +56,8 @@ def gather(
         What ``forecast_steps`` returned.
     tried
         Keys of the configurations that earlier retrains tried.
+    changed
+        How the rules differ from those of the version that it would replace.
 
     Returns
     -------
@@ -86,12 +90,18 @@ def gather(
         joined,
         part / "backtest",
         trials=len(every),
-        more=[_live(deployed), *_weights_told(case, models, deployed), *_leaks_told(leaks)],
+        more=[
+            *told_changes(changed),
+            _live(deployed),
+            *_weights_told(case, models, deployed),
+            *_leaks_told(leaks),
+        ],
         seed=seed,
     )
     for name in case.models:
         models[name]["metrics"] = _metrics(part / "backtest" / f"skill_{name}.csv")
     told = {
+        **write_changes(part, changed),
         "deployed": deployed,
         "chosen": "ensemble" if "ensemble" in deployed.values() else "mean",
         "why": "; ".join(_why(name, models[name], kind) for name, kind in deployed.items()),

@@ -30,13 +30,16 @@ class Rival:
         Whether the challenger is the same specification and seed on newer data; which kind that
         deploys is for its own test of skill to say.
     broken
-        Why its forecasts can't be compared with, if they are gone, altered or of something else.
+        Why its forecasts can't be compared with, if they are gone or altered.
+    other
+        What makes its question another one: nothing is compared, a person decides.
     """
 
     version: int
     forecasts: dict[str, pd.Series]
     renewed: bool
     broken: str = ""
+    other: str = ""
 
 
 def gates(
@@ -92,10 +95,16 @@ def _champion(case: MarketCase, challenger: dict[str, pd.DataFrame], rival: Riva
     figures: dict[str, Any] = {"against": rival.version, "renewed": rival.renewed}
     if rival.broken:
         detail = (
-            f"version {rival.version} can't be compared with: {rival.broken}; restore it, roll "
-            "back to another version, or give another question another name"
+            f"version {rival.version} can't be compared with: {rival.broken}; restore it, or roll "
+            "back to another version"
         )
         return Gate("champion", None, detail, figures)
+    if rival.other:
+        detail = (
+            f"version {rival.version} can't be compared with: {rival.other}; it answers another "
+            "question, so a person decides"
+        )
+        return Gate("champion", None, detail, {**figures, "question": rival.other}, False)
     said, better, worse, unknown = [], False, False, False
     alpha = case.gates.alpha / len(challenger)
     for name, table in challenger.items():

@@ -12,7 +12,7 @@ import pandas as pd
 from riskwright.account import Account
 from riskwright.bundle.forecast_bundle import ForecastBundle
 from riskwright.bundle.forecast_steps import read_joined
-from riskwright.bundle.manifest import file_digests, folder_digest
+from riskwright.bundle.manifest import folder_digest
 from riskwright.errors import InputRefused, IntegrityError
 from riskwright.home import Home
 from riskwright.ledger import ChampionInfo, Gate, Ledger, ModelRef
@@ -21,9 +21,10 @@ from riskwright.market.ingest import panel_of
 from riskwright.market.joined import Kind
 from riskwright.market.tables import at
 from riskwright.registry.market_gates import Rival, gates
-from riskwright.registry.policy import go_live, rules_digest, version_number
+from riskwright.registry.policy import go_live, version_number
 from riskwright.registry.promotion import Submitted, finished_bundle, follow
-from riskwright.registry.seals import version_seals
+from riskwright.registry.rules import Changes, changes, rules_digest, rules_set
+from riskwright.registry.seals import served_files, version_seals
 from riskwright.registry.specification import Frozen, specified
 from riskwright.registry.tracking import Tracker, local_bundle, model_folder
 
@@ -71,14 +72,15 @@ def submit(of: MarketSubmission) -> Submitted:
         _register(of, dict.fromkeys(case.models, "mean"), "mean", standby=True)
     version = _register(of, of.evidence["deployed"], chosen, standby=False)
     judged = ledger.gates(case.name, version)
+    changed = changes(of.home, ledger, case, of.tracker.key)
     if not judged:
-        judged = _judge(of, version)
+        judged = _judge(of, version, changed)
         ledger.record_gates(case.name, version, judged)
-    live, note = go_live(case, ledger, version, judged, of.evidence["why"], of.run_id)
+    live, note = go_live(case, ledger, version, judged, of.evidence["why"], changed)
     waiting: list[str] = []
     follow(case.name, of.home, ledger, waiting.append)
     note = "; ".join(filter(None, [note, *waiting]))
-    return Submitted(version, chosen, of.evidence["why"], judged, live, note)
+    return Submitted(version, chosen, of.evidence["why"], judged, live, note, changed)
 
 
 def load_forecast(
@@ -149,7 +151,7 @@ def _register(of: MarketSubmission, kinds: dict[str, Kind], kind: str, *, standb
             model, logged["registered"], logged["version"], digest, logged["uri"]
         )
         with model_folder(models[model], of.home) as folder:
-            served[model] = file_digests(folder)
+            served[model] = served_files(folder)
     evidence = of.evidence
     of.ledger.register(
         name,
@@ -171,11 +173,12 @@ def _register(of: MarketSubmission, kinds: dict[str, Kind], kind: str, *, standb
             "joined": of.joined,
             "folder": evidence["folder"],
             "sha256": evidence["sha256"],
-            "served": served,
+            "served": held.get("served") or served,
             "seals": held.get("seals") or _seals(of),
             "usecase": of.case.digest,
             "seed": of.seed,
             "rules": rules_digest(of.case),
+            "rules_set": rules_set(of.case),
             "approval": of.case.approval.policy,
             "alert_policy": of.case.alert_policy,
             "data": held.get("data", of.source),
@@ -208,7 +211,7 @@ def _figures(evidence: dict[str, Any], model: str, kind: Kind) -> dict[str, Any]
     }
 
 
-def _judge(of: MarketSubmission, version: int) -> list[Gate]:
+def _judge(of: MarketSubmission, version: int, changed: Changes) -> list[Gate]:
     challenger = {
         model: _challenger(of.joined, model, kind)
         for model, kind in of.evidence["deployed"].items()
@@ -218,7 +221,7 @@ def _judge(of: MarketSubmission, version: int) -> list[Gate]:
         of.case,
         of.evidence,
         challenger,
-        _rival(of, champion) if champion else None,
+        _rival(of, champion, changed) if champion else None,
         _golden(of, version),
         readings=len(of.ledger.readings(of.data)),
     )
@@ -229,16 +232,19 @@ def _challenger(joined: dict[str, Any], model: str, kind: Kind) -> pd.DataFrame:
     return answers[["forecast"]].join(read_joined(joined, model, "forecasts")["actual"])
 
 
-def _rival(of: MarketSubmission, champion: ChampionInfo) -> Rival:
+def _rival(of: MarketSubmission, champion: ChampionInfo, changed: Changes) -> Rival:
     held = champion.evidence
     forecasts: dict[str, pd.Series] = {}
-    broken = ""
+    broken = other = ""
     try:
         joined = kept_walk(held)
         theirs_case = load_forecast(
             of.home, of.ledger, of.case.name, next(iter(held["deployed"])), str(champion.version)
         ).case
-        broken = _other_question(of.case, theirs_case)
+        other = _other_question(of.case, theirs_case)
+        series = [key for key in changed.question if key.startswith("series.")]
+        if not other and series:
+            other = f"its target is made of other series: {', '.join(series)}"
         for model, kind in held["deployed"].items():
             forecasts[model] = read_joined(joined, model, f"answers_{kind}")["forecast"]
     except IntegrityError as error:
@@ -246,11 +252,11 @@ def _rival(of: MarketSubmission, champion: ChampionInfo) -> Rival:
     mine = {m: found["newest"] for m, found in of.joined["models"].items()}
     theirs = held.get("newest", {})
     renewed = (
-        held.get("usecase") == of.case.digest
+        not changed.wait
         and held.get("seed") == of.seed
         and all(mine[m] > theirs.get(m, mine[m]) for m in mine)
     )
-    return Rival(champion.version, forecasts, renewed, broken)
+    return Rival(champion.version, forecasts, renewed, broken, other)
 
 
 def _other_question(mine: MarketCase, theirs: MarketCase) -> str:

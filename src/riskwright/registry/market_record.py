@@ -12,6 +12,7 @@ from riskwright.data import snapshots
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.market.case import MarketCase
+from riskwright.registry.record import rules_tag
 from riskwright.registry.tracking import PARENT, ROLE, Tracker, connect
 
 TRIALS = "trials.json"
@@ -60,7 +61,7 @@ def record(
             **weights,
         },
         metrics=logged_metrics(evidence)[PARENT],
-        tags={"riskwright.why": evidence["why"]},
+        tags={"riskwright.why": evidence["why"], **rules_tag(evidence)},
         artifacts=[folder / n for n in ("backtest", TRIALS, "as_of.json", "evidence.json")],
         finish=False,
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from riskwright.errors import GateRefused, InputRefused
 from riskwright.ledger import Gate, Ledger
+from riskwright.registry.rules import Changes, rules_digest
 from riskwright.usecase import UseCase
+
+__all__ = ["go_live", "rules_digest", "version_number"]
 
 if TYPE_CHECKING:
     from riskwright.market.case import MarketCase
@@ -19,7 +21,7 @@ def go_live(
     version: int,
     judged: list[Gate],
     why: str,
-    run_id: str,
+    changed: Changes,
 ) -> tuple[bool, str]:
     """Promote a judged challenger if the policy is automatic; say whether it is live, and why not.
 
@@ -27,18 +29,20 @@ def go_live(
     ----------
     why
         The promotion's reason.
-    run_id
-        The challenger's: its own baseline on standby is no earlier version.
+    changed
+        How its rules differ from the champion's: whoever trains writes the YAML, so rules that
+        differ need a person.
     """
     name = usecase.name
     champion = ledger.champion(name)
     live = champion is not None and champion.version == version
     passed = all(g.passed for g in judged if g.blocking)
     waits = ledger.version(name, version).status == "challenger"
+    note = str(changed) if waits else ""
     if usecase.approval.policy != "automatic" or not passed or not waits:
-        return live, ""
-    if _rules_changed(usecase, ledger, version, run_id):
-        return live, "the rules of the use case changed since the champion's: a person decides"
+        return live, note
+    if changed.wait:
+        return live, f"the rules of the use case changed: a person decides; {note}"
     ledger.promote(
         name,
         version,
@@ -47,39 +51,7 @@ def go_live(
         reason=why,
         policy="automatic",
     )
-    return True, ""
-
-
-def rules_digest(usecase: UseCase | MarketCase) -> str:
-    """SHA-256 of the rules that a use case's versions live by, whatever its data and families.
-
-    A market forecast's publication lags are rules: a shorter one looks ahead.
-    """
-    rules = {"approval", "gates", "monitor", "split", "baseline", "quarantine_limit"}
-    if not isinstance(usecase, UseCase):
-        rules |= {"series", "limits", "walk", "target", "models", "strategy"}
-    text = usecase.model_dump_json(include=rules)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _rules_changed(
-    usecase: UseCase | MarketCase, ledger: Ledger, version: int, run_id: str
-) -> bool:
-    """Whoever trains writes the YAML: rules that differ from the champion's need a person.
-
-    Where nothing is live, from those of any earlier version: else a second retrain under the new
-    rules would find them unchanged.
-    """
-    name, mine = usecase.name, rules_digest(usecase)
-    champion = ledger.champion(name)
-    earlier = (
-        [champion.evidence]
-        if champion
-        else [
-            v.evidence for v in ledger.versions(name) if v.version < version and v.run_id != run_id
-        ]
-    )
-    return any(evidence.get("rules", mine) != mine for evidence in earlier)
+    return True, note
 
 
 def version_number(ledger: Ledger, usecase: str, which: str) -> int:

@@ -17,15 +17,16 @@ from riskwright.account import Account
 from riskwright.bundle.bundle import Bundle
 from riskwright.bundle.candidates import load_candidate, load_hazard
 from riskwright.bundle.loss_bundle import LossBundle, LossModel
-from riskwright.bundle.manifest import file_digests, verify
+from riskwright.bundle.manifest import verify
 from riskwright.data import snapshots
 from riskwright.data.splits import row_keys
 from riskwright.errors import InputRefused, IntegrityError, RiskwrightError
 from riskwright.home import Home
 from riskwright.ledger import Gate, Ledger, ModelRef
-from riskwright.registry.gates import Choice, gates, grade_gate, loss_gate
-from riskwright.registry.policy import go_live, rules_digest, version_number
-from riskwright.registry.seals import version_seals
+from riskwright.registry.gates import Choice, gates, grade_gate, loss_gate, not_compared
+from riskwright.registry.policy import go_live, version_number
+from riskwright.registry.rules import Changes, changes, rules_digest, rules_set
+from riskwright.registry.seals import served_files, version_seals
 from riskwright.registry.specification import Frozen, specified
 from riskwright.registry.tracking import Tracker, connect, local_bundle, model_folder, set_alias
 from riskwright.usecase import UseCase
@@ -44,6 +45,7 @@ class Submitted:
     gates: list[Gate]
     live: bool
     note: str = ""
+    changed: Changes = field(default_factory=Changes)
 
     @property
     def passed(self) -> bool:
@@ -106,14 +108,15 @@ def submit(of: Submission) -> Submitted:
         _register(of, "baseline", standby=True)
     version = _register(of, of.kind, standby=False)
     judged = ledger.gates(usecase.name, version)
+    changed = changes(of.home, ledger, usecase, of.tracker.key)
     if not judged:
-        judged = _judge(of, version)
+        judged = _judge(of, version, changed)
         ledger.record_gates(usecase.name, version, judged)
-    live, note = go_live(usecase, ledger, version, judged, of.evidence["why"], of.run_id)
+    live, note = go_live(usecase, ledger, version, judged, of.evidence["why"], changed)
     waiting: list[str] = []
     follow(usecase.name, of.home, ledger, waiting.append)
     note = "; ".join(filter(None, [note, *waiting]))
-    return Submitted(version, of.kind, of.evidence["why"], judged, live, note)
+    return Submitted(version, of.kind, of.evidence["why"], judged, live, note, changed)
 
 
 def remembered_data(ledger: Ledger, usecase: str) -> str | None:
@@ -146,7 +149,7 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
             part_of, logged["registered"], logged["version"], digest, logged["uri"]
         )
         with model_folder(models[part_of], of.home) as folder:
-            served[part_of] = file_digests(folder)
+            served[part_of] = served_files(folder)
     of.ledger.register(
         name,
         version,
@@ -164,11 +167,12 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
             "metrics": of.evidence["metrics"][kind],
             "folder": of.evidence["folder"],
             "sha256": of.evidence["sha256"],
-            "served": served,
+            "served": held.get("served") or served,
             "seals": held.get("seals") or _seals(of, kind),
             "usecase": of.usecase.digest,
             "seed": of.seed,
             "rules": rules_digest(of.usecase),
+            "rules_set": rules_set(of.usecase),
             "approval": of.usecase.approval.policy,
             "alert_policy": of.usecase.alert_policy,
             "data": held.get("data", of.data),
@@ -287,7 +291,7 @@ def change_champion(
         follow(usecase, home, ledger, tell)
 
 
-def _judge(of: Submission, version: int) -> list[Gate]:
+def _judge(of: Submission, version: int, changed: Changes) -> list[Gate]:
     usecase, ledger, evidence = of.usecase, of.ledger, of.evidence
     predictions = pd.read_parquet(Path(evidence["folder"]) / "predictions.parquet")
     y, p = predictions["y"].to_numpy(), predictions[of.kind].to_numpy()
@@ -295,7 +299,7 @@ def _judge(of: Submission, version: int) -> list[Gate]:
     champion = ledger.champion(usecase.name)
     unseen = theirs = None
     trouble = ""
-    if champion is not None:
+    if champion is not None and not changed.question:
         try:
             unseen, theirs = _champion_pds(usecase, of.home, ledger, frame, champion.version)
         except (RiskwrightError, KeyError) as error:
@@ -312,6 +316,11 @@ def _judge(of: Submission, version: int) -> list[Gate]:
         readings=len(ledger.readings(of.test)),
         seed=of.seed,
     )
+    if champion is not None and changed.question:
+        judged = [
+            not_compared(champion.version, changed.question) if g.name == "champion" else g
+            for g in judged
+        ]
     if trouble:
         judged = [
             replace(g, detail=f"{g.detail}: {trouble}") if g.name == "champion" else g

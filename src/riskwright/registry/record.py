@@ -54,7 +54,7 @@ def record(
             **{f"weight.{k}": v for k, v in candidate.get("weights", {}).items()},
         },
         metrics=logged_metrics(evidence)[PARENT],
-        tags={"riskwright.why": evidence["why"]},
+        tags={"riskwright.why": evidence["why"], **rules_tag(evidence)},
         artifacts=[*files, quality],
         finish=False,
     )
@@ -88,6 +88,15 @@ def _log_family(
         tags={"riskwright.sha256": step["sha256"]},
         artifacts=[folder / "cleaning.json", folder / "trials.json", folder / "bag"],
     )
+
+
+def rules_tag(evidence: dict[str, Any]) -> dict[str, str]:
+    """Return a tag that names each changed rule, old and new; none where nothing changed."""
+    found = evidence.get("rules_changed")
+    if not found:
+        return {}
+    told = [f"{d['rule']}: {d['old']} → {d['new']} {d['note']}" for d in found["differences"]]
+    return {"riskwright.rules_changed": "; ".join(told or [found["trouble"]])[:5000]}
 
 
 def logged_metrics(evidence: dict[str, Any]) -> dict[str, dict[str, float]]:

@@ -45,6 +45,14 @@ def version_seals(
     return seals(home, places)
 
 
+def served_files(folder: Path) -> dict[str, str]:
+    """Return the hash of each file that serves a model: MLmodel, the code, the bundle.
+
+    Python's cache, which a plain ``mlflow models serve`` leaves there, is none of them.
+    """
+    return {k: v for k, v in file_digests(folder).items() if "__pycache__" not in k}
+
+
 def data_files(home: Home, usecase: str, parts: Iterable[str]) -> list[Path]:
     """Return snapshots, their manifests, those they were made from, and the data-quality page."""
     found: dict[Path, None] = {}

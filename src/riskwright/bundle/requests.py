@@ -1,0 +1,118 @@
+"""What a served request may hold: one record a row, plain cells; anything else is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from riskwright.errors import InputRefused
+
+if TYPE_CHECKING:
+    from riskwright.bundle.bundle import Bundle
+    from riskwright.bundle.forecast_bundle import ForecastBundle
+    from riskwright.bundle.loss_bundle import LossBundle
+
+MOST_BYTES = 32_000_000
+EXPECTED = '{"dataframe_records": [{"column": value, …}, …]}, or dataframe_split'
+REASONS = ("adverse", "all", "none")
+
+
+def read_request(body: bytes) -> tuple[pd.DataFrame, str]:
+    """Read the JSON of a request.
+
+    Returns
+    -------
+    The rows as they were sent, and for which of them reasons are wanted.
+
+    Raises
+    ------
+    InputRefused
+        If it isn't JSON of that form.
+    """
+    if len(body) > MOST_BYTES:
+        raise _refused(f"the request is larger than {MOST_BYTES // 1_000_000} MB")
+    try:
+        sent = json.loads(body)
+    except RecursionError:
+        raise _refused("the request is nested too deeply") from None
+    except ValueError as error:
+        raise _refused(f"the request is not JSON: {error}") from None
+    if not isinstance(sent, dict):
+        raise _refused("the request is not a JSON object")
+    params = sent.get("params") or {}
+    reasons = params.get("reasons", "adverse") if isinstance(params, dict) else None
+    if reasons not in REASONS:
+        raise InputRefused("unknown 'reasons'", where="params.reasons", expected=", ".join(REASONS))
+    if "dataframe_records" in sent:
+        return _records(sent["dataframe_records"]), str(reasons)
+    if "dataframe_split" in sent:
+        return _split(sent["dataframe_split"]), str(reasons)
+    raise _refused("the request holds no rows")
+
+
+def _records(rows: Any) -> pd.DataFrame:
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise _refused("'dataframe_records' is not a list of objects")
+    names = dict.fromkeys(name for row in rows for name in row)
+    return _frame(list(names), [[row.get(name) for name in names] for row in rows])
+
+
+def _split(table: Any) -> pd.DataFrame:
+    if not isinstance(table, dict):
+        raise _refused("'dataframe_split' is not an object")
+    columns, rows = table.get("columns"), table.get("data")
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise _refused("'dataframe_split.columns' is not a list of names")
+    if len(set(columns)) < len(columns):
+        raise _refused("'dataframe_split.columns' names a column twice")
+    if not isinstance(rows, list) or not all(
+        isinstance(row, list) and len(row) == len(columns) for row in rows
+    ):
+        raise _refused("'dataframe_split.data' is not a list of rows with a cell for each column")
+    return _frame(columns, rows)
+
+
+def _frame(columns: list[str], rows: list[list[Any]]) -> pd.DataFrame:
+    if not rows or not columns:
+        raise _refused("the request holds no rows")
+    return pd.DataFrame(
+        {name: pd.Series([row[i] for row in rows], dtype=object) for i, name in enumerate(columns)}
+    ).infer_objects()
+
+
+def answer(
+    bundle: Bundle | LossBundle | ForecastBundle, frame: pd.DataFrame, reasons: str = "adverse"
+) -> list[dict[str, Any]]:
+    """Score rows as they were sent; of a row that is refused the figures are None.
+
+    Raises
+    ------
+    InputRefused
+        If the rows can't be scored at all, such as for a missing column.
+    """
+    from riskwright.bundle.bundle import Bundle
+
+    out = bundle.predict(frame, reasons) if isinstance(bundle, Bundle) else bundle.predict(frame)  # type: ignore[arg-type]
+    plain = out.astype(object).where(out.notna(), None)
+    return [{str(k): v for k, v in row.items()} for row in plain.to_dict("records")]
+
+
+def nested(frame: pd.DataFrame) -> pd.Series:
+    """Return, by row, what is wrong with cells that are lists or objects; only rows that have one.
+
+    No file can hold such a cell; a request's JSON can.
+    """
+    found: dict[Any, str] = {}
+    for name in frame.columns:
+        if frame[name].dtype != object:
+            continue
+        for row, cell in frame[name].items():
+            if isinstance(cell, (list, dict, tuple, set)) or hasattr(cell, "__array__"):
+                found.setdefault(row, f"{name}: a list or an object is no cell")
+    return pd.Series(found, dtype=object)
+
+
+def _refused(what: str) -> InputRefused:
+    return InputRefused(what, where="the request", expected=EXPECTED, do="mend the request")
