@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import typer
 
 from flows import cli_cases, cli_loans, cli_market, cli_models, cli_watch
+from flows.terminal import clean
 from riskwright.errors import InputRefused, RiskwrightError
 
 HELP = """Train, promote and watch the financial models that a lender or an asset manager runs.
@@ -68,7 +69,7 @@ def _tell(error: RiskwrightError, as_json: bool) -> int:
     if as_json:
         print(json.dumps(error.as_dict()))
     else:
-        print(f"riskwright: {error}", file=sys.stderr)
+        print(f"riskwright: {clean(error)}", file=sys.stderr)
     return error.exit_code
 
 

@@ -112,4 +112,4 @@ def _page(result: dict[str, Any]) -> None:
         f"riskwright portfolio loan_book --input {input} --output report --scenario adverse",
     ):
         say.out.print(f"  .venv/bin/{command}", markup=False)
-    say.out.print(f"The report to open: {book}")
+    say.out.print(f"The report to open: {book}", markup=False)

@@ -98,4 +98,4 @@ def _page(result: dict[str, Any]) -> None:
         "riskwright retrain market_return_shiller --data FOLDER",
     ):
         say.out.print(f"  .venv/bin/{command}", markup=False)
-    say.out.print(f"The report to open: {result['backtest']['report']}")
+    say.out.print(f"The report to open: {result['backtest']['report']}", markup=False)

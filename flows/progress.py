@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -15,10 +14,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from flows.terminal import Terminal
+
 # Rough relative costs: they only shape the bar.
 COSTS = {"article_mlp": 8, "gru": 8, "mlp": 6, "cnn": 5, "xgboost": 3, "scorecard": 3}
 
-console = Console(stderr=True)
+console = Terminal(stderr=True)
 
 
 class _Bar:

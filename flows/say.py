@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.terminal import Terminal, clean
+
 # A pipe or a log has no width of its own: wide enough for the tables.
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
+out = Terminal(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 SAID = ("failed", "told", "can't be judged")  # verdicts that a reader wants to know why
 TOLD = ("extra_columns",)  # findings that are no alarm but that a reader wants to know
 MARKS = {True: "[green]yes[/]", False: "[red]no[/]", None: "[yellow]not enough data[/]"}
@@ -41,7 +42,7 @@ def _plain(value: Any) -> Any:
 def table(title: str, rows: Sequence[Mapping[str, Any]], *, empty: str = "nothing") -> None:
     """Print rows of plain values as a table."""
     if not rows:
-        out.print(f"{title}: {empty}")
+        out.print(f"{title}: {empty}", markup=False)
         return
     shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in rows[0]:
@@ -72,7 +73,7 @@ def decided(result: Mapping[str, Any], told: str, as_json: bool) -> None:
     doubt = f", by {signed(result['actor'], by)}" if by and not by["verified"] else ""
     answer(result, as_json, lambda: print(told + doubt))
     for note in () if as_json else result["notes"]:
-        print(f"riskwright: {note}", file=sys.stderr)
+        print(f"riskwright: {clean(note)}", file=sys.stderr)
 
 
 def estimate(metric: Mapping[str, float], digits: int = 3) -> str:
@@ -89,7 +90,9 @@ def retrained(result: Mapping[str, Any]) -> None:
         return
     report = result["data"]["report"]
     out.print(f"\n[bold]{result['usecase']}[/]")
-    quarantine = f", quarantine: {result['data']['quarantine']}" if report["refused"] else ""
+    quarantine = (
+        f", quarantine: {escape(result['data']['quarantine'])}" if report["refused"] else ""
+    )
     out.print(
         f"data: {report['read']:,} rows read, {report['accepted']:,} accepted, "
         f"{report['refused']:,} refused{quarantine}; "
@@ -97,7 +100,7 @@ def retrained(result: Mapping[str, Any]) -> None:
     )
     for warning in result["data"]["warnings"]:
         out.print(f"  note: {escape(warning)}")
-    out.print(f"data-quality report: {result['data']['quality_report']}")
+    out.print(f"data-quality report: {result['data']['quality_report']}", markup=False)
     candidates(result["metrics"], result["families"], result["kind"])
     gates(result["gates"])
     told = "is live" if result["live"] else "waits for approval"
@@ -106,14 +109,14 @@ def retrained(result: Mapping[str, Any]) -> None:
     rules_changed(result["rules_changed"])
     out.print(f"\n[bold]version {result['version']} ({result['kind']}) {told}[/]")
     if result["note"]:
-        out.print(f"  note: {result['note']}")
+        out.print(f"  note: {escape(result['note'])}")
     out.print(f"  why: {escape(result['why'])}")
     limits = result["limits"]
     out.print(
         f"  approve below PD {limits['approve_below']:.3f}, decline from "
         f"{limits['decline_from']:.3f}, refer between and where the members disagree most"
     )
-    out.print(f"  evidence, plots and explanations: {result['evidence']}")
+    out.print(f"  evidence, plots and explanations: {result['evidence']}", markup=False)
 
 
 def rules_changed(changed: Mapping[str, Any]) -> None:
@@ -186,9 +189,8 @@ def challengers(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
             from flows import say_market
 
             shown = say_market.challenger(figures)
-        out.print(
-            f"\n[bold]{name} version {row['version']}[/] ({row['kind']}) by {row['trained_by']}"
-        )
+        by = escape(str(row["trained_by"]))
+        out.print(f"\n[bold]{name} version {row['version']}[/] ({row['kind']}) by {by}")
         rules_changed(row["rules_changed"])
         if row["asked_by"]:
             out.print(f"  asked for by {', '.join(row['asked_by'])}", markup=False)
@@ -213,7 +215,7 @@ def check(result: Mapping[str, Any]) -> None:
         out.print(f"  {count:>8,}  {escape(reason)}")
     for warning in result["warnings"]:
         out.print(f"  note: {escape(warning)}")
-    out.print(f"  data-quality report: {result['quality_report']}")
+    out.print(f"  data-quality report: {result['quality_report']}", markup=False)
 
 
 def scored(result: Mapping[str, Any]) -> None:
@@ -223,9 +225,9 @@ def scored(result: Mapping[str, Any]) -> None:
         f"version {result['model_version']}: {result['read']:,} rows read, "
         f"{result['accepted']:,} scored ({decisions or 'none'}), {result['refused']:,} refused"
     )
-    out.print(f"  scores: {result['output']}")
+    out.print(f"  scores: {result['output']}", markup=False)
     if result["quarantine"]:
-        out.print(f"  refused rows with reasons: {result['quarantine']}")
+        out.print(f"  refused rows with reasons: {result['quarantine']}", markup=False)
     for warning in result["warnings"]:
         out.print(f"  note: {escape(warning)}")
 
@@ -265,7 +267,7 @@ def alert_line(result: Mapping[str, Any]) -> None:
         out.print(
             f"  {result['decided_before']} of these findings were decided with an earlier alert"
         )
-    out.print(f"  report: {result['report']}")
+    out.print(f"  report: {result['report']}", markup=False)
     if "mlflow" in result:
         out.print(f"  note: {escape(result['mlflow'])}")
 
@@ -288,7 +290,7 @@ def alert(found: Mapping[str, Any]) -> None:
     """One alert with its findings and how to decide it."""
     out.print(f"[bold]alert {found['id']}[/] {found['use_case']}: {escape(found['title'])}")
     for name in ("status", "severity", "opened_at", "version", "seen", "report"):
-        out.print(f"  {name.replace('_', ' ')}: {found.get(name)}")
+        out.print(f"  {name.replace('_', ' ')}: {found.get(name)}", markup=False)
     for finding in found["findings"]:
         out.print(f"    {escape(str(finding.get('detail', finding)))}")
     if found["decision"]:
@@ -336,10 +338,10 @@ def portfolio(result: Mapping[str, Any]) -> None:
     table("where it is lost", [{k: _figure(r[k]) for k in worst} for r in result["worst"]])
     if result["steps"]:
         moved = ", ".join(f"{k} {v:+,.0f}" for k, v in list(result["steps"].items())[1:-1])
-        out.print(f"since the last report: {moved}. {result['compared']}")
+        out.print(f"since the last report: {moved}. {escape(result['compared'])}")
     for note in result["notes"]:
         out.print(f"  note: {escape(note)}")
-    out.print(f"  report: {result['report']}")
+    out.print(f"  report: {result['report']}", markup=False)
 
 
 def _figure(value: Any) -> str:

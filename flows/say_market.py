@@ -37,7 +37,7 @@ def retrained(result: Mapping[str, Any]) -> None:
         out.print(f"  note: {escape(result['note'])}")
     for line in str(result["why"]).split("; m"):
         out.print(f"  why: {escape(line if line.startswith('m') else f'm{line}')}")
-    out.print(f"  evidence: {result['evidence']}\n  report: {result['report']}")
+    out.print(f"  evidence: {result['evidence']}\n  report: {result['report']}", markup=False)
 
 
 def skill(model: str, found: Mapping[str, Any], deployed: str, origins: list[str]) -> None:
@@ -137,7 +137,7 @@ def backtest(result: Mapping[str, Any]) -> None:
     cost = f"after {result['cost_bp']:g} basis points, weights by {result['steered_by']}"
     say.table(f"strategies, {cost}", rows)
     out.print(f"  {escape(result['luck'])}.")
-    out.print(f"  report: {result['report']}")
+    out.print(f"  report: {result['report']}", markup=False)
 
 
 def _kind(kind: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tiny import Live, applications
 
@@ -106,16 +108,32 @@ REQUESTS: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def client(shared_live: Live) -> Any:
-    from starlette.testclient import TestClient
+class Client:
+    """Asks the application inside this process; no socket is opened."""
 
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    def ask(self, method: str, path: str, content: str | None = None) -> httpx.Response:
+        async def asked() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://served") as client:
+                return await client.request(method, path, content=content)
+
+        return asyncio.run(asked())
+
+    def post(self, path: str, content: str) -> httpx.Response:
+        return self.ask("POST", path, content)
+
+
+@pytest.fixture(scope="module")
+def client(shared_live: Live) -> Client:
     bundle = load_version(shared_live.home, shared_live.ledger, "tiny")
-    return TestClient(application(bundle, "tiny", shared_live.version))
+    return Client(application(bundle, "tiny", shared_live.version))
 
 
 @pytest.mark.parametrize("case", REQUESTS)
-def test_a_request_that_cant_be_scored_is_told_why(client: Any, case: str) -> None:
+def test_a_request_that_cant_be_scored_is_told_why(client: Client, case: str) -> None:
     body, words = REQUESTS[case]
     got = client.post("/invocations", content=body)
     assert got.status_code == 400, got.text
@@ -128,7 +146,7 @@ def test_a_request_that_cant_be_scored_is_told_why(client: Any, case: str) -> No
 )
 @pytest.mark.parametrize("column", ["AGE", "EDUCATION", "LIMIT_BAL"])
 def test_a_cell_of_any_kind_is_scored_or_refused_with_a_reason(
-    client: Any, column: str, cell: Any
+    client: Client, column: str, cell: Any
 ) -> None:
     rows = [CASE, {**CASE, column: cell}]
     got = client.post("/invocations", content=json.dumps({"dataframe_records": rows}))
@@ -140,11 +158,11 @@ def test_a_cell_of_any_kind_is_scored_or_refused_with_a_reason(
         assert second["reason_1"] == f"{column}: a list or an object is no cell"
 
 
-def test_the_answer_is_the_bundles(client: Any, shared_live: Live) -> None:
+def test_the_answer_is_the_bundles(client: Client, shared_live: Live) -> None:
     cases = applications(5).drop(columns=["default.payment.next.month", "cohort"])
     split = json.loads(cases.to_json(orient="split", index=False))
     got = client.post("/invocations", content=json.dumps({"dataframe_split": split})).json()
     wanted = load_version(shared_live.home, shared_live.ledger, "tiny").predict(cases)
     pds = [row["pd"] for row in got["predictions"]]
     assert pds == pytest.approx(wanted["pd"].tolist(), abs=1e-12)
-    assert client.get("/ping").json() == {"usecase": "tiny", "version": shared_live.version}
+    assert client.ask("GET", "/ping").json() == {"usecase": "tiny", "version": shared_live.version}

@@ -371,11 +371,16 @@ def _percent() -> Any:
     return PercentFormatter(1.0, decimals=0)
 
 
+def plain(text: str) -> str:
+    """Return a text that matplotlib prints as it is: two dollar signs would make it formulae."""
+    return text.replace("$", r"\$")
+
+
 def headline(axes: Axes, sentence: str, note: str) -> None:
     """Write what to see above the axes, and a small note under it."""
-    axes.set_title(f"{sentence}\n", fontsize=11, fontweight="bold", color=INK, loc="left")
+    axes.set_title(f"{plain(sentence)}\n", fontsize=11, fontweight="bold", color=INK, loc="left")
     small = axes.annotate(
-        note, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points",
+        plain(note), (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points",
         fontsize=9, color=GREY, annotation_clip=False,
     )  # fmt: skip
     small.set_in_layout(False)  # a long note must not squeeze the axes

@@ -11,6 +11,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from riskwright.evaluation.plots import plain
+
+__all__ = ["drawing", "load_shap", "plain", "save"]
+
 _PYPLOT = Lock()  # pyplot's current figure is global: one task draws at a time
 
 
@@ -43,11 +47,6 @@ def drawing() -> Iterator[Any]:
             yield plt
         finally:
             plt.close(figure)
-
-
-def plain(text: str) -> str:
-    """Return a text that matplotlib prints as it is: two dollar signs would make it formulae."""
-    return text.replace("$", r"\$")
 
 
 def save(figure: Any, path: Path) -> Path:

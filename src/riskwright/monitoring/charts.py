@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from riskwright.evaluation.plots import plain
 from riskwright.monitoring.cells import plain_numbers
 from riskwright.usecase import Column
 
@@ -90,7 +91,7 @@ def _bars(
     at = np.arange(len(names))
     for spot, label in enumerate(labels):
         axes.bar(at + 0.4 * spot - 0.2, shares[:, spot], 0.4, color=COLOURS[spot], label=label)
-    axes.set_xticks(at, [name[:14] for name in names], rotation=90 if len(names) > 12 else 0)
+    axes.set_xticks(at, [plain(name[:14]) for name in names], rotation=90 if len(names) > 12 else 0)
     return _svg(figure, axes)
 
 
@@ -99,7 +100,7 @@ def _figure(title: str, unit: str = "share") -> tuple[Any, Any]:
 
     figure = Figure(figsize=(5.2, 2.3), layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(title, fontsize=9, loc="left")
+    axes.set_title(plain(title), fontsize=9, loc="left")
     axes.set_ylabel(unit, fontsize=8)
     axes.tick_params(labelsize=7)
     axes.spines[["top", "right"]].set_visible(False)

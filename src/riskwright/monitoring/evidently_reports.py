@@ -101,6 +101,8 @@ def _plain(usecase: UseCase, frame: pd.DataFrame, names: Sequence[str], rows: in
         at = np.sort(np.random.default_rng(SEED).choice(len(frame), rows, replace=False))
     for name in names:
         column = usecase.columns.get(name)
+        if harmless(name) != name:
+            continue  # its name would be markup in Evidently's page
         if name not in frame or (column is not None and column.type in ("text", "date")):
             continue
         if name == usecase.id:
@@ -108,11 +110,24 @@ def _plain(usecase: UseCase, frame: pd.DataFrame, names: Sequence[str], rows: in
         cells = frame[name].iloc[at]
         if column is not None and column.type == "category":
             values = pd.Series(cells.to_numpy(dtype=object), dtype="object")
+            values = values.map(harmless, na_action="ignore").astype("object")
         else:
             values = cells.astype("float64").replace([np.inf, -np.inf], np.nan)
         if values.notna().any():
             kept[name] = values.reset_index(drop=True)
     return pd.DataFrame(kept)
+
+
+# Evidently's page writes texts into HTML and into scripts as they are. What could end or begin
+# either is replaced by a character that looks like it and means nothing to a browser.
+_ALIKE = dict(zip("<>&\"'`\\", "\u2039\u203a\uff06\u201d\u2019\u02cb\u29f5", strict=True))
+_CONTROL = dict.fromkeys(map(chr, (*range(32), 127, 0x2028, 0x2029)), "\ufffd")
+_HARMLESS = str.maketrans(_ALIKE | _CONTROL)
+
+
+def harmless(text: object) -> str:
+    """Return a text that no page can take for markup or script, alike to the eye."""
+    return str(text).translate(_HARMLESS)
 
 
 def _dataset(frame: pd.DataFrame) -> Any:

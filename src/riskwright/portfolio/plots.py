@@ -15,6 +15,7 @@ from riskwright.evaluation.plots import (
     RED,
     headline,
     new_figure,
+    plain,
     save_figure,
 )
 from riskwright.portfolio.losses import LossDistribution
@@ -97,8 +98,8 @@ def plot_groups(named: tuple[str, pd.DataFrame], currency: str, path: Path) -> P
     rate = 100 * shown["el_rate"]
     low, high = (100 * shown[c] / shown["balance"] for c in ("el_low", "el_high"))
     axes.barh(range(len(shown)), rate, color=BLUE, xerr=[rate - low, high - rate], capsize=3)
-    axes.set_yticks(range(len(shown)), [str(n) for n in shown.index])
-    axes.set(xlabel="expected loss in a year (% of the balance)", ylabel=name)
+    axes.set_yticks(range(len(shown)), [plain(str(n)) for n in shown.index])
+    axes.set(xlabel="expected loss in a year (% of the balance)", ylabel=plain(name))
     largest = table.index[0]
     share = table["el"].iloc[0] / max(table["el"].sum(), 1e-12)
     note = f"95% interval of the models' uncertainty; {table['el'].sum():,.0f} {currency} in all"

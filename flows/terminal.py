@@ -1,0 +1,29 @@
+"""The terminal: whatever a text holds, it shows it and never obeys it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+# Control characters (C0 but tab and line feed, DEL, C1), and those that turn the line's direction.
+_CODES = (*(c for c in range(32) if c not in (9, 10)), *range(127, 160), 0x2028, 0x2029)
+_TURNS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_SHOWN = {c: f"\\x{c:02x}" if c < 256 else f"\\u{c:04x}" for c in (*_CODES, *_TURNS)}
+
+
+def clean(text: object) -> str:
+    """Return a text whose control characters are written out, as Python would write them.
+
+    Reasons, file names and values come from files that others wrote; a terminal would obey them.
+    """
+    return str(text).translate(_SHOWN)
+
+
+class Terminal(Console):
+    """A console that prints clean texts; markup in values is escaped where they are put in."""
+
+    def render_str(self, text: str, *given: Any, **more: Any) -> Text:
+        """Turn a string into text for the terminal, cleaned."""
+        return super().render_str(clean(text), *given, **more)
