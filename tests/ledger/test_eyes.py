@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -237,3 +238,44 @@ def test_a_rollback_may_name_its_target(ledger: Ledger) -> None:
     assert ledger.rollback("credit", actor=BEN, reason="r", expected=4, to=1).version == 1
     with pytest.raises(GateRefused, match="version 2 of credit is not the former champion"):
         ledger.rollback("credit", actor=BEN, reason="r", expected=1, to=2)
+
+
+def test_on_postgresql_the_role_that_signed_in_is_the_name(postgres_url: str) -> None:
+    """One role with a password, one that the server lets in unasked, and the superuser."""
+    with Ledger(postgres_url) as owner:
+        assert owner.who().doubt.startswith(("a superuser", "the database lets in"))
+        assert (owner.who().name, owner.who().verified) == ("ledger", False)
+        with owner.engine.begin() as connection:
+            run = connection.exec_driver_sql
+            schema = run("SELECT current_schema()").scalar_one()
+            for role in ("ann", "ben"):
+                run(f"DROP ROLE IF EXISTS {role}")
+                run(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
+                run(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+                rights = "SELECT, INSERT, UPDATE"
+                run(f"GRANT {rights} ON ALL TABLES IN SCHEMA {schema} TO {role}")
+                run(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}")
+                run(f"GRANT DELETE ON ledger_leases TO {role}")
+            rules = Path(run("SHOW hba_file").scalar_one())
+            kept = rules.read_text()
+            rules.write_text(f"local all ann scram-sha-256\n{kept}")
+            run("SELECT pg_reload_conf()")
+            told = int(run("SHOW server_version_num").scalar_one()) >= 160000
+        try:
+            url = postgres_url.replace("postgresql://ledger@", "postgresql://ann:secret@")
+            with Ledger(url, create=False) as ann:
+                me = ann.who()
+                assert (me.name, me.method, me.verified) == ("ann", "postgresql-role", True)
+                version = train(ann, by=me)
+            with Ledger(postgres_url.replace("//ledger@", "//ben@"), create=False) as ben:
+                assert ben.who().name == "ben"
+                assert ben.who().verified is not told
+                other = Account("ben", 1, "elsewhere", "postgresql-role")
+                assert promote(ben, version, other).actor == "ben"
+        finally:
+            rules.write_text(kept)
+            with owner.engine.begin() as connection:
+                connection.exec_driver_sql("SELECT pg_reload_conf()")
+                for role in ("ann", "ben"):
+                    connection.exec_driver_sql(f"DROP OWNED BY {role}")
+                    connection.exec_driver_sql(f"DROP ROLE {role}")
