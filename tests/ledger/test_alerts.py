@@ -148,6 +148,9 @@ def test_what_earlier_versions_decided_stands(ledger: Ledger) -> None:
     ledger.decide_alert(first, "accept", actor="oscar", reason="known campaign")
     told = {**drift, "segment": None, "direction": "up", "band": 2}
     assert _open(ledger, findings=[told]) == first
+    waiting = _open(ledger, findings=[drift], batch_hash="july")
+    assert _open(ledger, findings=[told], batch_hash="august") == waiting
+    assert ledger.alert(waiting).findings == [told]  # and not both
     assert _open(ledger, findings=[told, AUC]) != first
 
 

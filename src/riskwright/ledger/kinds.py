@@ -66,34 +66,45 @@ def beyond(
 
 
 def _covers(kind: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
-    """Whether a decision on a kind is one on a finding; what earlier versions lacked is not asked.
+    """Whether a decision on a kind is one on a finding: one of a higher band is another."""
+    band = kind.get("band")
+    return _matches(kind, finding) and (band is None or (finding.get("band") or 0) <= band)
 
-    A finding of a higher band than was decided on is another one.
-    """
+
+def _matches(kind: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
+    """Whether a finding is of a kind; what earlier versions didn't keep of it isn't asked."""
     if "code" not in kind:
         return canonical(kind) == canonical(finding)
-    known = all(finding.get(name) == kind[name] for name in KIND if name in kind)
-    return known and (kind.get("band") is None or (finding.get("band") or 0) <= kind["band"])
+    return all(finding.get(name) == kind[name] for name in KIND if name in kind)
 
 
 def alike(alert: Alert, new: Mapping[str, Any]) -> bool:
     """Whether an open alert shows the same kinds at the same severity."""
-    was, now = ({_kind(f) for f in found} for found in (alert.findings, new["findings"]))
-    return alert.severity == new["severity"] and was == now
+    was, now = alert.findings, new["findings"]
+    return (
+        alert.severity == new["severity"]
+        and all(any(_matches(f, n) for n in now) for f in was)
+        and all(any(_matches(f, n) for f in was) for n in now)
+    )
 
 
 def merged(alert: Alert, new: dict[str, Any]) -> dict[str, Any]:
     """Return what an open alert shows after one more look: nothing found earlier is taken back."""
-    seen = {_kind(f) for f in new["findings"]}
-    unseen = [f for f in alert.findings if _kind(f) not in seen]
+    was, now = alert.findings, new["findings"]
+    unseen = [f for f in was if not any(_matches(f, n) for n in now)]
     if not unseen:
         return new
     worse = max(alert.severity, new["severity"], key=SEVERITIES.index)
-    new = {**new, "findings": [*new["findings"], *unseen], "severity": worse}
-    if seen <= {_kind(f) for f in alert.findings}:
-        new |= {"title": alert.title, "report": alert.report}  # this look saw nothing new
-        new["findings"] = alert.findings
-    return new
+    if all(any(_matches(f, n) for f in was) for n in now):
+        # This look saw nothing new: what another one saw, and its page, stay.
+        return {
+            **new,
+            "findings": was,
+            "severity": worse,
+            "title": alert.title,
+            "report": alert.report,
+        }
+    return {**new, "findings": [*now, *unseen], "severity": worse}
 
 
 def _kind(finding: Mapping[str, Any]) -> str:
