@@ -166,15 +166,17 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=100, help="a cell")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 5_000])
     parser.add_argument("--replicates", type=int, default=4, help="models and references")
+    parser.add_argument("--data", nargs="+", default=["simulator", "taiwan"])
     options = parser.parse_args()
     share = max(options.windows // options.replicates, 1)
     default = Path(__file__).resolve().parents[2] / "shared" / "data"
     folder = Path(os.environ.get("RISKWRIGHT_SHARED", default))
     started = time.perf_counter()
-    report(simulated(share, options.sizes, options.replicates))
-    if folder.is_dir():
+    if "simulator" in options.data:
+        report(simulated(share, options.sizes, options.replicates))
+    if "taiwan" in options.data and folder.is_dir():
         report(taiwan(folder, share, options.sizes, options.replicates))
-    else:
+    elif "taiwan" in options.data:
         print(f"\nno real data at {folder}: RISKWRIGHT_SHARED names another folder")
     print(f"\n{time.perf_counter() - started:.0f} s")
 
