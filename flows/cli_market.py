@@ -81,7 +81,7 @@ def retrain_market(
     from riskwright.errors import InputRefused
     from riskwright.market.case import load_market_case
     from riskwright.market.ingest import ingest
-    from riskwright.registry.promotion import remembered_data
+    from riskwright.registry.renewal import place_of
 
     if budget is not None:
         raise InputRefused(
@@ -91,13 +91,14 @@ def retrain_market(
             do="leave --budget out",
         )
     case = load_market_case(usecase, home)
-    folder = str(Path(data).resolve()) if data else remembered_data(ledger, case.name)
+    data = str(Path(data).resolve()) if data else None
+    folder = place_of(case, ledger, data).location
     ingest(case, Path(folder) if folder else None, home)
     named = str(Path(usecase).resolve()) if Path(usecase).is_file() else usecase
     from flows.market import retrain_market_flow
     from flows.runtime import run
 
-    result: dict[str, Any] = run(retrain_market_flow, named, folder, seed)
+    result: dict[str, Any] = run(retrain_market_flow, named, data, seed)
     answer(result, as_json, lambda: say_market.retrained(result))
     return 0 if result["passed"] else 3
 

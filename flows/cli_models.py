@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +28,7 @@ def retrain(
     data: Annotated[
         str | None,
         typer.Option(
-            help="file or URL (of a market, a folder); else where the champion's came from"
+            help="file or URL (of a market, a folder), this once; else the use case's own source"
         ),
     ] = None,
     budget: Annotated[str | None, typer.Option(help="time for tuning, such as 10m")] = None,
@@ -47,11 +48,7 @@ def retrain(
 
     home, ledger = prepare()
     if requested:
-        from flows.retrain import retrain_requested_flow
-
-        served: dict[str, Any] = run(retrain_requested_flow, usecase)
-        answer(served, as_json, lambda: say.requests(served))
-        return 0
+        return _serve(home, usecase, data, budget, as_json)
     if usecase is None:
         raise InputRefused(
             "which use case?", expected="a USECASE, or --requested", do="see 'riskwright usecases'"
@@ -63,19 +60,45 @@ def retrain(
     spec = with_budget(usecase, home, budget)
     from riskwright.data.ingest import ingest
     from riskwright.data.parts import split
-    from riskwright.registry.promotion import remembered_data
+    from riskwright.registry.renewal import place_of
 
     if data is not None and Path(data).exists():
         data = str(Path(data).resolve())
     named = str(Path(usecase).resolve()) if Path(usecase).is_file() else usecase
     # Refused input is told before the orchestrator starts; the flow finds the snapshots made.
-    found = ingest(spec, data or remembered_data(ledger, spec.name), home)
+    found = ingest(spec, place_of(spec, ledger, data).location, home)
     split(spec, found.clean, home)
     from flows.retrain import retrain_flow
 
     result: dict[str, Any] = run(retrain_flow, named, data, budget, seed)
     answer(result, as_json, lambda: say.retrained(result))
     return 0 if result["passed"] else 3
+
+
+def _serve(
+    home: Any, usecase: str | None, data: str | None, budget: str | None, as_json: bool
+) -> int:
+    """Serve the waiting requests: 1 if an outage leaves one waiting, 2 input, 3 a gate."""
+    from flows.retrain import retrain_requested_flow
+    from flows.runtime import check_budget, run
+    from riskwright.errors import InputRefused
+
+    if data is not None:
+        raise InputRefused(
+            "a requested retrain reads the use case's own source",
+            where="--data with --requested",
+            expected="one of the two",
+            do="retrain by hand with --data: it serves the requests that wait, if the data are new",
+        )
+    check_budget(budget)
+    name = None if usecase is None else _name(usecase, home)
+    state = run(partial(retrain_requested_flow, return_state=True), name, budget)
+    served = state.result(raise_on_failure=False)
+    if isinstance(served, BaseException):
+        raise served
+    answer(served, as_json, lambda: say.requests(served))
+    codes = {request["exit_code"] for request in served["requests"]}
+    return min(codes - {0}, default=0)
 
 
 def challengers(usecase: UseCaseName, as_json: Json = False) -> None:

@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
+from prefect.states import Completed
 
 from flows import progress
 from flows.at_work import at_work
 from flows.crashed import mark_failed
-from flows.promote import finish
+from flows.promote import finish, unchanged
 from flows.runtime import alone, owner, prepare, resumed, workplace, world_failed
+from flows.say import verdict
 from flows.train import sweep
+from riskwright.bundle.forecast_steps import walk_key
 from riskwright.errors import Conflict
 from riskwright.home import Home
 from riskwright.market.case import MarketCase, read_market_case
-from riskwright.registry.promotion import remembered_data
+from riskwright.registry.renewal import learnt_already, place_of
 
 WALK, JOIN, JUDGE, LOG, GATES = 40, 4, 10, 4, 4  # rough relative costs: they only shape the bar
 
@@ -176,42 +179,48 @@ def submit_task(
 
 @flow(name="retrain-market", validate_parameters=False)
 @at_work()
-def retrain_market_flow(usecase: str, data: str | None = None, seed: int = 0) -> dict[str, Any]:
+def retrain_market_flow(usecase: str, data: str | None = None, seed: int = 0) -> Any:
     """Take a market forecast from series to a judged challenger (and a champion, by its policy).
+
+    The state's message says how it ended, or that there is nothing new to learn from.
 
     Parameters
     ----------
     usecase
         A shipped name, a name in the home, or a path to a YAML file.
     data
-        Folder of its files; if left out where the champion's came from.
+        Folder of its files; if left out the one that was named last, as it is now.
     seed
         Of the families that draw, and of the bootstraps.
     """
     home, ledger = prepare()
     usecase = frozen(usecase, home)  # nothing below reads the YAML again
     case = specification(usecase)
-    data = data or remembered_data(ledger, case.name)
+    place = place_of(case, ledger, data)
     started = time.monotonic()
     with alone(ledger, f"retrain:{case.name}") as lost:
         total = 1 + WALK * len(case.models) + JOIN + JUDGE + LOG + GATES
         with progress.bar(total, f"retrain {case.name}"):
-            data_step = ingest_task(usecase, data)
-            trained = _train(usecase, data_step, seed)
+            data_step = {**ingest_task(usecase, place.location), "source": place.words}
+            key = walk_key(case, data_step["clean"], seed)
+            if (known := learnt_already(ledger, case.name, key)) is not None:
+                return unchanged(ledger, place, data_step, known)
+            trained = _train(usecase, data_step, key, seed)
             if lost.is_set():
                 raise Conflict(
                     f"another process took over the retrain of {case.name}",
                     do="wait for it; nothing of this one was registered",
                 )
-            key = trained["key"]
             try:
                 run_id = log_task(key, usecase, trained)
-                done: dict[str, Any] = submit_task(key, usecase, data, trained, run_id, seed)
+                done: dict[str, Any] = submit_task(
+                    key, usecase, place.location, trained, run_id, seed
+                )
             except BaseException as error:
                 mark_failed(home, ledger, case.name, key, error)
                 raise
     evidence = trained["evidence"]
-    return {
+    result = {
         **done,
         "usecase": case.name,
         "key": key,
@@ -227,17 +236,16 @@ def retrain_market_flow(usecase: str, data: str | None = None, seed: int = 0) ->
         "evidence": evidence["folder"],
         "report": str(Path(evidence["folder"]) / "backtest" / "report.html"),
     }
+    return Completed(message=verdict(result), data=result)
 
 
-def _train(usecase: str, data_step: dict[str, Any], seed: int) -> dict[str, Any]:
+def _train(usecase: str, data_step: dict[str, Any], key: str, seed: int) -> dict[str, Any]:
     """Walk, join and judge on a stored snapshot; each step resumed if it was done."""
     from riskwright.bundle.candidates import intact
-    from riskwright.bundle.forecast_steps import walk_key
 
     home, _ = prepare()
     case = specification(usecase)
     data = data_step["clean"]
-    key = walk_key(case, data, seed)
     place = workplace(home, case.name, key)
     sweep(place)
     tried = tried_task.submit(key, usecase, data, seed)

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow, task
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from flows import progress
 from flows.crashed import mark_failed
 from flows.runtime import frozen, owner, prepare, specification, workplace, world_failed
-from riskwright.ledger import Ledger
+from riskwright.ledger import Ledger, Version
+from riskwright.registry.renewal import Place, nothing_new
 
 if TYPE_CHECKING:
     from riskwright.registry.promotion import Submitted
@@ -65,6 +68,7 @@ def submit_task(
             seed=seed,
             actor=ledger.who(),
             data=trained["from"],
+            budget=trained.get("budget"),
             began=began,
             loss=trained["loss"] or {},
         )
@@ -94,6 +98,30 @@ def finish(ledger: Ledger, tracker: Tracker, run_id: str, done: Submitted) -> di
             for g in done.gates
         ],
     }
+
+
+def unchanged(
+    ledger: Ledger, place: Place, data_step: dict[str, Any], known: Version
+) -> State[dict[str, Any]]:
+    """End a retrain that has nothing new to learn from; say how the version that has stands."""
+    champion = ledger.champion(known.use_case)
+    gates = ledger.gates(known.use_case, known.version)
+    told = nothing_new(place, data_step["clean"], known)
+    result = {
+        "usecase": known.use_case,
+        "version": known.version,
+        "kind": known.evidence["kind"],
+        "why": known.evidence["why"],
+        "passed": all(g.passed for g in gates if g.blocking),
+        "live": champion is not None and champion.version == known.version,
+        "nothing_new": True,
+        "told": told,
+        "key": known.run_key.partition(":")[0],
+        "run_id": known.run_id,
+        "data": data_step,
+        "evidence": known.evidence["folder"],
+    }
+    return Completed(message=told, data=result)
 
 
 @flow(name="promote", validate_parameters=False)

@@ -6,32 +6,35 @@ import time
 from typing import Any
 
 from prefect import flow
+from prefect.states import Completed, Failed
 
 from flows import progress
 from flows.at_work import at_work
 from flows.ingest import describe_task, ingest_flow
-from flows.market import retrain_market_flow
-from flows.promote import promote_flow
-from flows.runtime import alone, frozen, owner, prepare, specification
+from flows.promote import promote_flow, unchanged
+from flows.runtime import alone, frozen, prepare, specification
+from flows.say import verdict
 from flows.train import train_flow
-from riskwright.errors import Conflict, InputRefused
-from riskwright.registry.promotion import remembered_data
-from riskwright.usecase_files import is_market
+from riskwright.bundle.candidates import run_key
+from riskwright.errors import Conflict
+from riskwright.registry.renewal import learnt_already, place_of
 
 
 @flow(name="retrain", validate_parameters=False)
 @at_work()
 def retrain_flow(
     usecase: str, data: str | None = None, budget: str | None = None, seed: int = 0
-) -> dict[str, Any]:
+) -> Any:
     """Take a use case from raw rows to a judged challenger (and a champion, by its policy).
+
+    The state's message says how it ended, or that there is nothing new to learn from.
 
     Parameters
     ----------
     usecase
         A shipped name, a name in the home, or a path to a YAML file.
     data
-        File or URL; if left out where the champion's rows came from, else the use case's source.
+        File or URL; if left out the use case's own source, as it is now.
     budget
         Time for tuning, such as ``10m``.
     seed
@@ -40,12 +43,15 @@ def retrain_flow(
     home, ledger = prepare()
     usecase = frozen(usecase, home, budget)  # nothing below reads the YAML again
     spec = specification(usecase)
-    data = data or remembered_data(ledger, spec.name)
+    place = place_of(spec, ledger, data)
     started = time.monotonic()
     with alone(ledger, f"retrain:{spec.name}") as lost:
         costs = sum(progress.COSTS.get(name, 1) for name in spec.families)
         with progress.bar(costs + 10, f"retrain {spec.name}"):
-            data_step = ingest_flow(usecase, data)
+            data_step = {**ingest_flow(usecase, place.location), "source": place.words}
+            key = run_key(spec, data_step["train"], data_step["test"], seed)
+            if (known := learnt_already(ledger, spec.name, key)) is not None:
+                return unchanged(ledger, place, data_step, known)
             described = describe_task.submit(usecase, data_step["clean"])
             trained = train_flow(usecase, data_step, seed)
             data_step["quality_report"] = described.result()
@@ -54,32 +60,35 @@ def retrain_flow(
                     f"another process took over the retrain of {spec.name}",
                     do="wait for it; nothing of this one was registered",
                 )
-            result = promote_flow(usecase, {**trained, "from": data}, seed)
-    return {**result, "seconds": round(time.monotonic() - started, 1), "data": data_step}
+            given = {"from": place.location, "budget": budget}
+            result = promote_flow(usecase, {**trained, **given}, seed)
+    seconds = round(time.monotonic() - started, 1)
+    result = {**result, "seconds": seconds, "data": data_step}
+    return Completed(message=verdict(result), data=result)
 
 
 @flow(name="retrain-requested", validate_parameters=False)
 @at_work()
-def retrain_requested_flow(usecase: str | None = None) -> dict[str, Any]:
-    """Claim every waiting request once and retrain for it."""
+def retrain_requested_flow(usecase: str | None = None, budget: str | None = None) -> Any:
+    """Serve every waiting request; what can't be served now goes on waiting, and says why.
+
+    Parameters
+    ----------
+    usecase
+        Only its requests, by name.
+    budget
+        Time for tuning; that of the champion's retrain if left out. A market forecast has none.
+    """
+    from flows.requested import serve
+
     home, ledger = prepare()
-    done: list[dict[str, Any]] = []
-    while (request := ledger.claim_request(owner(), usecase)) is not None:
-        champion = ledger.champion(request.use_case)
-        named = (champion.evidence.get("specification") if champion else None) or request.use_case
-        run = retrain_market_flow if is_market(named, home) else retrain_flow
-        try:
-            seed = champion.evidence.get("seed", 0) if champion else 0
-            result = run(named, seed=seed)
-        except InputRefused as error:
-            ledger.finish_request(request.id, "failed", str(error))
-            done.append({"request": request.id, "failed": str(error)})
-            continue
-        except BaseException as error:
-            # Passing trouble, or a stop: the person's decision waits for the next run.
-            ledger.return_request(request.id, owner(), str(error))
-            raise
-        told = f"version {result['version']}, {'live' if result['live'] else 'waits'}"
-        ledger.finish_request(request.id, "done", told)
-        done.append({"request": request.id, **result})
-    return {"requests": done}
+    served = [
+        answer
+        for request in ledger.requests(usecase)
+        if (answer := serve(home, ledger, request, budget)) is not None
+    ]
+    told = "; ".join(answer["told"] for answer in served) or "no request waits"
+    result = {"requests": served}
+    if any(answer["exit_code"] in (1, 2) for answer in served):
+        return Failed(message=told, data=result)
+    return Completed(message=told, data=result)

@@ -15,6 +15,7 @@ from riskwright.errors import Conflict, InputRefused, RiskwrightError, Unavailab
 from riskwright.home import Home, make_database, quiet_environment
 from riskwright.ledger import Ledger
 from riskwright.usecase import UseCase, load_usecase, read_usecase
+from riskwright.usecase_parts import Tuning
 
 LEASE_SECONDS = 60
 
@@ -57,19 +58,28 @@ def specification(path: str) -> UseCase:
     return thaw_usecase(path)
 
 
-def _within(usecase: UseCase, budget: str | None) -> UseCase:
+def check_budget(budget: str | None, tuning: Tuning | None = None) -> Tuning:
+    """Return what a budget given on the command line makes of a use case's tuning.
+
+    Raises
+    ------
+    InputRefused
+        If it is no span of time.
+    """
+    tuning = tuning or Tuning()
     if budget is None:
-        return usecase
-    trials = usecase.tuning.trials or 20
+        return tuning
+    plain = {**tuning.model_dump(), "budget": budget, "trials": tuning.trials or 20}
     try:
-        tuning = type(usecase.tuning).model_validate(
-            {**usecase.tuning.model_dump(), "budget": budget, "trials": trials}
-        )
+        return Tuning.model_validate(plain)
     except ValueError:
         raise InputRefused(
             f"{budget!r} is not a budget of time", expected="a number and s, m or h, such as 10m"
         ) from None
-    return usecase.model_copy(update={"tuning": tuning})
+
+
+def _within(usecase: UseCase, budget: str | None) -> UseCase:
+    return usecase.model_copy(update={"tuning": check_budget(budget, usecase.tuning)})
 
 
 def owner() -> str:
@@ -135,7 +145,7 @@ def dead(holder: str) -> bool:
     return started != _started(int(pid))
 
 
-def run(flow: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+def run(flow: Callable[..., Any], *arguments: Any) -> Any:
     """Run a flow from a command line.
 
     Without a server of its own there are no automations to hear a flow's heartbeat, whose sender

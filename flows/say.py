@@ -83,6 +83,9 @@ def estimate(metric: Mapping[str, float], digits: int = 3) -> str:
 
 def retrained(result: Mapping[str, Any]) -> None:
     """The one page of a retrain: data, candidates with intervals, gates, champion."""
+    if result.get("nothing_new"):
+        out.print(f"{result['usecase']}: {escape(verdict(result))}")
+        return
     if "deployed" in result:
         from flows import say_market
 
@@ -98,16 +101,14 @@ def retrained(result: Mapping[str, Any]) -> None:
         f"{report['refused']:,} refused{quarantine}; "
         f"test part {result['test_rows']:,} rows with {result['test_bads']:,} bads"
     )
+    out.print(f"  read from {escape(result['data']['source'])}")
     for warning in result["data"]["warnings"]:
         out.print(f"  note: {escape(warning)}")
     out.print(f"data-quality report: {result['data']['quality_report']}", markup=False)
     candidates(result["metrics"], result["families"], result["kind"])
     gates(result["gates"])
-    told = "is live" if result["live"] else "waits for approval"
-    if not result["passed"]:
-        told = "was refused by a gate; the champion stays"
     rules_changed(result["rules_changed"])
-    out.print(f"\n[bold]version {result['version']} ({result['kind']}) {told}[/]")
+    out.print(f"\n[bold]{verdict(result)}[/]")
     if result["note"]:
         out.print(f"  note: {escape(result['note'])}")
     out.print(f"  why: {escape(result['why'])}")
@@ -149,6 +150,21 @@ def verified(result: Mapping[str, Any]) -> None:
     intact = sum(f["state"] == "intact" for f in found)
     end = "nothing was touched" if result["ok"] else "see above what isn't"
     out.print(f"{intact} of {len(found)} are what the ledger says; {end}")
+
+
+def verdict(result: Mapping[str, Any]) -> str:
+    """How a retrain ended, in a line."""
+    if result.get("nothing_new"):
+        return str(result["told"])
+    kind = result["kind"]
+    if "deployed" in result:
+        from flows import say_market
+
+        kind = say_market.kinds(result["deployed"])
+    told = "is live" if result["live"] else "waits for approval"
+    if not result["passed"]:
+        told = "was refused by a gate; the champion stays"
+    return f"version {result['version']} ({kind}) {told}"
 
 
 def candidates(
@@ -213,6 +229,12 @@ def check(result: Mapping[str, Any]) -> None:
     )
     for reason, count in report["reasons"].items():
         out.print(f"  {count:>8,}  {escape(reason)}")
+    kin = report["kin"]
+    related = f" and {kin['relatives']:,} a relative (same {kin['group']})" if kin["group"] else ""
+    out.print(
+        f"  test part: {kin['test_rows']:,} rows, of which {kin['twins']:,} have a twin (alike in "
+        f"all features){escape(related)} in training"
+    )
     for warning in result["warnings"]:
         out.print(f"  note: {escape(warning)}")
     out.print(f"  data-quality report: {result['quality_report']}", markup=False)
@@ -301,13 +323,22 @@ def alert(found: Mapping[str, Any]) -> None:
         if found["own_model"]:
             out.print("  who decided is an author of the model")
     if request := found["request"]:
-        told = f": {request['outcome']}, {request['detail']}" if request["outcome"] else ""
-        out.print(f"  request {request['id']} is {request['status']}{escape(told)}")
+        out.print(f"  {escape(request_words(request))}")
     if found["status"] == "open":
         out.print(
             f"  then: riskwright alerts decide {found['id']} accept|retrain|fallback|rollback "
             '--reason "…"'
         )
+
+
+def request_words(request: Mapping[str, Any]) -> str:
+    """How a request stands, in a line."""
+    detail = f": {request['detail']}" if request["detail"] else ""
+    if request["outcome"]:
+        return f"request {request['id']} is {request['outcome']}{detail}"
+    if request["status"] == "claimed":
+        return f"request {request['id']} is being served since {request['claimed_at']}"
+    return f"request {request['id']} waits{detail}"
 
 
 def portfolio(result: Mapping[str, Any]) -> None:
@@ -355,11 +386,9 @@ def requests(result: Mapping[str, Any]) -> None:
     if not result["requests"]:
         out.print("no request waits")
     for done in result["requests"]:
-        out.print(f"request {done['request']}:")
-        if "failed" in done:
-            out.print(f"  failed: {escape(done['failed'])}")
-        else:
+        if "data" in done:
             retrained(done)
+        out.print(escape(done["told"]))
 
 
 def doctor(result: Mapping[str, Any]) -> None:

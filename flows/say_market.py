@@ -17,22 +17,22 @@ MOST_REASONS = 6
 
 def retrained(result: Mapping[str, Any]) -> None:
     """The one page of a retrain: data, families with intervals, gates, champion."""
+    if result.get("nothing_new"):
+        say.retrained(result)
+        return
     out.print(f"\n[bold]{result['usecase']}[/]")
     data = result["data"]
     out.print(
         f"data: {data['rows']:,} values of {data['series']} series, newest origin {data['newest']}"
     )
+    out.print(f"  read from {escape(data['source'])}")
     for warning in data["warnings"]:
         out.print(f"  note: {escape(warning)}")
     for model, found in result["models"].items():
         skill(model, found, result["deployed"][model], result["origins"][model])
     say.gates(result["gates"])
-    told = "is live" if result["live"] else "waits for approval"
-    if not result["passed"]:
-        told = "was refused by a gate; the champion stays"
-    kinds = ", ".join(f"{m}: {_kind(k)}" for m, k in result["deployed"].items())
     say.rules_changed(result["rules_changed"])
-    out.print(f"\n[bold]version {result['version']} ({kinds}) {told}[/]")
+    out.print(f"\n[bold]{say.verdict(result)}[/]")
     if result["note"]:
         out.print(f"  note: {escape(result['note'])}")
     for line in str(result["why"]).split("; m"):
@@ -138,6 +138,11 @@ def backtest(result: Mapping[str, Any]) -> None:
     say.table(f"strategies, {cost}", rows)
     out.print(f"  {escape(result['luck'])}.")
     out.print(f"  report: {result['report']}", markup=False)
+
+
+def kinds(deployed: Mapping[str, str]) -> str:
+    """What is deployed for each horizon."""
+    return ", ".join(f"{model}: {_kind(kind)}" for model, kind in deployed.items())
 
 
 def _kind(kind: str) -> str:

@@ -81,6 +81,10 @@ class UseCase(Strict):
     question: str
     source: Source
     id: str | None = Field(None, description="column that names a row; its content if left out")
+    group: str | None = Field(
+        None,
+        description="column that names whose row it is (a borrower): rows of one stay together",
+    )
     time: str | None = Field(None, description="column of the decision's date")
     target: Target
     columns: dict[str, Column]
@@ -119,6 +123,7 @@ class UseCase(Strict):
         known(self.target.column, "target")
         if self.id is not None:
             known(self.id, "id")
+        self._check_group(known)
         if self.time is not None and known(self.time, "time").type != "date":
             raise ValueError(f"time {self.time!r} must have type 'date'")
         if self.split.kind in ("out_of_time", "walk_forward") and self.time is None:
@@ -144,6 +149,19 @@ class UseCase(Strict):
         if self.baseline not in self.families:
             raise ValueError(f"the baseline {self.baseline!r} is not among the families")
         return self
+
+    def _check_group(self, known: Callable[[str, str], Column]) -> None:
+        if self.group is None:
+            return
+        if self.group in (self.id, self.target.column, self.time):
+            raise ValueError(
+                f"group {self.group!r} is the id, target or time: it names whose row it is, and "
+                "several rows share it"
+            )
+        if known(self.group, "group").after_decision:
+            raise ValueError(f"group {self.group!r} is marked 'after_decision'")
+        if self.columns[self.group].feature:
+            raise ValueError(f"column {self.group!r} is the group: not a feature")
 
     def _check_models(self, known: Callable[[str, str], Column]) -> None:
         if self.models not in (("pd",), ("pd", "lgd", "ead")):
@@ -190,7 +208,7 @@ class UseCase(Strict):
             column.protected
             or column.after_decision
             or column.type in ("date", "text")
-            or name in (self.target.column, self.id, self.time)
+            or name in (self.target.column, self.id, self.group, self.time)
         )
 
     @property

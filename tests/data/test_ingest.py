@@ -260,3 +260,30 @@ def test_real_codes_and_missing_cells(home: Home, shared_data: Path) -> None:
     assert report["missing"]["NumberOfDependents"] == 3_924
     late = report["sentinels"]["NumberOfTimes90DaysLate"]
     assert sum(late.values()) == 269
+
+
+def test_rows_that_tell_of_each_other_are_counted(
+    make_usecase: Make, make_rows: Make, home: Home, tmp_path: Path
+) -> None:
+    """Side by side in one part without time; across the date, told with their number."""
+    raw = make_rows(300)
+    later = raw.assign(
+        key="x" + raw["key"], WHEN="2021-06-01", Y=raw["Y"].map({"0": "1", "1": "0"})
+    )
+    path = tmp_path / "twins.csv"
+    pd.concat([raw, later[:60]]).to_csv(path, index=False)
+    found = ingest(make_usecase(), str(path), home)
+    kin = found.report["kin"]
+    assert (kin["alike"], kin["alike_differing"]) == (120, 120)
+    assert (kin["twins"], kin["relatives"]) == (0, None)
+    timed = make_usecase(
+        time="WHEN", group="EDU", split={"kind": "out_of_time", "test_from": "2021-01-01"}
+    )
+    found = ingest(timed, str(path), home)
+    kin = found.report["kin"]
+    assert (kin["test_rows"], kin["twins"], kin["relatives"]) == (60, 60, 60)
+    assert any(
+        "60 of 60 test rows have a twin (alike in all features) in training, 60 a relative (same "
+        "EDU)" in warning
+        for warning in found.warnings
+    )

@@ -12,12 +12,21 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from riskwright.data import splits
+from riskwright.data import splits, units
 from riskwright.data.contract import Contract, target_of
 from riskwright.errors import InputRefused
 from riskwright.usecase import UseCase
 
 Make = Callable[..., Any]
+COLUMNS: dict[str, Any] = {
+    "key": {"type": "text"},
+    "AGE": {"type": "integer"},
+    "LIMIT": {"type": "number"},
+    "EDU": {"type": "category", "values": [1, 2, 3]},
+    "NOTE": {"type": "number", "required": False},
+    "WHEN": {"type": "date", "required": False},
+    "Y": {"type": "category", "values": [0, 1]},
+}
 
 
 def canonical(usecase: UseCase, raw: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
@@ -88,6 +97,154 @@ def test_equal_rows_without_id_stay_together(make_usecase: Make, make_rows: Make
     for _, validation in splits.folds(usecase, frame, y):
         inside = np.isin(np.arange(200), validation)
         assert (inside[:100] == inside[100:]).all()
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["id", "content"])
+def test_rows_alike_in_all_features_stay_together_whatever_became_of_them(
+    make_usecase: Make, make_rows: Make, named: bool
+) -> None:
+    """Named by their outcome, twins of both outcomes fell apart, and the fold told which is bad."""
+    usecase = make_usecase(split={"folds": 3}, **({} if named else {"id": None}))
+    raw = make_rows(150)
+    turned = raw.assign(key=raw["key"] + "x", Y=raw["Y"].map({"0": "1", "1": "0"}))
+    both = pd.concat([raw, turned]).reset_index(drop=True)
+    both.index.name = "row"
+    frame, y = canonical(usecase, both)
+    mask = splits.test_mask(usecase, frame)
+    assert (mask[:150] == mask[150:]).all()
+    assert 0.1 < mask.mean() < 0.3, "twins are no likelier to be tested than others"
+    parts = splits.folds(usecase, frame, y)
+    assert sorted(np.concatenate([v for _, v in parts])) == list(range(300))
+    for _, validation in parts:
+        inside = np.isin(np.arange(300), validation)
+        assert (inside[:150] == inside[150:]).all()
+    # What became of a row doesn't move it.
+    again, _ = canonical(usecase, both.assign(Y=both["Y"].map({"0": "1", "1": "0"})))
+    assert (splits.test_mask(usecase, again) == mask).all()
+
+
+def test_a_twin_that_comes_later_joins_the_older_one(make_usecase: Make, make_rows: Make) -> None:
+    usecase = make_usecase()
+    raw = make_rows(300)
+    before = splits.test_mask(usecase, canonical(usecase, raw)[0])
+    later = raw.assign(key="later" + raw["key"])
+    frame, _ = canonical(usecase, pd.concat([raw, later], ignore_index=True).rename_axis("row"))
+    after = splits.test_mask(usecase, frame)
+    assert (after[:300] == before).all()
+    assert (after[300:] == before).all()
+
+
+GROUPED: dict[str, Any] = {
+    "group": "WHO",
+    "columns": {**COLUMNS, "WHO": {"type": "integer", "required": False}},
+}
+
+
+def borrowers(raw: pd.DataFrame, each: int) -> pd.DataFrame:
+    who = pd.Series(np.arange(len(raw)) // each + 1000, index=raw.index).astype("str")
+    who[::11] = ""
+    return raw.assign(WHO=who)
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["id", "content"])
+def test_a_declared_group_stays_together(make_usecase: Make, make_rows: Make, named: bool) -> None:
+    usecase = make_usecase(split={"folds": 4}, **GROUPED, **({} if named else {"id": None}))
+    assert "WHO" not in usecase.feature_names
+    raw = borrowers(make_rows(600), 5)
+    frame, y = canonical(usecase, raw)
+    mask = splits.test_mask(usecase, frame)
+    assert 0.1 < mask.mean() < 0.3
+    known = frame["WHO"].notna().to_numpy()
+    test, train = set(frame["WHO"][mask & known]), set(frame["WHO"][~mask & known])
+    assert test
+    assert not test & train
+    for training, validation in splits.folds(usecase, frame, y):
+        assert not set(frame["WHO"].iloc[training].dropna()) & set(
+            frame["WHO"].iloc[validation].dropna()
+        )
+    # Further loans of known borrowers don't move the old ones.
+    fewer, _ = canonical(usecase, raw[:400])
+    assert (splits.test_mask(usecase, fewer) == mask[:400]).all()
+    assert units.kin(usecase, frame[mask], frame[~mask]).any.sum() == 0
+
+
+def test_units_join_through_a_third_row(make_usecase: Make, make_rows: Make) -> None:
+    """Borrower 1's loan is like one of borrower 2's: all of both stay together."""
+    usecase = make_usecase(**GROUPED)
+    raw = make_rows(5).assign(WHO=["1", "1", "2", "2", ""])
+    alike = ["AGE", "LIMIT", "EDU", "NOTE"]
+    raw.loc[2, alike] = raw.loc[1, alike]
+    frame, _ = canonical(usecase, raw)
+    assert units.units(usecase, frame).tolist() == [0, 0, 0, 0, 1]
+    assert len(set(units.unit_names(usecase, frame))) == 2
+    kin = units.kin(usecase, frame[:2], frame[2:])
+    assert kin.twin.tolist() == [False, True]
+    assert kin.relative.tolist() == [False, False]
+    kin = units.kin(usecase, frame[:1], frame[1:])
+    assert (kin.twin.tolist(), kin.relative.tolist()) == ([False], [True])
+
+
+def test_missing_cells_and_the_sign_of_zero_make_no_difference_between_twins(
+    make_usecase: Make,
+) -> None:
+    usecase = make_usecase(id=None)
+    frame = pd.DataFrame(
+        {
+            "AGE": [np.nan, np.nan, 1.0],
+            "LIMIT": [0.0, -0.0, 0.0],
+            "EDU": pd.array([None, None, None], "str"),
+            "NOTE": [np.nan] * 3,
+        }
+    )
+    assert units.units(usecase, frame).tolist() == [0, 0, 1]
+    names = units.row_keys(usecase, frame)
+    assert names[0] == names[1] != names[2]
+
+
+def test_listed_test_ids_take_their_twins_and_relatives_out_of_training(
+    make_usecase: Make, make_rows: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "ids.txt").write_text("k0\nk7\n")
+    usecase = make_usecase(split={"kind": "file", "file": str(tmp_path / "ids.txt")}, **GROUPED)
+    raw = make_rows(12).assign(WHO=[str(i // 2) for i in range(12)])
+    alike = ["AGE", "LIMIT", "EDU", "NOTE"]
+    raw.loc[11, alike] = raw.loc[7, alike]
+    frame, _ = canonical(usecase, raw)
+    assert np.flatnonzero(splits.test_mask(usecase, frame)).tolist() == [0, 7]
+    # 1 and 6 are relatives, 11 is the twin of 7, and 10 the relative of 11.
+    assert np.flatnonzero(splits.train_mask(usecase, frame)).tolist() == [2, 3, 4, 5, 8, 9]
+
+
+def test_a_champion_has_learnt_of_twins_and_relatives_too(
+    make_usecase: Make, make_rows: Make
+) -> None:
+    usecase = make_usecase(**GROUPED)
+    raw = make_rows(6).assign(WHO=["1", "2", "1", "3", "4", ""])
+    alike = ["AGE", "LIMIT", "EDU", "NOTE"]
+    raw.loc[4, alike] = raw.loc[1, alike]
+    frame, _ = canonical(usecase, raw)
+    found = units.learnt(usecase, frame[1:], frame[:2])
+    assert found.tolist() == [True, True, False, True, False]
+    # In time a known borrower's later loan is what the model will meet.
+    timed = make_usecase(**GROUPED, time="WHEN", split={"kind": "out_of_time"})
+    assert units.learnt(timed, frame[1:], frame[:2]).tolist() == [True] + [False] * 4
+
+
+@pytest.mark.parametrize(
+    ("group", "columns", "match"),
+    [
+        ("key", {}, "is the id"),
+        ("Y", {}, "is the id, target"),
+        ("NOBODY", {}, "not in 'columns'"),
+        ("WHO", {"WHO": {"type": "integer", "feature": True}}, "not a feature"),
+        ("WHO", {"WHO": {"type": "text", "after_decision": True}}, "after_decision"),
+    ],
+)
+def test_a_group_that_is_something_else_is_refused(
+    make_usecase: Make, group: str, columns: dict[str, Any], match: str
+) -> None:
+    with pytest.raises(InputRefused, match=match):
+        make_usecase(group=group, columns=COLUMNS | columns)
 
 
 @settings(max_examples=30, deadline=None)

@@ -363,9 +363,19 @@ def test_a_leakage_column_asked_for_as_a_feature(
 def test_an_unreachable_sql_url(
     command: str, live: Live, capsys: pytest.CaptureFixture[str], free_port: int
 ) -> None:
+    path = live.home.folder("usecases") / "in_a_database.yaml"
+    source = {"location": f"postgresql+psycopg2://user@127.0.0.1:{free_port}/loans", "table": "t"}
+    path.write_text(tiny_text(name="in_a_database", source=source), encoding="utf-8")
+    try:
+        code, told = run([command, "in_a_database"], capsys)
+    finally:
+        path.unlink()
+    assert code == 1, told
+    assert "can't be reached" in told
+    assert "Traceback" not in told
     url = f"postgresql+psycopg2://user:secret@127.0.0.1:{free_port}/loans"
     code, told = run([command, "tiny", "--data", url], capsys)
-    assert code in (1, 2), told
+    assert code == 2, told
     assert "secret" not in told
     assert "Traceback" not in told
 

@@ -134,7 +134,7 @@ def test_from_the_alert_to_a_request_for_a_retrain(
     ]
     assert decision["request"]["id"] == waiting[0].id
     assert waiting[0].reason == "the channel is here to stay"
-    assert f"request {waiting[0].id} is pending" in run("alerts", "show", alert)[1]
+    assert f"request {waiting[0].id} waits\n" in run("alerts", "show", alert)[1]
 
     code, told = run("alerts", "decide", alert, "accept", "--reason", "second thoughts")
     assert code == 1

@@ -181,10 +181,11 @@ def test_retrain_resumes_renews_and_serves_a_request(
     ledger = Ledger.open(home)
     assert [r.status for r in ledger.runs(NAME)] == ["finished"]
 
-    # Again, without naming the folder: nothing is done twice, the folder is remembered.
+    # Again, without naming the folder: the one named last, told; there is nothing new in it.
     steps = {p: p.stat().st_mtime_ns for p in (home.root / "work").rglob("*.parquet")}
     again = answered("retrain", NAME)
-    assert (again["version"], again["live"]) == (1, True)
+    assert (again["version"], again["live"], again["nothing_new"]) == (1, True, True)
+    assert f"{data}, named with version 1" in again["told"]
     assert {p: p.stat().st_mtime_ns for p in (home.root / "work").rglob("*.parquet")} == steps
 
     # Five years later the monitor alarms; its request retrains on what came since.
@@ -200,6 +201,15 @@ def test_retrain_resumes_renews_and_serves_a_request(
     assert found["verdicts"]["predictors"] == "alarm"
     decide = ("alerts", "decide", str(found["alert"]), "retrain", "--reason", "learn from it")
     assert run(*decide)[0] == 0
+    late = data.rename(data.with_name("late"))
+    code, told = run("retrain", "--requested")
+    assert code == 1, told
+    assert "request 1 waits: the source isn't there (yet)" in told
+    assert (
+        f"request 1 waits: the source isn't there (yet) ({data / 'series.csv'})"
+        in (run("alerts", "show", str(found["alert"]))[1])
+    )
+    late.rename(data)
     served = answered("retrain", "--requested")
     assert [r["request"] for r in served["requests"]] == [1]
     done = served["requests"][0]
@@ -207,7 +217,14 @@ def test_retrain_resumes_renews_and_serves_a_request(
     gate = next(g for g in done["gates"] if g["name"] == "champion")
     assert gate["passed"], gate
     assert done["live"] is True
+    assert done["told"].startswith("request 1 is done: version ")
     assert answered("forecast", NAME)["version"] == done["version"]
+    ledger.request(NAME, actor="reviewer", reason="once more")
+    waits = answered("retrain", "--requested")["requests"][0]
+    assert waits["nothing_new"] is True
+    assert waits["told"].endswith("request 2 waits")
+    ledger.claim_request("somebody:1:1")
+    ledger.finish_request(2, "done")
     told = run("retrain", "--requested")[1]
     assert "no request waits" in told
 

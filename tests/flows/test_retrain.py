@@ -133,14 +133,15 @@ def test_a_retrain_ends_with_a_champion_and_closed_runs(retrained: Retrained) ->
     assert retrained.ledger.holder("retrain:tiny") is None
 
 
-def test_the_same_again_works_nothing_out_and_registers_nothing(retrained: Retrained) -> None:
+def test_the_same_again_says_that_there_is_nothing_new(retrained: Retrained) -> None:
     ledger = retrained.ledger
     before, versions = retrained.files(), ledger.versions("tiny")
     models = connect(retrained.home).search_model_versions("name='tiny.pd'")
     again = retrained.again()
-    same = ("version", "key", "run_id", "kind", "why", "metrics", "limits", "gates", "families")
+    same = ("version", "key", "run_id", "kind", "why", "passed", "live", "evidence")
     assert {k: again[k] for k in same} == {k: retrained.answer[k] for k in same}
-    assert again["live"] is True
+    assert again["nothing_new"] is True
+    assert again["told"].startswith("nothing new to learn from: the use case's own source (simul")
     assert retrained.files() == before, "a step was worked out again"
     assert ledger.versions("tiny") == versions
     assert len(ledger.history("tiny")) == 1
@@ -150,6 +151,8 @@ def test_the_same_again_works_nothing_out_and_registers_nothing(retrained: Retra
 
 
 def test_steps_that_were_tampered_with_are_worked_out_again(retrained: Retrained) -> None:
+    from flows.train import train_flow
+
     place, before = retrained.place, retrained.files()
     victim = place / "xgboost" / "oof.npy"
     content = bytearray(victim.read_bytes())
@@ -157,12 +160,9 @@ def test_steps_that_were_tampered_with_are_worked_out_again(retrained: Retrained
     content[-1] ^= 1
     victim.write_bytes(content)
     (place / "evidence.json").write_text("{")
-    again = retrained.again()
+    again = train_flow("tiny", retrained.answer["data"], 0)
     assert victim.read_bytes() == right
-    assert (again["version"], again["metrics"]) == (
-        retrained.answer["version"],
-        retrained.answer["metrics"],
-    )
+    assert again["evidence"]["metrics"] == retrained.answer["metrics"]
     after = retrained.files()
     assert set(after) == set(before)
     redone = {name.split("/")[0] for name in before if after[name] != before[name]}
@@ -170,26 +170,6 @@ def test_steps_that_were_tampered_with_are_worked_out_again(retrained: Retrained
     assert len(retrained.ledger.versions("tiny")) == 2
     assert len(retrained.runs(PARENT)) == 1
     assert len(retrained.ledger.readings(again["data"]["test"])) == 1
-
-
-def test_a_request_is_served_exactly_once(retrained: Retrained) -> None:
-    """One of a use case that is gone doesn't hold up the others."""
-    ledger = retrained.ledger
-    gone = ledger.request("gone", actor="reviewer", reason="it was there yesterday")
-    asked = ledger.request("tiny", actor="reviewer", reason="a new channel")
-    code, answer, err = run("retrain", "--requested")
-    assert code == 0, err
-    assert [r["request"] for r in answer["requests"]] == [gone.id, asked.id]
-    assert "no use case is called 'gone'" in answer["requests"][0]["failed"]
-    assert answer["requests"][1]["version"] == retrained.answer["version"]
-    held = {r.id: r for r in ledger.requests(open_only=False)}
-    assert (held[gone.id].status, held[gone.id].outcome) == ("finished", "failed")
-    assert (held[asked.id].status, held[asked.id].outcome) == ("finished", "done")
-    assert held[asked.id].detail == f"version {retrained.answer['version']}, live"
-    claims = [e.payload["request"] for e in ledger.events(kind="request.claimed")]
-    assert claims == [gone.id, asked.id]
-    assert run("retrain", "--requested")[:2] == (0, {"requests": []})
-    assert [e.payload["request"] for e in ledger.events(kind="request.claimed")] == claims
 
 
 def test_only_the_requests_of_the_use_case_that_was_named(retrained: Retrained) -> None:
@@ -201,13 +181,16 @@ def test_only_the_requests_of_the_use_case_that_was_named(retrained: Retrained) 
     ledger.finish_request(other.id, "done")
 
 
-def test_another_process_at_work_is_told(retrained: Retrained) -> None:
+def test_another_process_at_work_is_told(
+    retrained: Retrained, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ledger = retrained.ledger
     assert ledger.acquire("retrain:tiny", "another-machine:12:345", 60)
     try:
         code, answer, _ = run("retrain", "tiny")
         asked = ledger.request("tiny", actor="reviewer", reason="x")
-        code_requested, _, _ = run("retrain", "--requested")
+        monkeypatch.setattr("flows.requested.learnt_from", lambda *given: None)
+        code_requested, served, _ = run("retrain", "--requested")
         held = next(r for r in ledger.requests("tiny") if r.id == asked.id)
     finally:
         ledger.release("retrain:tiny", "another-machine:12:345")
@@ -220,7 +203,10 @@ def test_another_process_at_work_is_told(retrained: Retrained) -> None:
     # The request waits for the next run: it was neither served nor lost.
     assert code_requested == 1
     assert held.status == "pending"
-    assert run("retrain", "--requested")[1]["requests"][0]["request"] == asked.id
+    assert "another process is at it: retrain:tiny" in str(held.detail)
+    assert served["requests"][0]["told"] == f"request {asked.id} waits: {held.detail}"
+    ledger.claim_request("somebody:1:1", "tiny")
+    ledger.finish_request(asked.id, "done")
 
 
 def test_what_a_killed_process_left_is_closed_before_the_next_begins(

@@ -75,6 +75,31 @@ def test_a_claimer_without_a_lease_has_a_while(
     assert ledger.claim_request("host:2") is not None
 
 
+def test_why_a_request_waits_is_kept_with_it_and_told_once(ledger: Ledger) -> None:
+    id, other = _ask(ledger), _ask(ledger)
+    for why in ("no answer", "no answer", "nothing new", "nothing new"):
+        ledger.note_request(id, why)
+        assert ledger.requests()[0].detail == why
+    assert [e.payload["detail"] for e in ledger.events(kind="request.waits")] == [
+        "no answer",
+        "nothing new",
+    ]
+    assert ledger.verify().ok
+    claimed = ledger.claim_request("host:1", id=other)
+    assert claimed is not None
+    assert claimed.id == other
+    ledger.note_request(other, "somebody is at it")
+    assert ledger.requests()[1].detail is None
+    ledger.return_request(other, "host:2", "not mine")
+    assert ledger.requests()[1].status == "claimed"
+    ledger.return_request(other, "host:1", "the disk is full")
+    assert (ledger.requests()[1].status, ledger.requests()[1].detail) == (
+        "pending",
+        "the disk is full",
+    )
+    assert ledger.verify().ok
+
+
 def test_a_request_needs_a_name_and_a_reason(lite: Ledger) -> None:
     with pytest.raises(InputRefused, match="reason is empty"):
         lite.request("credit", actor="oscar", reason="")

@@ -16,7 +16,7 @@ from scipy.special import expit
 from sklearn.metrics import log_loss
 
 from riskwright.models.bag import Bag, fit_bag
-from riskwright.models.ensemble import LEAST_WEIGHT, Ensemble, fit_weights
+from riskwright.models.ensemble import LEAST_WEIGHT, Ensemble, _cross_fitted, fit_weights
 
 FAMILIES = {"logistic": {}, "scorecard": {}, "xgboost": {"max_trees": 60, "patience": 20}}
 
@@ -241,3 +241,16 @@ def test_fitting_repeats(ensemble: Ensemble, bags: Any, small: Any) -> None:
     again = Ensemble.fit(*bags, small.y)
     assert again.describe() == ensemble.describe()
     np.testing.assert_array_equal(again.oof_pd, ensemble.oof_pd)
+
+
+def test_the_cross_fit_parts_no_group() -> None:
+    """A row's out-of-fold PD comes from rows of other groups: its own group's don't move it."""
+    rng = np.random.default_rng(4)
+    groups = np.repeat(np.arange(60), 4)
+    y = (rng.random(240) < 0.3).astype(np.int8)
+    margins = rng.normal(size=(240, 2)) + y[:, None]
+    first = _cross_fitted(margins, y, groups)
+    for row in range(4, 8):
+        kept = margins.copy()
+        kept[4:8], kept[row] = margins[4:8] + 9.0, margins[row]
+        assert _cross_fitted(kept, y, groups)[row] == first[row]

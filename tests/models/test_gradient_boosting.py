@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.metrics import log_loss
 from xgboost import XGBClassifier
@@ -99,6 +101,26 @@ def test_damaged_trees_are_refused(model: XGBoost, tmp_path: Path) -> None:
     (tmp_path / "trees.ubj").unlink()
     with pytest.raises(IntegrityError):
         XGBoost.load(tmp_path)
+
+
+@given(
+    groups=st.lists(st.integers(0, 15), min_size=30, max_size=60),
+    seed=st.integers(0, 50),
+    data=st.data(),
+)
+@settings(max_examples=40, deadline=None)
+def test_the_inner_split_parts_no_group(groups: list[int], seed: int, data: Any) -> None:
+    units = np.array(groups)
+    outcomes = st.lists(st.integers(0, 1), min_size=len(units), max_size=len(units))
+    y = np.array(data.draw(outcomes), dtype=np.int8)
+    train, valid = inner_split(y, seed=seed, time_ordered=False, share=0.2, groups=units)
+    assert sorted([*train, *valid]) == list(range(len(units)))
+    assert not set(units[train]) & set(units[valid])
+    alone = inner_split(y, seed=seed, time_ordered=False, share=0.2, groups=np.arange(len(y)))
+    for one, other in zip(
+        alone, inner_split(y, seed=seed, time_ordered=False, share=0.2), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("time_ordered", [False, True])

@@ -150,6 +150,7 @@ def test_a_better_one_replaces_the_champion_on_rows_that_neither_knew(world: Wor
     judged = gate(done, "champion")
     assert (judged.passed, done.live) == (True, True)
     assert judged.figures["rows"] == world.trained["evidence"]["test_rows"]
+    assert "named anew" not in judged.detail
     assert judged.figures["log_loss_difference"] < 0
 
 
@@ -164,6 +165,9 @@ def test_rows_that_the_champion_was_trained_on_are_left_out(world: World) -> Non
     change(world, "seen", "promote", version=first.version)
     judged = gate(submit(world.submission(spec, "two")), "champion")
     assert judged.figures["rows"] == len(test) - 200
+    # Its snapshot doesn't say how rows were named: it was parted by an earlier version.
+    assert "rows are named anew (by ID; for version 1 by an earlier version" in judged.detail
+    assert "only rows that version 1 never learnt count" in judged.detail
 
     everything = snapshots.write(
         pd.concat([known, test[200:]]), home, kind="train", parents=(data["clean"],)

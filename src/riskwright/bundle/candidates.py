@@ -21,7 +21,7 @@ import pandas as pd
 from riskwright.bundle.bundle import Limits, choose_limits
 from riskwright.bundle.manifest import folder_digest
 from riskwright.bundle.provenance import code_digest
-from riskwright.data import snapshots, splits
+from riskwright.data import snapshots, splits, units
 from riskwright.data.contract import target_of
 from riskwright.errors import InputRefused
 from riskwright.home import Home
@@ -90,6 +90,7 @@ def fit_family(
     x, y = frame[schema.names], target_of(usecase, frame)
     family = usecase.families[name]
     ordered = splits.time_ordered(usecase)
+    groups = units.units(usecase, frame)
     params = dict(family.params)
     trials: list[dict[str, Any]] = []
     if usecase.tuning.trials and name in usecase.tuning.families:
@@ -105,6 +106,7 @@ def fit_family(
             trials=usecase.tuning.trials,
             seconds=usecase.tuning.seconds,
             params=params,
+            groups=groups,
         )
     part = new_part(folder)
     if family.ensemble:
@@ -118,12 +120,13 @@ def fit_family(
             seed=seed,
             params=params,
             time_ordered=ordered,
+            groups=groups,
             progress=progress,
         )
         np.save(part / "oof.npy", oof, allow_pickle=False)
     else:
         model = make_family(name, schema, seed, params, time_ordered=ordered)
-        bag = Bag(name, [model.fit(x, y, progress=progress)])
+        bag = Bag(name, [model.fit(x, y, groups=groups, progress=progress)])
     bag.save(part / "bag")
     (part / "cleaning.json").write_text(json.dumps(_cleaning(bag), indent=1), encoding="utf-8")
     (part / "trials.json").write_text(json.dumps(trials, indent=1), encoding="utf-8")
@@ -176,6 +179,7 @@ def join(
             where=f"use case {usecase.name}: families",
             expected="the baseline among the families that may enter the ensemble",
         )
+    groups = units.units(usecase, frame)
     part = new_part(folder)
     described: dict[str, Any] = {}
     baseline = usecase.baseline
@@ -184,6 +188,7 @@ def join(
             {k: bags[k] for k in chosen},
             {k: oofs[k] for k in chosen},
             y,
+            groups,
         )
         if splits.time_ordered(usecase):
             ensemble.anchor(frame[usecase.feature_names], y)

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.special import logit
 
 from riskwright.bundle.candidates import Progress, new_part, publish
-from riskwright.data import maturity, snapshots
+from riskwright.data import maturity, snapshots, units
 from riskwright.data.contract import target_of
 from riskwright.errors import InputRefused
 from riskwright.home import Home
@@ -77,6 +77,7 @@ def fit_loss(
         owed,
         families=[n for n, f in usecase.families.items() if f.ensemble and n != "scorecard"],
         seed=seed,
+        groups=units.units(usecase, frame),
         progress=progress,
     )
     part = new_part(folder)

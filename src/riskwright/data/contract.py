@@ -105,6 +105,8 @@ class Contract:
         extra = [name for name in found if name not in self.usecase.columns]
         target = self.usecase.target.column
         needed = [n for n in missing if self.columns[n].required or n == target]
+        if self.purpose != "train":  # whose row it is counts where rows are parted, there alone
+            needed = [n for n in needed if n != self.usecase.group]
         if needed:
             offers = [offer for n in needed[:5] if (offer := closest(n, extra))]
             what = (
@@ -200,7 +202,7 @@ class Contract:
         cells = raw[name]
         if name == self.usecase.target.column:
             self._check_target(cells, faults)
-        if name == self.usecase.id or column.type == "text":
+        if name in (self.usecase.id, self.usecase.group) or column.type == "text":
             text = parsing.as_text(cells)
             return text.mask(parsing.is_missing(text, missing))
         if column.type == "category":
@@ -256,7 +258,8 @@ class Contract:
                 key = f"{name}: missing"
                 say[key] = lambda _: "missing, and the split needs it"
                 checks.append(pandera.Check(pd.Series.notna, error=key, ignore_na=False))
-            if checks and name not in (self.usecase.target.column, self.usecase.id):
+            named = (self.usecase.target.column, self.usecase.id, self.usecase.group)
+            if checks and name not in named:
                 columns[name] = pandera.Column(checks=checks, nullable=True)
         return pandera.DataFrameSchema(columns), say
 
@@ -312,7 +315,8 @@ class Contract:
         if self.read == 0:
             raise InputRefused("there are no rows", expected="at least one data row")
         empty = [n for n in self.columns if self.accepted and self.missing[n] == self.accepted]
-        dead = [n for n in empty if self.columns[n].required and self.usecase.is_feature(n)]
+        used = [n for n in empty if self.usecase.is_feature(n) or n == self.usecase.group]
+        dead = [n for n in used if self.columns[n].required]
         self._check_whole()
         if dead:
             raise InputRefused(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from riskwright.errors import InputRefused
+from riskwright.errors import InputRefused, Unavailable
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -116,14 +116,41 @@ def without_query(location: str) -> str:
     return head + "?…" * bool(mark)
 
 
+def outage(error: Exception) -> bool:
+    """Whether a database failed for a while, rather than that it was asked for the wrong thing."""
+    from sqlalchemy.exc import DBAPIError, OperationalError
+
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    if not isinstance(error, OperationalError):
+        return False
+    # SQLite calls a table that isn't there operational, too.
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    lasting = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY)
+    return code is None or code & 0xFF not in lasting
+
+
+def unreachable(error: Exception, url: sa.URL) -> Unavailable:
+    """Return the error for a database that can't be reached now; it is no fault of the input."""
+    reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    return Unavailable(
+        f"the database can't be reached: {reason}",
+        where=without_query(url.render_as_string(hide_password=True)),
+        expected="a server that answers, and lets this user in",
+        do="see that it is up, then run the same again",
+    )
+
+
 @contextmanager
 def reading(url: sa.URL) -> Iterator[sa.Connection]:
     """Give a connection that can't write.
 
     Raises
     ------
+    Unavailable
+        If the database can't be reached.
     sqlalchemy.exc.SQLAlchemyError, ImportError
-        If the database can't be reached, or knows no read-only transaction.
+        If it knows no read-only transaction, or there is no driver for it.
     """
     import sqlalchemy as sa
 
@@ -138,7 +165,12 @@ def reading(url: sa.URL) -> Iterator[sa.Connection]:
     if backend == "postgresql":
         options["postgresql_readonly"] = True
     try:
-        with engine.connect().execution_options(**options) as connection:
+        connected = engine.connect()
+    except sa.exc.OperationalError as error:
+        engine.dispose()
+        raise unreachable(error, url) from None
+    try:
+        with connected.execution_options(**options) as connection:
             if backend not in ("sqlite", "postgresql"):
                 connection.exec_driver_sql("SET TRANSACTION READ ONLY")
             yield connection

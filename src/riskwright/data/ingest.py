@@ -15,7 +15,7 @@ import pandas as pd
 from riskwright import __version__
 from riskwright.data import public, snapshots, sources, splits
 from riskwright.data.contract import Contract, target_of
-from riskwright.data.parts import of_population, usable
+from riskwright.data.parts import kinship, of_population, told, usable
 from riskwright.data.plausible import check_outcomes
 from riskwright.data.snapshots import Snapshot
 from riskwright.errors import InputRefused, RiskwrightError
@@ -134,9 +134,8 @@ def _run(
         ready = usable(usecase, clean)
         outcome = target_of(usecase, ready)
         splits.check_enough(usecase, outcome, splits.test_mask(usecase, ready))
-        if splits.time_ordered(usecase):
-            train = splits.train_mask(usecase, ready)
-            splits.folds(usecase, ready[train], outcome[train])
+        train = splits.train_mask(usecase, ready)
+        splits.folds(usecase, ready[train], outcome[train])
     others = int((~of_population(usecase, clean)).sum())
     if waiting := len(clean) - others - len(ready):
         warnings.append(f"{waiting:,} loans are not mature yet: in no training and no test part")
@@ -151,8 +150,11 @@ def _run(
             f"{repeats:,} rows repeat another one in all but the id: "
             + ("dropped" if usecase.duplicate_rows == "drop" else "kept")
         )
+    kin = kinship(usecase, ready)
+    warnings += told(usecase, kin)
     raw = raw_writer.snapshot
     report = contract.report() | {"duplicates": repeats, "rows": len(clean), "bads": int(y.sum())}
+    report["kin"] = kin
     cleaned = snapshots.write(
         clean,
         home,

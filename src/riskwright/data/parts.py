@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from riskwright.data import maturity, snapshots, splits
+from riskwright.data import maturity, snapshots, splits, units
 from riskwright.data.contract import target_of
 from riskwright.data.snapshots import Snapshot
-from riskwright.data.splits import Mask
+from riskwright.data.units import Mask
 from riskwright.home import Home
 from riskwright.usecase import UseCase
 
@@ -24,7 +26,7 @@ def split(usecase: UseCase, clean: Snapshot, home: Home) -> tuple[Snapshot, Snap
     frame = usable(usecase, snapshots.read(clean, home))
     test = splits.test_mask(usecase, frame)
     splits.check_enough(usecase, target_of(usecase, frame), test)
-    rule = {"split": usecase.split.model_dump(mode="json")}
+    rule = {"split": usecase.split.model_dump(mode="json"), "naming": units.naming(usecase)}
     parents = (clean.hash,)
     # With a purge, rows just before the test part belong to neither.
     train = splits.train_mask(usecase, frame)
@@ -32,6 +34,64 @@ def split(usecase: UseCase, clean: Snapshot, home: Home) -> tuple[Snapshot, Snap
         snapshots.write(frame[train], home, kind="train", parents=parents, meta=rule),
         snapshots.write(frame[test], home, kind="test", parents=parents, meta=rule),
     )
+
+
+def kinship(usecase: UseCase, frame: pd.DataFrame) -> dict[str, Any]:
+    """Count the rows that tell of each other's outcomes, within the parts and across them.
+
+    Parameters
+    ----------
+    frame
+        (n,) usable canonical rows.
+
+    Returns
+    -------
+    ``test_rows``; ``twins`` of them are alike in all features with a training row, ``relatives``
+    share its ``group`` (None: none is declared); ``alike`` usable rows are alike with another
+    one, and those of ``alike_differing`` have seen both outcomes; ``left_out`` rows are in neither
+    part because a listed test row is their twin or relative.
+    """
+    test, train = splits.test_mask(usecase, frame), splits.train_mask(usecase, frame)
+    found = units.kin(usecase, frame[test], frame[train])
+    same = units.Kinds.of(
+        target_of(usecase, frame), units.units(usecase.model_copy(update={"group": None}), frame)
+    )
+    several = (same.size > 1)[same.unit]
+    return {
+        "test_rows": int(test.sum()),
+        "twins": int(found.twin.sum()),
+        "group": usecase.group,
+        "relatives": int(found.relative.sum()) if usecase.group else None,
+        "alike": int(several.sum()),
+        "alike_differing": int((several & (same.kind == 2)[same.unit]).sum()),
+        "left_out": 0 if splits.time_ordered(usecase) else int((~test & ~train).sum()),
+    }
+
+
+def told(usecase: UseCase, counts: dict[str, Any]) -> list[str]:
+    """Say of ``kinship`` what a person should know."""
+    said = []
+    if counts["alike_differing"]:
+        said.append(
+            f"{counts['alike_differing']:,} rows are alike in all features with one of the other "
+            "outcome: "
+            + ("a split in time may part them" if splits.time_ordered(usecase) else
+               "they stay in one part and in one fold")
+        )  # fmt: skip
+    if counts["twins"] or counts["relatives"]:
+        said.append(
+            f"{counts['twins']:,} of {counts['test_rows']:,} test rows have a twin (alike in all "
+            "features) in training"
+            + (f", {counts['relatives']:,} a relative (same {usecase.group})"
+               if usecase.group else "")
+            + ": its figures flatter what the model does for cases that it knows nothing of"
+        )  # fmt: skip
+    if counts["left_out"]:
+        said.append(
+            f"{counts['left_out']:,} rows are in no part: they have a twin or a relative among the "
+            "listed test rows"
+        )
+    return said
 
 
 def usable(usecase: UseCase, frame: pd.DataFrame) -> pd.DataFrame:

@@ -294,6 +294,17 @@ def read(snapshot: Snapshot | str, home: Home) -> pd.DataFrame:
     return frame
 
 
+def made_from(digest: str, home: Home) -> dict[str, Any]:
+    """Return what a snapshot's manifest says of how it was made (``meta``).
+
+    Raises
+    ------
+    InputRefused, IntegrityError
+        If it is missing or unreadable.
+    """
+    return dict(_manifest(find(digest, home).path.with_suffix(".json")).get("meta") or {})
+
+
 def chain(digest: str, home: Home) -> list[dict[str, Any]]:
     """Return the manifests from a snapshot back to the raw data, nearest first.
 

@@ -15,7 +15,14 @@ import pandas as pd
 import pyarrow as pa
 
 from riskwright.data.arff import read_arff
-from riskwright.data.databases import one_select, reading, refuse_secrets, without_query
+from riskwright.data.databases import (
+    one_select,
+    outage,
+    reading,
+    refuse_secrets,
+    unreachable,
+    without_query,
+)
 from riskwright.data.parsing import without
 from riskwright.data.textfiles import FAULT, names_of, no_rows, opened, read_csv
 from riskwright.errors import InputRefused, NoRows, closest
@@ -261,6 +268,8 @@ def _read_sql(
             result = connection.exec_driver_sql(query)
             yield from _sql_chunks(result, source, columns, rows, shown)
     except (SQLAlchemyError, NoSuchModuleError, ImportError) as error:
+        if outage(error):
+            raise unreachable(error, url) from None
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise InputRefused(
             f"the database can't be read: {reason}",

@@ -1,25 +1,24 @@
 """Test part and folds. Nothing here depends on a seed.
 
-``hash``: a row is in the test part if the keyed hash of its id falls below the test share, so it
+``hash``: a row is in the test part if the keyed hash of its name falls below the test share, so it
 stays there whatever rows are added later. ``out_of_time`` and ``walk_forward``: the test part is
 the latest period, and a fold never trains on what happened after it. ``file``: a list of test ids.
+Rows alike in all features, and rows of one group, are one unit (``data.units``) and stay together;
+a split in time parts them, and that is told.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from riskwright.data.units import Index, Kinds, Mask, unit_names, units
 from riskwright.errors import InputRefused
 from riskwright.usecase import UseCase
-
-Mask = npt.NDArray[np.bool_]
-Index = npt.NDArray[np.intp]
 
 MIN_TRAINING_ROWS = 50
 MIN_OF_CLASS = 2  # of each class, in the test part and in every fold
@@ -57,7 +56,13 @@ def test_mask(usecase: UseCase, frame: pd.DataFrame) -> Mask:
 
 
 def train_mask(usecase: UseCase, frame: pd.DataFrame) -> Mask:
-    """Return which rows may be trained on: not test, and not within purge and embargo before it."""
+    """Return which rows may be trained on: not test, and not within purge and embargo before it.
+
+    Nor, where the test part is a list of ids, what has a twin or a relative on that list.
+    """
+    if usecase.split.kind == "file":
+        unit = units(usecase, frame)
+        return ~np.isin(unit, unit[test_mask(usecase, frame)])
     if not time_ordered(usecase):
         return ~test_mask(usecase, frame)
     times = _times(usecase, frame)
@@ -91,11 +96,11 @@ def folds(
 ) -> list[tuple[Index, Index]]:
     """Return the folds of the training part.
 
-    Without time, each class is cut into equal blocks along the order of its rows' hashes: every
+    Without time, each class is cut into equal blocks along the order of its units' hashes: every
     fold gets its share of each class, and rows added later move only rows near a block's border.
-    Equal rows (no id) stay in one fold. With time, the rows are cut into ``folds + 1`` blocks of
-    whole dates; each block after the first is validated by a model of the blocks before it, less
-    ``purge_days`` and ``embargo_days``, and no older than ``window_days``.
+    Units that hold both classes are cut likewise, apart. With time, the rows are cut into
+    ``folds + 1`` blocks of whole dates; each block after the first is validated by a model of the
+    blocks before it, less ``purge_days`` and ``embargo_days``, and no older than ``window_days``.
 
     Parameters
     ----------
@@ -167,48 +172,26 @@ def _both_classes(y: npt.NDArray[np.int8], part: str, needed: int = MIN_OF_CLASS
         )
 
 
-def row_keys(usecase: UseCase, frame: pd.DataFrame) -> list[bytes]:
-    """Return what is hashed for each row: its id, else its features and target.
-
-    Without an id, equal rows have equal keys, and so fall into the same part.
-    """
-    if usecase.id is not None:
-        return [str(value).encode() for value in frame[usecase.id]]
-    names = [*usecase.feature_names, usecase.target.column]
-    numeric = [n for n in names if usecase.columns[n].numeric]
-    values = frame[numeric].to_numpy(dtype="<f8", copy=True) + 0.0  # -0.0 becomes 0.0
-    values[np.isnan(values)] = np.nan
-    raw, width = np.ascontiguousarray(values).tobytes(), 8 * len(numeric)
-    texts: Iterable[tuple[str, ...]] = zip(
-        *(frame[n].astype("str").fillna("").tolist() for n in names if n not in numeric),
-        strict=True,
-    )
-    if len(numeric) == len(names):
-        texts = ((),) * len(frame)
-    return [
-        raw[i * width : (i + 1) * width] + "\x1f".join(text).encode()
-        for i, text in enumerate(texts)
-    ]
-
-
 def _uniform(usecase: UseCase, frame: pd.DataFrame, use: str) -> npt.NDArray[np.float64]:
-    """Return the keyed BLAKE2b hash of each row as a number (n,) in [0, 1)."""
+    """Return the keyed BLAKE2b hash of each row's unit as a number (n,) in [0, 1)."""
     key = hashlib.blake2b(usecase.split.key.encode(), digest_size=32).digest()
     start = hashlib.blake2b(key=key, person=use.encode(), digest_size=8)
     found = []
-    for row in row_keys(usecase, frame):
+    for name in unit_names(usecase, frame):
         state = start.copy()
-        state.update(row)
+        state.update(name)
         found.append(state.digest())
     # 53 bits: what a float holds, so that the result stays below 1.
     return (np.frombuffer(b"".join(found), dtype=">u8") >> 11) / 2.0**53
 
 
 def _hash_folds(usecase: UseCase, frame: pd.DataFrame, y: npt.NDArray[np.int8]) -> Index:
-    """Return the fold (n,) of each row: its rank by hash among its class, cut into blocks."""
+    """Return the fold (n,) of each row: its unit's rank by hash among its kind, cut into blocks."""
+    found = Kinds.of(y, units(usecase, frame))
+    kind = found.kind[found.unit]
     place = pd.Series(_uniform(usecase, frame, "fold"))
-    rank = place.groupby(np.asarray(y)).rank(method="min").to_numpy() - 1
-    size = pd.Series(y).groupby(np.asarray(y)).transform("size").to_numpy()
+    rank = place.groupby(kind).rank(method="min").to_numpy() - 1
+    size = place.groupby(kind).transform("size").to_numpy()
     return np.asarray(rank * usecase.split.folds // size, dtype=np.intp)
 
 

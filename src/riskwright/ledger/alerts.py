@@ -17,8 +17,8 @@ from riskwright.ledger.kinds import alerts_of, alike, beyond, decided_on, kinds,
 from riskwright.ledger.records import Alert, Choice, Decision, FindingSet, Promotion, Request
 from riskwright.ledger.requests import Requests, request_in
 from riskwright.ledger.succession import live_version
-from riskwright.ledger.tables import plain, text
-from riskwright.ledger.versions import MACHINE, seek_version
+from riskwright.ledger.tables import MACHINE, plain, text
+from riskwright.ledger.versions import seek_version
 
 
 class Alerts(Champions, Requests):

@@ -167,20 +167,8 @@ class _Told:
                 more = {"decision": says["decision"], "reason": says["reason"], "status": "closed"}
                 more |= {"decided_by": event.actor, "decided_at": event.at}
                 self._update(event, ("alert", says["alert"]), more)
-            case "request.made":
-                made = {"use_case": where, "actor": event.actor, "at": event.at}
-                number = says.pop("request")
-                self._update(event, ("request", number), {**says, **made, "status": "pending"})
-            case "request.claimed":
-                more = {"status": "claimed", "owner": event.actor, "claimed_at": event.at}
-                self._update(event, ("request", says["request"]), more)
-            case "request.returned":
-                more = {"status": "pending", "owner": None, "claimed_at": None}
-                self._update(event, ("request", says["request"]), more)
-            case "request.finished":
-                more = {k: says[k] for k in ("outcome", "detail")}
-                more |= {"status": "finished", "finished_at": event.at}
-                self._update(event, ("request", says["request"]), more)
+            case kind if kind.startswith("request."):
+                self._update(event, ("request", says.pop("request")), _request(event))
 
     def _update(self, event: Event, key: tuple[Any, ...], changed: Mapping[str, Any]) -> None:
         """A row that more than one event writes."""
@@ -225,6 +213,25 @@ def _held(connection: Connection) -> Iterator[tuple[tuple[Any, ...], str]]:
         for row in connection.execute(select(table)).mappings():
             entry = {k: v for k, v in row.items() if k != "id"}
             yield (kind, row["id"]), canonical(_filled(entry))
+
+
+def _request(event: Event) -> dict[str, Any]:
+    """What an event changes in its request's row."""
+    says = event.payload
+    match event.kind:
+        case "request.made":
+            made = {"use_case": event.use_case, "actor": event.actor, "at": event.at}
+            return {**says, **made, "status": "pending"}
+        case "request.claimed":
+            return {"status": "claimed", "owner": event.actor, "claimed_at": event.at}
+        case "request.finished":
+            ended = {k: says[k] for k in ("outcome", "detail")}
+            return {**ended, "status": "finished", "finished_at": event.at}
+        case "request.returned":
+            # Older events say why as "why", which the table didn't keep.
+            kept = {k: says[k] for k in ("detail",) if k in says}
+            return {**kept, "status": "pending", "owner": None, "claimed_at": None}
+    return {"detail": says["detail"]}  # request.waits
 
 
 def _filled(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from riskwright.ledger import audit, tables
 from riskwright.ledger.eyes import acting
 from riskwright.ledger.leases import Leases, alive, assure
 from riskwright.ledger.records import Request
-from riskwright.ledger.tables import now, text
+from riskwright.ledger.tables import MACHINE, now, text
 
 
 class Requests(Leases):
@@ -42,8 +42,15 @@ class Requests(Leases):
         with self._read() as connection:
             return [_record(connection, row) for row in connection.execute(query).mappings()]
 
-    def claim_request(self, owner: str, use_case: str | None = None) -> Request | None:
+    def claim_request(
+        self, owner: str, use_case: str | None = None, *, id: int | None = None
+    ) -> Request | None:
         """Claim the oldest request that waits, or whose claimer is dead; None if there is none.
+
+        Parameters
+        ----------
+        id
+            This one and no other.
 
         A claimer is alive while it holds any lease. One that holds none is given two minutes to
         take one (``held``).
@@ -53,6 +60,8 @@ class Requests(Leases):
         query = select(t).where(t.c.status != "finished").order_by(t.c.id)
         if use_case is not None:
             query = query.where(t.c.use_case == use_case)
+        if id is not None:
+            query = query.where(t.c.id == id)
         with self._write() as connection:
             for row in connection.execute(query):
                 if row.status == "claimed" and alive(connection, row.owner, now()):
@@ -73,8 +82,24 @@ class Requests(Leases):
                 return _request(connection, row.id)
         return None
 
+    def note_request(self, id: int, why: str) -> None:
+        """Write down why a request goes on waiting; the same as before again changes nothing."""
+        t = tables.requests
+        with self._write() as connection:
+            held = _request(connection, id)
+            if held.status != "pending" or held.detail == why:
+                return
+            audit.append(
+                connection,
+                "request.waits",
+                actor=MACHINE,
+                use_case=held.use_case,
+                payload={"request": id, "detail": why},
+            )
+            connection.execute(update(t).where(t.c.id == id).values(detail=why))
+
     def return_request(self, id: int, owner: str, why: str) -> None:
-        """Give a claim back, so that the next claimer serves it: passing trouble loses nothing."""
+        """Give a claim back, so that the next claimer serves it: trouble loses nothing."""
         t = tables.requests
         with self._write() as connection:
             held = _request(connection, id)
@@ -85,11 +110,10 @@ class Requests(Leases):
                 "request.returned",
                 actor=owner,
                 use_case=held.use_case,
-                payload={"request": id, "why": why},
+                payload={"request": id, "detail": why},
             )
-            connection.execute(
-                update(t).where(t.c.id == id).values(status="pending", owner=None, claimed_at=None)
-            )
+            values = {"status": "pending", "owner": None, "claimed_at": None, "detail": why}
+            connection.execute(update(t).where(t.c.id == id).values(**values))
 
     def finish_request(
         self, id: int, outcome: str, detail: str = "", *, owner: str | None = None

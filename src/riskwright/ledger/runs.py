@@ -11,8 +11,7 @@ from riskwright.errors import Conflict, InputRefused
 from riskwright.ledger import audit, tables
 from riskwright.ledger.leases import Leases, alive, assure
 from riskwright.ledger.records import Run
-from riskwright.ledger.tables import now, stamp, text
-from riskwright.ledger.versions import MACHINE
+from riskwright.ledger.tables import MACHINE, now, stamp, text
 
 
 class Runs(Leases):

@@ -34,6 +34,7 @@ from riskwright.errors import InputRefused
 
 SCHEMA = 1  # the newest revision in migrations/versions
 SCHEMA_TABLE = "ledger_schema"
+MACHINE = "riskwright"  # the actor of what no person decides
 LONGEST = 2000  # characters of a name or a reason
 
 

@@ -15,10 +15,9 @@ from riskwright.ledger.eyes import acting
 from riskwright.ledger.records import Gate, ModelRef, Reading, Status, Version
 from riskwright.ledger.requests import claimed_in
 from riskwright.ledger.store import Store
-from riskwright.ledger.tables import canonical, plain, text
+from riskwright.ledger.tables import MACHINE, canonical, plain, text
 
 ADDED = ("trainer", "asked")  # to the evidence, by the ledger itself
-MACHINE = "riskwright"  # the actor of what no person decides
 
 
 class Versions(Store):

@@ -76,6 +76,7 @@ def fit_bag(
     seed: int,
     params: dict[str, Any],
     time_ordered: bool = False,
+    groups: Index | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Bag, FloatArray]:
     """Fit a family in each fold and keep what it says of the rows left out.
@@ -90,6 +91,8 @@ def fit_bag(
     ----------
     folds
         Positions of training and validation rows.
+    groups
+        Rows that belong together, shape (n,), for what families hold out.
     progress
         Called with the fraction done.
 
@@ -113,7 +116,8 @@ def fit_bag(
                 progress((number + fraction) / fits)
 
         model = make_family(name, schema, seed + number, params, time_ordered=time_ordered)
-        return model.fit(X.iloc[rows], y[rows], progress=told)
+        mine = None if groups is None else groups[rows]
+        return model.fit(X.iloc[rows], y[rows], groups=mine, progress=told)
 
     for number, (train, validation) in enumerate(folds):
         member = fit(number, train)

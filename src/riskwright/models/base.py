@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from riskwright.data import encoding
 from riskwright.data.cleaning import Features, check_columns
+from riskwright.data.units import Index, Kinds
 from riskwright.errors import InputRefused, IntegrityError
 from riskwright.usecase import FeatureSchema
 
@@ -41,8 +42,18 @@ class PDFamily(ClassifierMixin, BaseEstimator):
     classes_: npt.NDArray[np.int8]
 
     @abstractmethod
-    def fit(self, X: pd.DataFrame, y: np.ndarray, *, progress: Progress | None = None) -> Self:
-        """Fit on canonical features ``X`` (n, features) and outcomes ``y`` (n,), 1 = bad."""
+    def fit(
+        self,
+        X: pd.DataFrame,
+        y: np.ndarray,
+        *,
+        groups: Index | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Fit on canonical features ``X`` (n, features) and outcomes ``y`` (n,), 1 = bad.
+
+        Rows of one group (n,) aren't parted where a family holds some of them out.
+        """
 
     @abstractmethod
     def margin(self, X: pd.DataFrame, cache: Cache | None = None) -> FloatArray:
@@ -190,7 +201,12 @@ def by_feature(
 
 
 def inner_split(
-    y: np.ndarray, *, seed: int, time_ordered: bool, share: float = 0.15
+    y: np.ndarray,
+    *,
+    seed: int,
+    time_ordered: bool,
+    share: float = 0.15,
+    groups: Index | None = None,
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Cut a part off the training rows, to stop early or to compare parameters on.
 
@@ -202,6 +218,8 @@ def inner_split(
         Rows are oldest first: take the last ones. Otherwise a random part, stratified.
     share
         Of the rows (of each class) that is cut off, at least one.
+    groups
+        Shape (n,): the random part takes whole groups. Without them each row is its own.
 
     Returns
     -------
@@ -214,8 +232,15 @@ def inner_split(
         valid[len(y) - max(1, round(share * len(y))) :] = True
     if not time_ordered or min(len(np.unique(y[valid])), len(np.unique(y[~valid]))) < 2:
         valid[:] = False
-        rng = np.random.default_rng(seed)
-        for outcome in (0, 1):
-            rows = rng.permutation(np.flatnonzero(y == outcome))
-            valid[rows[: max(1, round(share * len(rows)))]] = True
+        valid = cut_off(Kinds.of(y, groups), share, np.random.default_rng(seed))
     return np.flatnonzero(~valid), np.flatnonzero(valid)
+
+
+def cut_off(found: Kinds, share: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Return a random part (n,) of whole units, about ``share`` of the rows of each kind."""
+    chosen = np.zeros(len(found.kind), dtype=bool)
+    for kind in np.unique(found.kind):
+        mine = rng.permutation(np.flatnonzero(found.kind == kind))
+        rows = found.size[mine]
+        chosen[mine[np.cumsum(rows) - rows < max(1, round(share * rows.sum()))]] = True
+    return np.asarray(chosen[found.unit])

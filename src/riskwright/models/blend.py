@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize
 
+from riskwright.data.units import Index
 from riskwright.errors import IntegrityError
 from riskwright.models.ensemble import LEAST_WEIGHT
 from riskwright.models.regressors import REGRESSORS, Regressor, write_json
@@ -47,6 +48,7 @@ class Blend:
         *,
         families: Sequence[str],
         seed: int = 0,
+        groups: Index | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Self:
         """Fit the families, and weight them by their errors on rows left out.
@@ -59,18 +61,21 @@ class Blend:
             Features (n, features), values and weights (n,).
         families
             Names in ``REGRESSORS``.
+        groups
+            Rows that belong together, shape (n,): they stay in one fold.
         progress
             Called with the fraction done.
         """
-        from sklearn.model_selection import KFold
+        from sklearn.model_selection import GroupKFold
 
-        folds = list(KFold(FOLDS, shuffle=True, random_state=seed).split(X))
+        units = np.arange(len(X)) if groups is None else groups
+        folds = list(GroupKFold(FOLDS, shuffle=True, random_state=seed).split(X, groups=units))
         members: dict[str, list[Regressor]] = {name: [] for name in families}
         held_out = np.empty((len(X), len(members)))
         for j, name in enumerate(members):
             for k, (train, rest) in enumerate(folds):
                 model = REGRESSORS[name](schema, seed + k)
-                model.fit(X.iloc[train], y[train], weight[train])
+                model.fit(X.iloc[train], y[train], weight[train], groups=units[train])
                 held_out[rest, j] = model.predict(X.iloc[rest])
                 members[name].append(model)
             if progress is not None:

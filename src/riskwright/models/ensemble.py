@@ -16,6 +16,7 @@ import pandas as pd
 from scipy.optimize import brentq, minimize
 from scipy.special import expit
 
+from riskwright.data.units import Index, Kinds
 from riskwright.models.bag import Bag
 from riskwright.models.base import Cache, FloatArray
 from riskwright.models.calibration import fit_platt
@@ -59,6 +60,7 @@ class Ensemble:
         bags: dict[str, Bag],
         oofs: dict[str, FloatArray],
         y: npt.NDArray[np.int8],
+        groups: Index | None = None,
     ) -> Self:
         """Weight and calibrate bags on their out-of-fold margins.
 
@@ -71,6 +73,8 @@ class Ensemble:
             By family: the bag, and its out-of-fold margins, shape (n,), NaN where unknown.
         y
             Outcomes, shape (n,), 1 = bad.
+        groups
+            Rows that belong together, shape (n,): the cross-fit doesn't part them.
         """
         names = list(bags)
         margins = np.column_stack([oofs[name] for name in names])
@@ -85,7 +89,9 @@ class Ensemble:
             final,
         )
         made.oof_pd = np.full(len(y), np.nan)
-        made.oof_pd[known] = _cross_fitted(margins[known], y[known])
+        made.oof_pd[known] = _cross_fitted(
+            margins[known], y[known], None if groups is None else groups[known]
+        )
         return made
 
     def anchor(self, X: pd.DataFrame, y: npt.NDArray[np.int8]) -> None:
@@ -252,13 +258,15 @@ def fit_weights(margins: FloatArray, y: npt.NDArray[np.int8]) -> FloatArray:
     return np.asarray(weights / weights.sum())
 
 
-def _cross_fitted(margins: FloatArray, y: npt.NDArray[np.int8]) -> FloatArray:
+def _cross_fitted(margins: FloatArray, y: npt.NDArray[np.int8], groups: Index | None) -> FloatArray:
     """PDs of rows that neither the weights nor the calibration were fitted on."""
     out = np.empty(len(y))
-    part = np.empty(len(y), dtype=int)
-    for c in (0, 1):
-        rows = np.flatnonzero(y == c)
-        part[rows] = np.arange(len(rows)) % CROSS_FITS
+    found = Kinds.of(y, groups)
+    part = np.empty(len(found.kind), dtype=int)
+    for kind in (0, 1, 2):
+        mine = np.flatnonzero(found.kind == kind)
+        part[mine] = np.arange(len(mine)) % CROSS_FITS
+    part = part[found.unit]
     for k in range(CROSS_FITS):
         rest, held = part != k, part == k
         platt, weights, (intercept, slope) = _join(margins[rest], y[rest])

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from riskwright.data.cleaning import Features
+from riskwright.data.units import Index
 from riskwright.errors import IntegrityError
 from riskwright.models.base import Cache, FloatArray, PDFamily, Progress, by_feature, inner_split
 from riskwright.usecase import FeatureSchema
@@ -72,12 +73,21 @@ class XGBoost(PDFamily):
         self.max_trees = max_trees
         self.patience = patience
 
-    def fit(self, X: pd.DataFrame, y: np.ndarray, *, progress: Progress | None = None) -> Self:
+    def fit(
+        self,
+        X: pd.DataFrame,
+        y: np.ndarray,
+        *,
+        groups: Index | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
         """Fit on canonical features (n, features) and outcomes (n,), 1 = bad."""
         import xgboost
 
         outcomes = self._begin(X, y)
-        train, valid = inner_split(outcomes, seed=self.seed, time_ordered=self.time_ordered)
+        train, valid = inner_split(
+            outcomes, seed=self.seed, time_ordered=self.time_ordered, groups=groups
+        )
         self.features_ = Features(self.schema, "raw").fit(X.iloc[train])
         matrix = self.features_.transform(X)
         inner = xgboost.DMatrix(matrix[valid], outcomes[valid], nthread=THREADS)

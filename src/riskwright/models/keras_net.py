@@ -23,6 +23,7 @@ import pandas as pd
 from scipy.special import logit
 
 from riskwright.data.cleaning import Features
+from riskwright.data.units import Index
 from riskwright.errors import IntegrityError
 from riskwright.models.base import Cache, FloatArray, PDFamily, Progress, by_feature, inner_split
 from riskwright.models.permutation import orderings, permutation_walk
@@ -127,7 +128,14 @@ class KerasFamily(PDFamily):
     def _recipe(self, rows: int) -> Recipe:
         """Return how to train on so many rows."""
 
-    def fit(self, X: pd.DataFrame, y: np.ndarray, *, progress: Progress | None = None) -> Self:
+    def fit(
+        self,
+        X: pd.DataFrame,
+        y: np.ndarray,
+        *,
+        groups: Index | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
         """Fit on canonical features (n, features) and outcomes (n,), 1 = bad.
 
         Parameters
@@ -143,7 +151,9 @@ class KerasFamily(PDFamily):
         recipe = self._recipe(len(X))
         rows, held_out = (matrix, outcomes.astype(np.float32)), None
         if recipe.patience is not None:
-            train, valid = inner_split(outcomes, seed=self.seed, time_ordered=recipe.time_ordered)
+            train, valid = inner_split(
+                outcomes, seed=self.seed, time_ordered=recipe.time_ordered, groups=groups
+            )
             held_out = rows[0][valid], rows[1][valid]
             rows = rows[0][train], rows[1][train]
         keras.utils.set_random_seed(self.seed)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from riskwright.data.cleaning import Features
+from riskwright.data.units import Index
 from riskwright.models.base import Cache, FloatArray, PDFamily, Progress, by_feature
 from riskwright.usecase import FeatureSchema
 
@@ -33,7 +34,14 @@ class Logistic(PDFamily):
         self.seed = seed
         self.C = C
 
-    def fit(self, X: pd.DataFrame, y: np.ndarray, *, progress: Progress | None = None) -> Self:
+    def fit(
+        self,
+        X: pd.DataFrame,
+        y: np.ndarray,
+        *,
+        groups: Index | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
         """Fit on canonical features (n, features) and outcomes (n,), 1 = bad."""
         from sklearn.linear_model import LogisticRegression
 

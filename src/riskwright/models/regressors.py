@@ -21,7 +21,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from riskwright.data.cleaning import Features
 from riskwright.data.encoding import Mode
+from riskwright.data.units import Index, Kinds
 from riskwright.errors import InputRefused, IntegrityError
+from riskwright.models.base import cut_off
 from riskwright.usecase import FeatureSchema
 
 FloatArray = npt.NDArray[np.float64]
@@ -51,9 +53,16 @@ class Regressor(RegressorMixin, BaseEstimator):
         self.seed = seed
 
     def fit(
-        self, X: pd.DataFrame, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+        self,
+        X: pd.DataFrame,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        *,
+        groups: Index | None = None,
     ) -> Self:
         """Fit on canonical features (n, features), values (n,) and weights (n,).
+
+        Rows of one group (n,) aren't parted where a family holds some of them out.
 
         Raises
         ------
@@ -72,7 +81,8 @@ class Regressor(RegressorMixin, BaseEstimator):
             raise InputRefused("a weight is negative, or all are 0", expected="weights above 0")
         self.features_ = Features(self.schema, self.numeric).fit(X)
         # Weights of mean 1: a penalty means the same for any currency.
-        self._fit(self.features_.transform(X), target, weight / weight.mean())
+        units = np.arange(len(X)) if groups is None else groups
+        self._fit(self.features_.transform(X), target, weight / weight.mean(), units)
         return self
 
     def predict(self, X: pd.DataFrame) -> FloatArray:
@@ -118,7 +128,7 @@ class Regressor(RegressorMixin, BaseEstimator):
         return made
 
     @abstractmethod
-    def _fit(self, matrix: Matrix, y: FloatArray, weight: FloatArray) -> None:
+    def _fit(self, matrix: Matrix, y: FloatArray, weight: FloatArray, groups: Index) -> None:
         """Learn; weights have mean 1."""
 
     @abstractmethod
@@ -140,7 +150,7 @@ class Linear(Regressor):
     name = "linear"
     PENALTY = 100.0
 
-    def _fit(self, matrix: Matrix, y: FloatArray, weight: FloatArray) -> None:
+    def _fit(self, matrix: Matrix, y: FloatArray, weight: FloatArray, groups: Index) -> None:
         from sklearn.linear_model import Ridge
 
         model = Ridge(alpha=self.PENALTY).fit(matrix.astype(float), y, sample_weight=weight)
@@ -179,10 +189,10 @@ class Trees(Regressor):
     }
     MOST, PATIENCE = 1000, 50
 
-    def _fit(self, matrix: Matrix, y: FloatArray, weight: FloatArray) -> None:
+    def _fit(self, matrix: Matrix, y: FloatArray, weight: FloatArray, groups: Index) -> None:
         import xgboost
 
-        train, valid = _inner(len(y), self.seed)
+        train, valid = _inner(groups, self.seed)
         parts = [xgboost.DMatrix(matrix[r], y[r], weight=weight[r]) for r in (train, valid)]
         booster = xgboost.train(
             {**self.PARAMS, "seed": self.seed},
@@ -228,14 +238,14 @@ class Network(Regressor):
     UNITS = (32, 16)
     EPOCHS, PATIENCE = 200, 10
 
-    def _fit(self, matrix: Matrix, y: FloatArray, weight: FloatArray) -> None:
+    def _fit(self, matrix: Matrix, y: FloatArray, weight: FloatArray, groups: Index) -> None:
         from riskwright.models.keras_net import Recipe, batch_size_for, libraries, train_network
 
         self.level_ = float(np.average(y, weights=weight))
         self.spread_ = float(np.sqrt(np.average((y - self.level_) ** 2, weights=weight))) or 1.0
         # The weight rides beside the value: the loss of a row needs both.
         both = np.column_stack([(y - self.level_) / self.spread_, weight]).astype(np.float32)
-        train, valid = _inner(len(y), self.seed)
+        train, valid = _inner(groups, self.seed)
         recipe = Recipe(
             learning_rate=1e-3,
             epochs=self.EPOCHS,
@@ -304,11 +314,11 @@ def _weighted_square(labels: Any, logits: Any) -> Any:
     return labels[..., 1] * (labels[..., 0] - logits) ** 2
 
 
-def _inner(rows: int, seed: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Cut a random part off to stop early on: positions of the rest and of it."""
-    order = np.random.default_rng(seed).permutation(rows)
-    count = max(1, round(HELD_OUT * rows))
-    return np.sort(order[count:]), np.sort(order[:count])
+def _inner(groups: Index, seed: int) -> tuple[Index, Index]:
+    """Cut a random part of whole groups off to stop early on: positions of the rest and of it."""
+    alike = Kinds.of(np.zeros(len(groups)), groups)
+    held_out = cut_off(alike, HELD_OUT, np.random.default_rng(seed))
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def write_json(path: Path, plain: dict[str, Any]) -> None:

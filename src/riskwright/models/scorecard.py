@@ -21,6 +21,7 @@ from riskwright.data.encoding import (
     numbers,
     texts,
 )
+from riskwright.data.units import Index
 from riskwright.models.base import Cache, FloatArray, PDFamily, Progress, by_feature
 from riskwright.usecase import Feature, FeatureSchema, code
 
@@ -110,7 +111,14 @@ class Scorecard(PDFamily):
         self.seed = seed
         self.C = C
 
-    def fit(self, X: pd.DataFrame, y: np.ndarray, *, progress: Progress | None = None) -> Self:
+    def fit(
+        self,
+        X: pd.DataFrame,
+        y: np.ndarray,
+        *,
+        groups: Index | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
         """Fit on canonical features (n, features) and outcomes (n,), 1 = bad."""
         outcomes = self._begin(X, y)
         cards, bins = [], []

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from riskwright.data.cleaning import Features
+from riskwright.data.units import Index
 from riskwright.errors import InputRefused
 from riskwright.models.base import Progress
 from riskwright.models.keras_net import (
@@ -120,7 +121,14 @@ class SequenceFamily(KerasFamily):
     def _read(self, sequences: Any) -> Any:
         """Return what is read from sequences (n, steps, channels), shape (n, anything)."""
 
-    def fit(self, X: pd.DataFrame, y: np.ndarray, *, progress: Progress | None = None) -> Self:
+    def fit(
+        self,
+        X: pd.DataFrame,
+        y: np.ndarray,
+        *,
+        groups: Index | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
         """Fit on canonical features (n, features) and outcomes (n,), 1 = bad.
 
         Raises
@@ -135,7 +143,7 @@ class SequenceFamily(KerasFamily):
                 expected="columns that form time steps, oldest first",
                 do=f"declare sequences, or leave {self.name!r} out of the families",
             )
-        return super().fit(X, y, progress=progress)
+        return super().fit(X, y, groups=groups, progress=progress)
 
     def _network(self) -> Any:
         keras, _ = libraries()

@@ -20,6 +20,7 @@ import pandas as pd
 from scipy.special import expit
 from scipy.stats import norm
 
+from riskwright.data.units import Index
 from riskwright.errors import IntegrityError
 from riskwright.usecase import FeatureSchema
 
@@ -109,6 +110,7 @@ class Severity:
         *,
         families: Sequence[str],
         seed: int = 0,
+        groups: Index | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Self:
         """Fit on failed loans.
@@ -120,6 +122,8 @@ class Severity:
         families
             Names of PD families, which tell whether a loan is cured. What it costs otherwise is
             told by those of ``models.regressors`` with the same names, and by ``linear``.
+        groups
+            Loans that belong together, shape (n,): they stay in one fold.
         """
         from riskwright.models.blend import Blend
         from riskwright.models.regressors import REGRESSORS
@@ -128,9 +132,11 @@ class Severity:
             return lambda fraction: progress(start + fraction / 2) if progress else None
 
         healed = lgd < CURED
+        units = np.arange(len(X)) if groups is None else groups
         cure = None
         if min(int(healed.sum()), int((~healed).sum())) >= FEWEST:
-            cure = _fit_cure(schema, X, healed.astype(np.int8), families, seed, half(0.0))
+            kinds = healed.astype(np.int8)
+            cure = _fit_cure(schema, X, kinds, families, seed, units, half(0.0))
         rest = ~healed if cure is not None else np.ones(len(lgd), dtype=bool)
         lost = Blend.fit(
             schema,
@@ -139,6 +145,7 @@ class Severity:
             owed[rest],
             families=[n for n in REGRESSORS if n == "linear" or n in families],
             seed=seed,
+            groups=units[rest],
             progress=half(0.5),
         )
         mean = float(np.average(lgd, weights=owed))
@@ -255,17 +262,21 @@ def _fit_cure(
     healed: npt.NDArray[np.int8],
     families: Sequence[str],
     seed: int,
+    groups: Index,
     progress: Callable[[float], None] | None,
 ) -> Ensemble:
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedGroupKFold
 
     from riskwright.models.bag import fit_bag
     from riskwright.models.ensemble import Ensemble
 
-    folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(X, healed))
+    cut = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+    folds = list(cut.split(X, healed, groups))
     bags, oofs = {}, {}
     for number, name in enumerate(families):
-        bags[name], oofs[name] = fit_bag(name, schema, X, healed, folds, seed=seed, params={})
+        bags[name], oofs[name] = fit_bag(
+            name, schema, X, healed, folds, seed=seed, params={}, groups=groups
+        )
         if progress is not None:
             progress((number + 1) / len(families))
-    return Ensemble.fit(bags, oofs, healed)
+    return Ensemble.fit(bags, oofs, healed, groups)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from riskwright.data.units import Index
 from riskwright.errors import InputRefused
 from riskwright.models.base import inner_split
 from riskwright.models.families import family_class, make_family
@@ -83,6 +84,7 @@ def tune(
     trials: int,
     seconds: float,
     params: dict[str, Any],
+    groups: Index | None = None,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Search a family's parameters by log loss on an inner part of the training rows.
 
@@ -100,6 +102,8 @@ def tune(
         Most trials, and the time after which none is started; the first is always run.
     params
         What the use case sets.
+    groups
+        Rows that belong together, shape (n,): they stay on one side.
 
     Returns
     -------
@@ -121,14 +125,15 @@ def tune(
         )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = {key: suggest for key, suggest in SPACES[name].items() if key not in params}
-    train, valid = inner_split(y, seed=seed, time_ordered=time_ordered, share=SHARE)
+    train, valid = inner_split(y, seed=seed, time_ordered=time_ordered, share=SHARE, groups=groups)
+    inside = None if groups is None else groups[train]
     started = time.monotonic()
     log: list[dict[str, Any]] = []
 
     def log_loss(chosen: dict[str, Any]) -> float:
         model = make_family(name, schema, seed, chosen, time_ordered=time_ordered)
         begun = time.monotonic()
-        margin = model.fit(X.iloc[train], y[train]).margin(X.iloc[valid])
+        margin = model.fit(X.iloc[train], y[train], groups=inside).margin(X.iloc[valid])
         value = float(np.mean(np.logaddexp(0.0, margin) - y[valid] * margin))
         spent = round(time.monotonic() - begun, 3)
         log.append({"number": len(log), "params": chosen, "log_loss": value, "seconds": spent})

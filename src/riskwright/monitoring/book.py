@@ -22,7 +22,7 @@ from riskwright.bundle.bundle import Bundle
 from riskwright.data import maturity
 from riskwright.data.contract import Contract
 from riskwright.data.parts import of_population
-from riskwright.data.splits import row_keys
+from riskwright.data.units import learnt
 from riskwright.models.hazard import Hazard
 from riskwright.monitoring.defaults import (
     ALL,
@@ -135,8 +135,7 @@ def _judge(
     if bundle.hazard is None:
         return _nothing("the live version doesn't say when loans fail: retrain it")
     frame = contract.apply(raw).accepted
-    known = set(row_keys(usecase, trained()))
-    fresh = np.array([key not in known for key in row_keys(usecase, frame)], dtype=bool)
+    fresh = ~learnt(usecase, frame, trained())
     early = (frame[held.closed] < frame[str(usecase.time)]).to_numpy(dtype=bool)
     findings = [_misdated(frame, early)] if early.any() else []
     judged, issued = frame[fresh & ~early], len(history.raw)

@@ -105,7 +105,7 @@ def _plain(usecase: UseCase, frame: pd.DataFrame, names: Sequence[str], rows: in
             continue  # its name would be markup in Evidently's page
         if name not in frame or (column is not None and column.type in ("text", "date")):
             continue
-        if name == usecase.id:
+        if name in (usecase.id, usecase.group):
             continue
         cells = frame[name].iloc[at]
         if column is not None and column.type == "category":

@@ -114,11 +114,11 @@ class Reference:
 
 
 def watched(usecase: UseCase) -> list[str]:
-    """Columns that a monitor looks at: all but the id, the target, text and what comes later."""
+    """Columns that a monitor looks at: all but id, group, target, text and what comes later."""
     return [
         name
         for name, column in usecase.columns.items()
-        if name not in (usecase.id, usecase.target.column)
+        if name not in (usecase.id, usecase.group, usecase.target.column)
         and column.type != "text"
         and not column.after_decision
     ]

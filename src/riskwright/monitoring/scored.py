@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from riskwright.bundle.bundle import Bundle
 from riskwright.data import snapshots
-from riskwright.data.splits import row_keys
+from riskwright.data.units import row_keys
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.monitoring.labels import Labels

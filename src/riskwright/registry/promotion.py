@@ -19,7 +19,7 @@ from riskwright.bundle.candidates import load_candidate, load_hazard
 from riskwright.bundle.loss_bundle import LossBundle, LossModel
 from riskwright.bundle.manifest import verify
 from riskwright.data import snapshots
-from riskwright.data.splits import row_keys
+from riskwright.data.units import learnt
 from riskwright.errors import InputRefused, IntegrityError, RiskwrightError
 from riskwright.home import Home
 from riskwright.ledger import Gate, Ledger, ModelRef
@@ -71,6 +71,8 @@ class Submission:
         The retrain's workplace.
     data
         Where the rows came from, if not from the use case's own source.
+    budget
+        Time for tuning that was asked for beside the YAML.
     began
         The specification that the run began with, frozen; None: given as an object, not read.
     loss
@@ -91,6 +93,7 @@ class Submission:
     seed: int
     actor: str | Account
     data: str | None = None
+    budget: str | None = None
     began: Frozen | None = None
     loss: dict[str, Any] = field(default_factory=dict)
 
@@ -117,12 +120,6 @@ def submit(of: Submission) -> Submitted:
     follow(usecase.name, of.home, ledger, waiting.append)
     note = "; ".join(filter(None, [note, *waiting]))
     return Submitted(version, of.kind, of.evidence["why"], judged, live, note, changed)
-
-
-def remembered_data(ledger: Ledger, usecase: str) -> str | None:
-    """Where the champion's rows came from, for a retrain that names no data; None: the source."""
-    champion = ledger.champion(usecase)
-    return champion.evidence.get("data") if champion else None
 
 
 def _register(of: Submission, kind: str, *, standby: bool) -> int:
@@ -176,6 +173,7 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
             "approval": of.usecase.approval.policy,
             "alert_policy": of.usecase.alert_policy,
             "data": held.get("data", of.data),
+            "budget": of.budget,
             **specified(held, of.began),
         },
     )
@@ -321,6 +319,8 @@ def _judge(of: Submission, version: int, changed: Changes) -> list[Gate]:
             not_compared(champion.version, changed.question) if g.name == "champion" else g
             for g in judged
         ]
+    if champion is not None and not trouble and not changed.question:
+        trouble = _renamed(of, champion.evidence["train"], champion.version)
     if trouble:
         judged = [
             replace(g, detail=f"{g.detail}: {trouble}") if g.name == "champion" else g
@@ -331,13 +331,24 @@ def _judge(of: Submission, version: int, changed: Changes) -> list[Gate]:
     return [*judged, *more, _golden(of, frame, p, version)]
 
 
+def _renamed(of: Submission, train: str, version: int) -> str:
+    """Say that rows are parted otherwise than for the champion, if they are; else nothing."""
+    new, old = (snapshots.made_from(h, of.home).get("naming") for h in (of.train, train))
+    if new is None or new == old:
+        return ""
+    before = f"by {', '.join(old['by'])}" if old else "by an earlier version of riskwright"
+    return (
+        f"rows are named anew (by {', '.join(new['by'])}; for version {version} {before}), so some "
+        f"moved between training and test part; only rows that version {version} never learnt count"
+    )
+
+
 def _champion_pds(
     usecase: UseCase, home: Home, ledger: Ledger, frame: pd.DataFrame, version: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mask of the rows that the champion wasn't trained on, and its PDs of them."""
     trained = snapshots.read(ledger.version(usecase.name, version).evidence["train"], home)
-    known = set(row_keys(usecase, trained))
-    unseen = np.array([k not in known for k in row_keys(usecase, frame)])
+    unseen = ~learnt(usecase, frame, trained)
     bundle = load_version(home, ledger, usecase.name, str(version))
     lost = [name for name in bundle.schema.names if name not in frame]
     if lost:
