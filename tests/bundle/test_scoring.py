@@ -262,9 +262,10 @@ def test_a_headerless_file_may_lack_the_outcome_and_nothing_else(
 def test_ids_stay_as_written(
     output: str, champion: Bundle, cases: pd.DataFrame, tmp_path: Path
 ) -> None:
-    ids = ["007", "7", "7.0", "0x7", "1e3", "a,b", 'c"d', "ü", "0012345678901234567890"]
+    ids = ["007", "7", "8.0", "7.50", "0x7", "1e3", "a,b", 'c"d', "ü", "0012345678901234567890"]
     cases = cases[: len(ids)].assign(ID=ids)
     score_file(champion, str(write(cases, tmp_path / "cases.csv")), tmp_path / output)
+    ids[2] = "8"  # a whole number is one id however it is written
     assert list(read(tmp_path / output)["ID"]) == ids
 
 
@@ -404,3 +405,24 @@ def test_decisions_are_counted_by_the_limits_in_force(
     )
     done = score_file(nobody, str(write(cases, tmp_path / "cases.csv")), tmp_path / "scores.csv")
     assert done.decisions == {"decline": ROWS}
+
+
+def test_no_cell_of_the_output_is_a_formula(
+    champion: Bundle, cases: pd.DataFrame, tmp_path: Path
+) -> None:
+    cases = cases.astype({"ID": "str", "LIMIT_BAL": "str"})
+    cases.loc[[0, 1], "ID"] = ["=cmd|'/C calc'!A0", "-7"]
+    cases.loc[2, ["ID", "LIMIT_BAL"]] = ["@SUM(1)", "=1+1"]
+    for name in ("scores.csv", "scores.parquet"):
+        done = score_file(champion, str(write(cases, tmp_path / "cases.csv")), tmp_path / name)
+        refused = pd.read_csv(tmp_path / f"{name}.quarantine.csv", dtype="str")
+        assert refused["ID"].tolist() == ["'@SUM(1)"]
+        assert refused["LIMIT_BAL"].tolist() == ["'=1+1"]
+        told = [w for w in done.warnings if "begin like a formula" in w]
+        ids = read(tmp_path / name)["ID"].astype("str").tolist()
+        if name.endswith(".csv"):
+            assert ids[:2] == ["'=cmd|'/C calc'!A0", "-7"]
+            assert len(told) == 2
+        else:  # a typed file runs nothing
+            assert ids[:2] == ["=cmd|'/C calc'!A0", "-7"]
+            assert len(told) == 1

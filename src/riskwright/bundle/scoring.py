@@ -14,6 +14,7 @@ import pandas as pd
 
 from riskwright.bundle.bundle import Bundle, Reasons
 from riskwright.data.contract import Checked, Contract
+from riskwright.data.outgoing import formulas, write_csv
 from riskwright.data.sources import read_chunks
 from riskwright.errors import InputRefused, Unavailable
 
@@ -55,6 +56,7 @@ class TableWriter:
             raise InputRefused("the output's folder doesn't exist", where=str(path.parent))
         self.path = path
         self.temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self.changed = 0  # cells that begin like a formula
         self._parquet: Any = None
         self._rows = 0
 
@@ -66,7 +68,7 @@ class TableWriter:
         try:
             if self.path.suffix == ".csv":
                 first = self._rows == 0 and not self.temporary.exists()
-                frame.to_csv(self.temporary, mode="a", header=first, index=False)
+                self.changed += write_csv(frame, self.temporary, mode="a", header=first)
             else:
                 import pyarrow as pa
                 import pyarrow.parquet as pq
@@ -154,6 +156,9 @@ def score_file(
             warnings += [w for w in checked.warnings if w not in warnings]
             if progress:
                 progress(read)
+    for table, name in ((scores, output.name), (quarantine, refusals.name)):
+        if table.changed:
+            warnings.append(formulas(table.changed, name))
     blank = [n for n in bundle.schema.names if accepted and contract.missing[n] == accepted]
     if blank:
         warnings.append(f"missing in every row: {', '.join(blank)}; compare with the trained data")

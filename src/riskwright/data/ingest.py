@@ -15,6 +15,7 @@ import pandas as pd
 from riskwright import __version__
 from riskwright.data import public, snapshots, sources, splits
 from riskwright.data.contract import Contract, target_of
+from riskwright.data.outgoing import formulas, write_csv
 from riskwright.data.parts import kinship, of_population, told, usable
 from riskwright.data.plausible import check_outcomes
 from riskwright.data.snapshots import Snapshot
@@ -166,8 +167,10 @@ def _run(
     if contract.refused:
         quarantine = home.root / "quarantine" / usecase.name / f"{raw.hash}.csv"
         with snapshots.replacing(quarantine) as part:
-            pd.concat(refused).to_csv(part, index=False)
+            changed = write_csv(pd.concat(refused), part)
         warnings.append(f"{contract.refused:,} rows refused, see {quarantine}")
+        if changed:
+            warnings.append(formulas(changed, "the quarantine file"))
     found = Ingested(raw, cleaned, quarantine, report, warnings)
     if note is not None:
         _remember(note, found)

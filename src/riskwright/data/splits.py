@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from riskwright.data.units import Index, Kinds, Mask, unit_names, units
+from riskwright.data.parsing import as_text
 from riskwright.errors import InputRefused
 from riskwright.usecase import UseCase
 
@@ -211,7 +212,8 @@ def _listed(usecase: UseCase, frame: pd.DataFrame) -> Mask:
             where=str(path),
             expected="a text file with one id a line",
         ) from None
-    wanted = {line.strip() for line in lines if line.strip()}
+    # Ids as the data have them: 1000.0 is 1000.
+    wanted = set(as_text(pd.Series(lines, dtype="str"))) - {""}
     unknown = sorted(wanted - set(frame[usecase.id]))
     if unknown or not wanted:
         raise InputRefused(

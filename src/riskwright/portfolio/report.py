@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from riskwright.data.outgoing import write_csv
 from riskwright.portfolio import plots
 from riskwright.portfolio.summary import Summary
 
@@ -66,11 +67,11 @@ def write(
     kept = folder / "tables"
     kept.mkdir()
     for name, table in tables.items():
-        table.to_csv(kept / f"{_file(name)}.csv")
+        write_csv(table, kept / f"{_file(name)}.csv", index=True)
     if vintages is not None:
-        vintages.to_csv(kept / "vintages.csv")
+        write_csv(vintages, kept / "vintages.csv", index=True)
     if summary.steps is not None:
-        summary.steps.to_csv(kept / "waterfall.csv")
+        write_csv(summary.steps, kept / "waterfall.csv", index=True)
     plain = json.dumps(summary.headline, indent=1, default=_plain)
     (folder / "summary.json").write_text(plain, encoding="utf-8")
     page = folder / PAGE

@@ -19,6 +19,7 @@ from riskwright.bundle.loss_bundle import LossBundle
 from riskwright.bundle.valuation import Valued, value_loans
 from riskwright.data import maturity
 from riskwright.data.book import Book, read_book
+from riskwright.data.outgoing import formulas, write_csv
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.portfolio import backtests, report, stress, summary
@@ -125,7 +126,8 @@ def report_on(
     with new_folder(output) as part:
         pd.concat([loans, by.add_prefix("segment_")], axis=1).to_parquet(part / LOANS, index=False)
         if len(book.quarantine):
-            book.quarantine.to_csv(part / "quarantine.csv", index=False)
+            changed = write_csv(book.quarantine, part / "quarantine.csv")
+            found.notes += [formulas(changed, "quarantine.csv")] * bool(changed)
         report.write(
             part,
             found,

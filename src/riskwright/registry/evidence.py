@@ -13,6 +13,7 @@ import pandas as pd
 from riskwright.bundle.candidates import load_candidate, load_hazard, new_part, publish
 from riskwright.data import maturity, snapshots
 from riskwright.data.contract import target_of
+from riskwright.data.outgoing import write_csv
 from riskwright.evaluation.cutoffs import confusion
 from riskwright.evaluation.disagreement import error_by_band
 from riskwright.evaluation.fairness import approval_ratios
@@ -85,8 +86,8 @@ def gather(
     part = new_part(folder)
     predictions = pd.DataFrame({"y": y, **pds, "disagreement": deployed["disagreement"].to_numpy()})
     predictions.to_parquet(part / "predictions.parquet")
-    fairness.to_csv(part / "approval_ratios.csv", index=False)
-    bands.to_csv(part / "error_by_disagreement.csv", index=False)
+    write_csv(fairness, part / "approval_ratios.csv")
+    write_csv(bands, part / "error_by_disagreement.csv")
     _draw(
         part,
         y=y,
@@ -216,7 +217,7 @@ def _explain(
     contributions = ensemble.contributions(sample)
     importance.shap_summary(contributions, sample, schema, folder / "shap_summary.png")
     permuted = importance.permutation_importance(ensemble.margin, x, y, seed=seed, repeats=3)
-    permuted.to_csv(folder / "permutation_importance.csv", index=False)
+    write_csv(permuted, folder / "permutation_importance.csv")
     worst = int(np.argmax(contributions.sum(axis=1).to_numpy()))
     case = sample.iloc[[worst]]
     local.shap_case(contributions.iloc[worst], case.iloc[0], schema, folder / "case_shap.png")
@@ -232,4 +233,4 @@ def _explain(
         seed=seed,
         path=folder / "case_lime.png",
     )
-    lime.to_csv(folder / "case_lime.csv", index=False)
+    write_csv(lime, folder / "case_lime.csv")

@@ -22,6 +22,7 @@ from riskwright.bundle.loss import (
 )
 from riskwright.data import maturity
 from riskwright.data.contract import target_of
+from riskwright.data.outgoing import write_csv
 from riskwright.ledger.tables import plain
 from riskwright.usecase import UseCase
 
@@ -92,7 +93,7 @@ def judge_loss(
         told["timing"] = _timing(usecase, frame, marginal)
         live = severity.live(constant=lgd["constant"])
         table = _by_vintage(usecase, frame, marginal, live, exposure, known)
-        table.to_csv(folder / "expected_against_realised.csv")
+        write_csv(table, folder / "expected_against_realised.csv", index=True)
     return dict(plain(told))
 
 

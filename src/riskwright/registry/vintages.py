@@ -10,6 +10,7 @@ import pandas as pd
 
 from riskwright.data import maturity
 from riskwright.data.contract import target_of
+from riskwright.data.outgoing import write_csv
 from riskwright.data.parts import of_population
 from riskwright.portfolio import backtests, basel, plots
 from riskwright.usecase import UseCase
@@ -49,19 +50,19 @@ def judge_vintages(
     every = both if clean is None else clean
     until = maturity.observed_until(usecase, every)
     table = maturity.calendar(usecase, every[of_population(usecase, every)], until)
-    table.to_csv(folder / "vintages.csv")
+    write_csv(table, folder / "vintages.csv", index=True)
     plots.plot_vintages(table, folder / "plots" / "vintages.png")
     if held.grade is None:
         return {}
     quarter = both[str(usecase.time)].dt.to_period("Q").astype("str")
     mix = backtests.stability(both[held.grade], quarter, quarter.min())
-    mix.to_csv(folder / "stability_by_vintage.csv")
+    write_csv(mix, folder / "stability_by_vintage.csv", index=True)
     y = target_of(usecase, test)
     rho = held.rho
     if rho is None:
         rho = float(basel.correlation(np.array([pds.mean()]), held.exposure)[0])
     graded = backtests.by_grade(test[held.grade], pds, y, rho=rho)
-    graded.to_csv(folder / "backtest_by_grade.csv")
+    write_csv(graded, folder / "backtest_by_grade.csv", index=True)
     _, p = backtests.hosmer_lemeshow(graded["defaults"], graded["loans"], graded["mean_pd"])
     return {
         "lights": graded["correlated_light"].value_counts().to_dict(),
