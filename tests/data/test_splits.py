@@ -411,3 +411,14 @@ def test_a_fold_without_bads_is_refused(make_usecase: Make, make_rows: Make) -> 
     frame, y = canonical(usecase, raw)
     with pytest.raises(InputRefused, match=r"validation part of fold 2 of 3 .* 0 bad"):
         splits.folds(usecase, frame, y)
+
+
+def test_listed_test_ids_are_read_as_the_data_are(
+    make_usecase: Make, make_rows: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "ids.txt").write_text("1000.0\n 007\nmu\u0308\n", encoding="utf-8")
+    usecase = make_usecase(split={"kind": "file", "file": str(tmp_path / "ids.txt")})
+    raw = make_rows(5)
+    raw["key"] = ["1000", "007", "m\u00fc", "7", "1000.5"]
+    frame, _ = canonical(usecase, raw)
+    assert splits.test_mask(usecase, frame).tolist() == [True, True, True, False, False]

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from riskwright.data.units import Index, Kinds, Mask, unit_names, units
 from riskwright.data.parsing import as_text
+from riskwright.data.units import Index, Kinds, Mask, unit_names, units
 from riskwright.errors import InputRefused
 from riskwright.usecase import UseCase
 
