@@ -127,7 +127,7 @@ def report_on(
         pd.concat([loans, by.add_prefix("segment_")], axis=1).to_parquet(part / LOANS, index=False)
         if len(book.quarantine):
             changed = write_csv(book.quarantine, part / "quarantine.csv")
-            found.notes += [formulas(changed, "quarantine.csv")] * bool(changed)
+            found.notes.extend([formulas(changed, "quarantine.csv")] * bool(changed))
         report.write(
             part,
             found,
