@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from flows import cli_cases, cli_loans, cli_market, cli_models, cli_watch
+from flows import cli_cases, cli_loans, cli_market, cli_models, cli_watch, stop
 from flows.terminal import clean
 from riskwright.errors import InputRefused, RiskwrightError
 
@@ -21,7 +21,7 @@ file. Exit codes: 0 done, 1 failed, 2 input refused, 3 a gate said no or an aler
 Example: riskwright demo
 """
 
-STOPPED = 130  # what typer makes of Ctrl-C, as a shell does
+STOPPED = 130  # what typer makes of Ctrl-C, as a shell does; 143 is SIGTERM
 
 commands = typer.Typer(
     help=HELP,
@@ -43,7 +43,10 @@ def app(arguments: Sequence[str] | None = None) -> None:
     # The in-process server has no automations to trigger, and its database one writer fewer.
     os.environ.setdefault("PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED", "false")
     try:
-        code = commands(arguments, standalone_mode=False)
+        with stop.by_signal():
+            code = commands(arguments, standalone_mode=False)
+    except stop.Stopped as stopped:
+        stop.end(stopped.code)
     except RiskwrightError as error:
         sys.exit(_tell(error, "--json" in arguments))
     except (KeyboardInterrupt, typer.Abort):
@@ -61,7 +64,7 @@ def app(arguments: Sequence[str] | None = None) -> None:
         )
         sys.exit(_tell(unexpected, "--json" in arguments))
     if code == STOPPED:
-        print("stopped; run the same command again to go on where it was", file=sys.stderr)
+        stop.end(code)
     sys.exit(code if isinstance(code, int) else 0)
 
 

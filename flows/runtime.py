@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from flows.stop import at_once
 from riskwright.errors import Conflict, InputRefused, RiskwrightError, Unavailable
 from riskwright.home import Home, make_database, quiet_environment
 from riskwright.ledger import Ledger
@@ -155,7 +156,7 @@ def run(flow: Callable[..., Any], *arguments: Any) -> Any:
 
     if os.environ.get("PREFECT_API_URL"):
         return flow(*arguments)
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), at_once():
         return flow(*arguments)
 
 

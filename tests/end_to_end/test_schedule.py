@@ -27,7 +27,7 @@ def deploy(world: World, file: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.server
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3000)
 def test_scheduled_runs_finish_and_the_next_one_starts_after_a_kill(world: World) -> None:
     file = deployments(world)
     apply = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
@@ -40,13 +40,13 @@ def test_scheduled_runs_finish_and_the_next_one_starts_after_a_kill(world: World
         return [r for r in world.runs(name) if r["state_type"] == "COMPLETED"]
 
     for name in ("retrain", "monitor", "retrain-requested", "retrain-market", "score"):
-        world.until(lambda name=name: ended(name), 300, f"a scheduled {name} to finish")
+        world.until(lambda name=name: ended(name), 600, f"a scheduled {name} to finish")
 
     def running() -> list[dict[str, Any]]:
         found = [r for r in world.runs("retrain") if r["state_type"] == "RUNNING"]
         return [r for r in found if r["infrastructure_pid"]]
 
-    victim = world.until(running, 180, "a retrain to run")[0]
+    victim = world.until(running, 300, "a retrain to run")[0]
     os.kill(int(victim["infrastructure_pid"].rpartition(":")[2]), signal.SIGKILL)
 
     def next_one() -> list[dict[str, Any]]:

@@ -99,7 +99,7 @@ class World:
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """What the server answers to a question."""
-        return httpx.post(self.api + path, json=body, timeout=20).json()
+        return httpx.post(self.api + path, json=body, timeout=120).json()
 
     def runs(self, name: str, *, scheduled: bool = True) -> list[dict[str, Any]]:
         """Runs of a flow, oldest first: those of its schedule, or all."""
@@ -151,7 +151,7 @@ def _family(pid: int) -> list[int]:
 
 
 def deployments(world: World, **crons: str | None) -> Path:
-    """The shipped file on the tiny use cases: all every minute, or the named ones by their cron.
+    """The shipped file on the tiny use cases: all every three minutes, or the named ones by their cron.
 
     A name is flow and deployment, such as ``retrain_weekly``; one whose cron is None keeps its own.
     """
@@ -167,7 +167,7 @@ def deployments(world: World, **crons: str | None) -> Path:
         parameters = deployment["parameters"]
         if parameters.get("usecase") == "loan_book" or (crons and name not in crons):
             continue
-        if cron := crons.get(name, "* * * * *"):
+        if cron := crons.get(name, "*/3 * * * *"):
             deployment["schedules"] = [{**EVERY_MINUTE, "cron": cron}]
         if parameters.get("usecase"):
             parameters["usecase"] = tiny[parameters["usecase"]]

@@ -1,0 +1,103 @@
+"""What ends a command before its time: SIGTERM or Ctrl-C, and the one line that it leaves.
+
+Nothing has to be put away: what is written is written whole or not at all, and a run that ended so
+is closed by the next one, as after a power cut.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
+
+LINE = "stopped; run the same command again to go on where it was"
+
+
+class Stopped(BaseException):
+    """A signal asked for the end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.code = 128 + number  # as a shell tells it
+
+
+@contextmanager
+def by_signal() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does: what is open is closed on the way out."""
+    with _handled(_raise, signal.SIGTERM):
+        yield
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Let both end the process on the spot, while Prefect's in-process server is in use.
+
+    A signal for the whole group (Ctrl-C, a service manager) ends that server too; Prefect would
+    try for a minute to tell it of the crash, and then show its own trouble instead of ours. Prefect
+    puts a handler of its own before each flow: that one is replaced.
+    """
+    from prefect.utilities import engine as prefects
+
+    engine: Any = prefects
+    theirs = engine._prefect_sigterm_handler
+    with _handled(_leave, signal.SIGTERM, signal.SIGINT):
+        engine._prefect_sigterm_handler = _leave
+        try:
+            yield
+        finally:
+            engine._prefect_sigterm_handler = theirs
+
+
+@contextmanager
+def _handled(handler: Any, *signals: signal.Signals) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # Python's rule
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in signals}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _raise(number: int, _frame: object) -> NoReturn:
+    raise Stopped(number)
+
+
+def _leave(number: int, *_: object) -> NoReturn:
+    _tell()
+    _end_servers()
+    os._exit(128 + number)
+
+
+def end(code: int) -> NoReturn:
+    """End a command that was stopped, with its one line."""
+    _tell()
+    if _end_servers():  # what Prefect does at exit would miss it, and say so
+        os._exit(code)
+    sys.exit(code)
+
+
+def _tell() -> None:
+    from flows.progress import console
+
+    console.show_cursor()  # a progress bar hides it
+    print(f"\n{LINE}" if console.is_terminal else LINE, file=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+
+
+def _end_servers() -> bool:
+    """End Prefect's in-process servers; whether there were any."""
+    module: Any = sys.modules.get("prefect.server.api.server")
+    found = list(module.SubprocessASGIServer._instances.values()) if module else []
+    started = [server.server_process for server in found if server.server_process is not None]
+    for process in started:
+        process.terminate()
+    return bool(started)

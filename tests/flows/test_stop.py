@@ -1,0 +1,92 @@
+"""SIGTERM and Ctrl-C end a command with one plain line, whatever it was at."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny import tiny_text
+
+from flows import stop
+from flows.cli import app
+from riskwright.home import Home
+from riskwright.ledger import Ledger
+
+
+def test_a_signal_between_flows_is_one_line_and_a_shells_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Home
+) -> None:
+    def interrupted() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)  # the handler runs before the next line of Python
+        pytest.fail("not stopped")
+
+    monkeypatch.setattr("riskwright.usecase.json_schema", interrupted)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        app(["usecases", "--schema"])
+    assert ended.value.code == 143
+    assert capsys.readouterr().err == stop.LINE + "\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_prefects_own_handler_is_the_one_that_is_replaced() -> None:
+    """A private name of Prefect 3.8.8: if it moves, this says so."""
+    from prefect.utilities import engine
+
+    theirs = engine._prefect_sigterm_handler
+    with stop.at_once():
+        with engine.capture_sigterm():
+            assert signal.getsignal(signal.SIGTERM) is stop._leave
+        assert signal.getsignal(signal.SIGINT) is stop._leave
+    assert engine._prefect_sigterm_handler is theirs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "group"),
+    [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, True)],
+    ids=["SIGTERM", "SIGTERM to the group", "Ctrl-C"],
+)
+def test_a_retrain_that_is_stopped(
+    number: signal.Signals, group: bool, home: Home, tmp_path: Path
+) -> None:
+    """Also where the in-process Prefect server is ended by the same signal."""
+    (home.folder("usecases") / "tiny.yaml").write_text(tiny_text(), encoding="utf-8")
+    environment = {
+        **os.environ,
+        "RISKWRIGHT_HOME": str(home.root),
+        "MLFLOW_TRACKING_URI": home.mlflow_uri,
+        "PREFECT_HOME": str(home.root / "prefect"),
+    }
+    environment.pop("PREFECT_API_URL", None)
+    told = tmp_path / "err"
+    with told.open("wb") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", "retrain", "tiny"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=err,
+            start_new_session=True,
+        )
+    until = time.monotonic() + 200
+    while "fit " not in told.read_text():
+        assert process.poll() is None, told.read_text()
+        assert time.monotonic() < until, told.read_text()
+        time.sleep(0.05)
+    asked = time.monotonic()
+    (os.killpg if group else os.kill)(process.pid, number)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert time.monotonic() - asked < 20
+    assert out == b""
+    lines = [line for line in told.read_text().splitlines() if not line.endswith("…")]
+    assert lines == [stop.LINE]
+    ledger = Ledger.open(home)
+    assert ledger.verify().ok
+    assert ledger.versions("tiny") == []
