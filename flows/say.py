@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
+
+from flows import tables
 
 from flows.terminal import Terminal, clean
 
@@ -17,6 +18,7 @@ from flows.terminal import Terminal, clean
 out = Terminal(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 SAID = ("failed", "told", "can't be judged")  # verdicts that a reader wants to know why
 TOLD = ("extra_columns",)  # findings that are no alarm but that a reader wants to know
+FIGURES = ("roc_auc", "ks", "log_loss", "brier", "ece")
 MARKS = {True: "[green]yes[/]", False: "[red]no[/]", None: "[yellow]not enough data[/]"}
 
 
@@ -44,12 +46,9 @@ def table(title: str, rows: Sequence[Mapping[str, Any]], *, empty: str = "nothin
     if not rows:
         out.print(f"{title}: {empty}", markup=False)
         return
-    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name in rows[0]:
-        shown.add_column(name.replace("_", " "), overflow="fold")
-    for row in rows:
-        shown.add_row(*("" if v is None else escape(str(v)) for v in row.values()))
-    out.print(shown)
+    columns = [name.replace("_", " ") for name in rows[0]]
+    cells = [["" if v is None else escape(str(v)) for v in row.values()] for row in rows]
+    tables.show(out, title, columns, cells)
 
 
 def history(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -171,17 +170,13 @@ def candidates(
     metrics: Mapping[str, Any], families: Sequence[Mapping[str, Any]], chosen: str
 ) -> None:
     """All candidates on the test part, each figure with its interval."""
-    shown = Table(title="\ncandidates on the test part (95 % intervals)", title_justify="left")
-    for name in ("candidate", "ROC AUC", "KS", "log loss", "Brier", "ECE"):
-        shown.add_column(name)
+    rows = []
     for name, found in metrics.items():
         mark = " *" if name == chosen else ""
-        cells = [estimate(found[k]) for k in ("roc_auc", "ks", "log_loss", "brier", "ece")]
-        shown.add_row(name + mark, *cells)
-    for family in families:
-        if family["skipped"]:
-            shown.add_row(family["name"], f"[dim]{family['skipped']}[/]")
-    out.print(shown)
+        rows.append([name + mark, *(estimate(found[k]) for k in FIGURES)])
+    rows += [[f["name"], f"[dim]{escape(f['skipped'])}[/]"] for f in families if f["skipped"]]
+    columns = ("candidate", "ROC AUC", "KS", "log loss", "Brier", "ECE")
+    tables.show(out, "\ncandidates on the test part (95 % intervals)", columns, rows)
 
 
 def gates(found: Sequence[Mapping[str, Any]]) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
 
-from flows import say
+from flows import say, tables
 from flows.say import out
 
 MOST_REASONS = 6
@@ -43,19 +42,16 @@ def retrained(result: Mapping[str, Any]) -> None:
 def skill(model: str, found: Mapping[str, Any], deployed: str, origins: list[str]) -> None:
     """Every family's skill at one model, the deployed one marked."""
     months = "month" if found["h"] == 1 else f"{found['h']} months"
-    shown = Table(
-        title=f"\n{model}: next {months}, judged {origins[0]} to {origins[1]} (95 % intervals)",
-        title_justify="left",
-    )
-    for name in ("family", "R² out of sample, %", "p", "RMSE", "MAE", "right sign"):
-        shown.add_column(name)
     mine = "historical_mean" if deployed == "mean" else "ensemble"
+    rows = []
     for name, row in found["metrics"].items():
         r2 = f"{_percent(row['r2'])} ({_percent(row['r2_low'])} to {_percent(row['r2_high'])})"
         p = "" if row["robust_p"] is None else f"{row['robust_p']:.3f}"
         cells = (f"{row['rmse']:.4f}", f"{row['mae']:.4f}", f"{row['hit_rate']:.0%}")
-        shown.add_row(name + (" *" if name == mine else ""), "" if p == "" else r2, p, *cells)
-    out.print(shown)
+        rows.append((name + (" *" if name == mine else ""), "" if p == "" else r2, p, *cells))
+    title = f"\n{model}: next {months}, judged {origins[0]} to {origins[1]} (95 % intervals)"
+    columns = ("family", "R² out of sample, %", "p", "RMSE", "MAE", "right sign")
+    tables.show(out, title, columns, rows)
 
 
 def challenger(metrics: Mapping[str, Any]) -> str:

@@ -151,7 +151,7 @@ def _family(pid: int) -> list[int]:
 
 
 def deployments(world: World, **crons: str | None) -> Path:
-    """The shipped file on the tiny use cases: all every three minutes, or the named ones by their cron.
+    """The shipped file on the tiny use cases: every three minutes, or those named by their cron.
 
     A name is flow and deployment, such as ``retrain_weekly``; one whose cron is None keeps its own.
     """
