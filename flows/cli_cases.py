@@ -94,8 +94,12 @@ def data_list(as_json: Json = False) -> None:
     """
     from riskwright.data.public import CATALOGUE
 
-    rows = [{"name": name, **asdict(entry)} for name, entry in CATALOGUE.items()]
-    shown = [{k: r[k] for k in ("name", "title", "page", "licence", "sha256")} for r in rows]
+    rows = [
+        {"name": name, **asdict(entry), "comes_from": entry.comes_from}
+        for name, entry in CATALOGUE.items()
+    ]
+    keep = ("name", "title", "page", "licence", "comes_from", "sha256")
+    shown = [{k: r[k] for k in keep} for r in rows]
     answer(rows, as_json, lambda: say.table("Public data sets", shown))
 
 
@@ -103,7 +107,7 @@ def data_list(as_json: Json = False) -> None:
 def data_fetch(name: Annotated[str, typer.Argument(metavar="NAME")], as_json: Json = False) -> None:
     """Download a data set (or copy it from the mirror RISKWRIGHT_DATA), check it, keep it.
 
-    Example: riskwright data fetch taiwan-card-default
+    Example: riskwright data fetch statlog-german-credit
     """
     from riskwright.data.public import fetch
     from riskwright.home import Home

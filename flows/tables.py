@@ -25,8 +25,8 @@ def show(out: Console, title: str, columns: Sequence[str], rows: Sequence[Sequen
     plain = [[Text.from_markup(cell).plain for cell in row] for row in rows]
     widths = _widths(columns, plain, out.width)
     if widths is None:
-        for row in plain:
-            _paragraph(out, columns, row)
+        for cells in plain:
+            _paragraph(out, columns, cells)
         return
     shown = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
     for name, width in zip(columns, widths, strict=True):

@@ -257,3 +257,13 @@ def test_a_web_address_is_a_source_too(server: Server) -> None:
     server.files["/some/data.csv?version=2"] = BODY
     frames = list(read_chunks(Source(), url, columns=["a", "b"]))
     assert sum(map(len, frames)) == BODY.count(b"\n") - 1
+
+
+def test_readme_promises_what_can_be_fetched() -> None:
+    """The Taiwan file is published as an Excel workbook, which nothing in the lock reads."""
+    told = " ".join((Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split())
+    bare = {name for name, entry in public.CATALOGUE.items() if not entry.url}
+    assert bare == {"taiwan-card-default", "give-me-some-credit"}
+    assert "The Taiwan file comes from a mirror alone" in told
+    assert all(public.CATALOGUE[name].comes_from.startswith("a mirror alone: ") for name in bare)
+    assert "data fetch taiwan-card-default" not in told

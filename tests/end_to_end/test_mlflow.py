@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -85,6 +87,7 @@ def test_models_serve_answers_with_the_same_columns(
         )
         with urllib.request.urlopen(request, timeout=60) as response:
             text = response.read().decode()
+        pasted = run_readme_line(free_port)
     finally:
         os.killpg(process.pid, 15)
         process.wait(30)
@@ -96,6 +99,27 @@ def test_models_serve_answers_with_the_same_columns(
     assert list(rows[0]) == COLUMNS
     wanted = load_version(live.home, live.ledger, "tiny").predict(cases)
     assert [r["pd"] for r in rows[:4]] == pytest.approx(wanted["pd"][:4].tolist(), abs=1e-9)
+    (row,) = json.loads(pasted)["predictions"]
+    assert 0 < row["pd"] < 1
+    assert row["decision"] in ("approve", "refer", "decline")
+
+
+def run_readme_line(port: int) -> str:
+    """Paste README's ``curl`` line into a shell, on this test's port; what was answered."""
+    told = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^curl .*?(?=^```)", told, re.MULTILINE | re.DOTALL)
+    assert ":5000/" in line
+    if shutil.which("curl") is None:
+        pytest.skip("no curl here")
+    command = line.replace("curl ", "curl --silent --show-error --max-time 60 ", 1)
+    done = subprocess.run(
+        ["sh", "-c", command.replace(":5000/", f":{port}/")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:

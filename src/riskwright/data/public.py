@@ -44,6 +44,11 @@ class Dataset:
         """Name of the file."""
         return Path(self.path).name
 
+    @property
+    def comes_from(self) -> str:
+        """Where ``fetch`` can bring it from."""
+        return "its publisher, or a mirror" if self.url else f"a mirror alone: {self.note}"
+
 
 CATALOGUE: dict[str, Dataset] = {
     "taiwan-card-default": Dataset(
