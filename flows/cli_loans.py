@@ -37,7 +37,7 @@ def portfolio(
 
     Example: riskwright portfolio loan_book --input book.csv --output report
     """
-    from flows.progress import bar, mover
+    from flows.progress import bar, move
     from flows.runtime import prepare
     from riskwright.monitoring.history import day_of
     from riskwright.registry.book import report_on
@@ -45,7 +45,7 @@ def portfolio(
 
     home, ledger = prepare(create=False)
     spec = load_usecase(usecase, home)
-    with bar(sum(STAGES.values()), f"portfolio {spec.name}"):
+    with bar(STAGES, f"portfolio {spec.name}"):
         result: dict[str, Any] = report_on(
             spec,
             home,
@@ -55,6 +55,6 @@ def portfolio(
             as_of=day_of(as_of) if as_of else None,
             scenario=scenario,
             confidence=confidence,
-            progress=mover(STAGES),
+            progress=move,
         )
     answer(result, as_json, lambda: say.portfolio(result))

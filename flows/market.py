@@ -22,8 +22,6 @@ from riskwright.home import Home
 from riskwright.market.case import MarketCase, read_market_case
 from riskwright.registry.renewal import learnt_already, place_of
 
-WALK, JOIN, JUDGE, LOG, GATES = 40, 4, 10, 4, 4  # rough relative costs: they only shape the bar
-
 
 def frozen(name: str, home: Home) -> str:
     """Read a case's file, this once, and keep what it says: ``flows.runtime.frozen``."""
@@ -77,7 +75,7 @@ def walk_task(key: str, usecase: str, data: str, model: str, seed: int) -> dict[
 
     home, _ = prepare()
     case = specification(usecase)
-    with progress.Step(f"walk forward, {model}", WALK) as step:
+    with progress.Step(f"walk forward, {model}") as step:
         return walk_model(
             case,
             home,
@@ -98,7 +96,7 @@ def join_task(
 
     home, _ = prepare()
     case = specification(usecase)
-    with progress.Step("join the ensemble", JOIN):
+    with progress.Step("join the ensemble"):
         folder = workplace(home, case.name, key) / "joined"
         return join_models(case, home, data=data, walks=walks, seed=seed, folder=folder)
 
@@ -120,7 +118,7 @@ def judge_task(
     home, ledger = prepare()
     case = specification(usecase)
     ledger.count_reading(data, case.name, "evaluate", key)
-    with progress.Step("judge the forecasts", JUDGE) as step:
+    with progress.Step("judge the forecasts") as step:
         return gather(
             case,
             home,
@@ -142,7 +140,7 @@ def log_task(key: str, usecase: str, trained: dict[str, Any]) -> str:
 
     home, ledger = prepare()
     case = specification(usecase)
-    with progress.Step("log to MLflow", LOG):
+    with progress.Step("log to MLflow"):
         return record(case, home, ledger, key=key, trained=trained, owner=owner())
 
 
@@ -157,7 +155,7 @@ def submit_task(
 
     home, ledger = prepare()
     case = specification(usecase)
-    with progress.Step("gates and promotion", GATES):
+    with progress.Step("gates and promotion"):
         tracker = Tracker(home, case, key)
         submission = MarketSubmission(
             case=case,
@@ -199,8 +197,8 @@ def retrain_market_flow(usecase: str, data: str | None = None, seed: int = 0) ->
     place = place_of(case, ledger, data)
     started = time.monotonic()
     with alone(ledger, f"retrain:{case.name}") as lost:
-        total = 1 + WALK * len(case.models) + JOIN + JUDGE + LOG + GATES
-        with progress.bar(total, f"retrain {case.name}"):
+        plan = progress.market_plan(list(case.models))
+        with progress.bar(plan, f"retrain {case.name}"):
             data_step = {**ingest_task(usecase, place.location), "source": place.words}
             key = walk_key(case, data_step["clean"], seed)
             if (known := learnt_already(ledger, case.name, key)) is not None:

@@ -2,24 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.text import Text
 
 from flows.terminal import Terminal
 
-# Rough relative costs: they only shape the bar.
-COSTS = {"article_mlp": 8, "gru": 8, "mlp": 6, "cnn": 5, "xgboost": 3, "scorecard": 3}
+# Seconds of each step, measured on two cores with the demos' data: their proportions make the bar.
+INGEST, JOIN, LOSS, EVALUATE, LOG, GATES = 4, 2, 25, 18, 6, 8
+FITS = {"article_mlp": 8, "gru": 8, "mlp": 6, "cnn": 5, "xgboost": 3, "scorecard": 3}
+WALK, JUDGE = 60, 20  # of a market
+FIT = 2  # of a family that isn't named
+PRIOR = 0.05  # share of the plan that the plan's own pace counts for beside the one so far
+CERTAIN = 0.95  # of a step that says nothing, as much as time alone makes it seem done
 
 console = Terminal(stderr=True)
+
+
+def retrain_plan(families: Sequence[str], *, loans: bool = False) -> dict[str, float]:
+    """Return the steps of a retrain, in their order, with what each costs."""
+    fits = {f"fit {name}": FITS.get(name, FIT) for name in families}
+    loss = {"fit LGD and EAD": LOSS} if loans else {}
+    return (
+        {"ingest and check": INGEST, **fits, "join the ensemble": JOIN}
+        | loss
+        | {"evaluate and explain": EVALUATE, "log to MLflow": LOG, "gates and promotion": GATES}
+    )
+
+
+def market_plan(models: Sequence[str]) -> dict[str, float]:
+    """Return the steps of a market's retrain, in their order, with what each costs."""
+    return {
+        "ingest and check": 1,
+        **{f"walk forward, {model}": WALK for model in models},
+        "join the ensemble": 4,
+        "judge the forecasts": JUDGE,
+        "log to MLflow": LOG,
+        "gates and promotion": GATES,
+    }
+
+
+class Pace:
+    """How much of a plan is done, and how long the rest takes at the pace of what was done.
+
+    Only work done here counts for the pace: steps that an earlier run left finished take no time.
+
+    Parameters
+    ----------
+    plan
+        Cost of each step, in seconds where it was measured.
+    clock
+        Seconds, from anywhere.
+    """
+
+    def __init__(
+        self, plan: Mapping[str, float], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.plan, self.clock = dict(plan), clock
+        self.total = float(sum(self.plan.values()))
+        self.began = self.told = clock()
+        self.at = 0.0  # position in the plan when it was told last
+        self.end = 0.0  # of the step at work
+        self.skipped = 0.0
+
+    def move(self, step: str, fraction: float) -> None:
+        """Say that this fraction of a step is done; steps before it that weren't were skipped."""
+        if step not in self.plan:
+            return
+        names = list(self.plan)
+        before = float(sum(self.plan[name] for name in names[: names.index(step)]))
+        if self.end < before:
+            self.skipped += before - self.end
+        at = before + self.plan[step] * min(max(fraction, 0.0), 1.0)
+        if at > self.at or self.end != before + self.plan[step]:
+            self.at, self.told = max(at, self.at), self.clock()
+        self.end = before + self.plan[step]
+
+    @property
+    def pace(self) -> float:
+        """Seconds that a unit of the plan takes."""
+        prior = PRIOR * self.total
+        return (self.told - self.began + prior) / (self.at - self.skipped + prior)
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        since = (self.clock() - self.told) / self.pace
+        return (self.total - self.at - min(since, CERTAIN * (self.end - self.at))) * self.pace
 
 
 class _Bar:
@@ -27,22 +108,30 @@ class _Bar:
 
     progress: Progress | None = None
     task = TaskID(0)
-    done = 0.0
+    pace = Pace({})
+
+
+class _Left(ProgressColumn):
+    """The time that is left."""
+
+    def render(self, task: Task) -> Text:
+        return Text(str(timedelta(seconds=round(_Bar.pace.left))), style="progress.remaining")
 
 
 @contextmanager
-def bar(total: float, title: str) -> Iterator[None]:
-    """Show a bar for ``total`` units of work while the block runs."""
+def bar(plan: Mapping[str, float], title: str) -> Iterator[None]:
+    """Show a bar for the steps of a plan (``Pace``) while the block runs."""
     columns = (
         TextColumn("{task.description:<34}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
         TextColumn("left"),
-        TimeRemainingColumn(),
+        _Left(),
     )
+    _Bar.pace = Pace(plan)
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        _Bar.progress, _Bar.task, _Bar.done = progress, progress.add_task(title, total=total), 0.0
+        _Bar.progress, _Bar.task = progress, progress.add_task(title, total=_Bar.pace.total)
         try:
             yield
         finally:
@@ -50,10 +139,10 @@ def bar(total: float, title: str) -> Iterator[None]:
 
 
 class Step:
-    """A step of the bar, worth ``cost`` units; call it with the fraction done."""
+    """A step of the bar; call it with the fraction done."""
 
-    def __init__(self, title: str, cost: float = 1) -> None:
-        self.title, self.cost, self.start = title, cost, _Bar.done
+    def __init__(self, title: str) -> None:
+        self.title = title
 
     def __enter__(self) -> Step:
         self(0.0)
@@ -63,23 +152,15 @@ class Step:
 
     def __call__(self, fraction: float) -> None:
         """Move the bar to this fraction of the step."""
-        _Bar.done = self.start + self.cost * min(fraction, 1.0)
-        if _Bar.progress is not None:
-            _Bar.progress.update(_Bar.task, completed=_Bar.done, description=self.title)
+        move(self.title, fraction)
 
     def __exit__(self, failed: object, *_: object) -> None:
         if failed is None:
             self(1.0)
 
 
-def mover(costs: Mapping[str, float]) -> Callable[[str, float], None]:
-    """Return what moves the bar through named stages, each with its cost, in their order."""
-    names = list(costs)
-
-    def move(what: str, done: float) -> None:
-        before = sum(costs[name] for name in names[: names.index(what)])
-        if _Bar.progress is not None:
-            completed = before + costs[what] * min(done, 1.0)
-            _Bar.progress.update(_Bar.task, completed=completed, description=what)
-
-    return move
+def move(step: str, fraction: float) -> None:
+    """Move the bar to this fraction of a step."""
+    _Bar.pace.move(step, fraction)
+    if _Bar.progress is not None:
+        _Bar.progress.update(_Bar.task, completed=_Bar.pace.at, description=step)

@@ -27,7 +27,7 @@ def log_task(key: str, usecase: str, trained: dict[str, Any]) -> str:
 
     home, ledger = prepare()
     spec = specification(usecase)
-    with progress.Step("log to MLflow", 2):
+    with progress.Step("log to MLflow"):
         return record(spec, home, ledger, key=key, trained=trained, owner=owner())
 
 
@@ -45,7 +45,7 @@ def submit_task(
     began = thaw(usecase)
     spec = specification(usecase)
     evidence, data = trained["evidence"], trained["data"]
-    with progress.Step("gates and promotion", 2):
+    with progress.Step("gates and promotion"):
         references = {
             kind: make_reference(
                 spec, home, test=data["test"], folder=Path(evidence["folder"]), kind=kind

@@ -46,8 +46,8 @@ def retrain_flow(
     place = place_of(spec, ledger, data)
     started = time.monotonic()
     with alone(ledger, f"retrain:{spec.name}") as lost:
-        costs = sum(progress.COSTS.get(name, 1) for name in spec.families)
-        with progress.bar(costs + 10, f"retrain {spec.name}"):
+        plan = progress.retrain_plan(list(spec.families), loans=spec.loan is not None)
+        with progress.bar(plan, f"retrain {spec.name}"):
             data_step = {**ingest_flow(usecase, place.location), "source": place.words}
             key = run_key(spec, data_step["train"], data_step["test"], seed)
             if (known := learnt_already(ledger, spec.name, key)) is not None:

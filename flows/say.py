@@ -11,7 +11,6 @@ from typing import Any
 from rich.markup import escape
 
 from flows import tables
-
 from flows.terminal import Terminal, clean
 
 # A pipe or a log has no width of its own: wide enough for the tables.

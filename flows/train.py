@@ -20,7 +20,7 @@ def fit_family_task(key: str, usecase: str, train: str, name: str, seed: int) ->
 
     home, _ = prepare()
     spec = specification(usecase)
-    with progress.Step(f"fit {name}", progress.COSTS.get(name, 1)) as step:
+    with progress.Step(f"fit {name}") as step:
         return fit_family(
             spec,
             home,
@@ -51,7 +51,7 @@ def loss_task(key: str, usecase: str, data: dict[str, Any], seed: int) -> dict[s
 
     home, _ = prepare()
     spec = specification(usecase)
-    with progress.Step("fit LGD and EAD", 4) as step:
+    with progress.Step("fit LGD and EAD") as step:
         folder = workplace(home, spec.name, key) / "loss"
         return fit_loss(
             spec,
@@ -81,7 +81,7 @@ def evaluate_task(
     home, ledger = prepare()
     spec = specification(usecase)
     ledger.count_reading(data["test"], spec.name, "evaluate", key)
-    with progress.Step("evaluate and explain", 3):
+    with progress.Step("evaluate and explain"):
         return gather(
             spec,
             home,

@@ -87,7 +87,6 @@ def test_models_serve_answers_with_the_same_columns(
         )
         with urllib.request.urlopen(request, timeout=60) as response:
             text = response.read().decode()
-        pasted = run_readme_line(free_port)
     finally:
         os.killpg(process.pid, 15)
         process.wait(30)
@@ -99,27 +98,43 @@ def test_models_serve_answers_with_the_same_columns(
     assert list(rows[0]) == COLUMNS
     wanted = load_version(live.home, live.ledger, "tiny").predict(cases)
     assert [r["pd"] for r in rows[:4]] == pytest.approx(wanted["pd"][:4].tolist(), abs=1e-9)
-    (row,) = json.loads(pasted)["predictions"]
-    assert 0 < row["pd"] < 1
-    assert row["decision"] in ("approve", "refer", "decline")
 
 
-def run_readme_line(port: int) -> str:
-    """Paste README's ``curl`` line into a shell, on this test's port; what was answered."""
+@pytest.mark.server
+def test_readmes_curl_line_works_as_pasted(live: Live, free_port: int, tmp_path: Path) -> None:
     told = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-    (line,) = re.findall(r"^curl .*?(?=^```)", told, re.MULTILINE | re.DOTALL)
-    assert ":5000/" in line
+    (serve, line) = re.findall(
+        r"^(riskwright serve .*?)\n(curl .*?)(?=^```)", told, re.MULTILINE | re.DOTALL
+    )[0]
+    port = re.findall(r"--port (\d+)", serve)[0]
+    assert f"127.0.0.1:{port}/" in line
     if shutil.which("curl") is None:
         pytest.skip("no curl here")
-    command = line.replace("curl ", "curl --silent --show-error --max-time 60 ", 1)
-    done = subprocess.run(
-        ["sh", "-c", command.replace(":5000/", f":{port}/")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    log = tmp_path / "serve.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", "serve", "tiny", "--port", str(free_port)],
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        wait_for(f"http://127.0.0.1:{free_port}/ping", process, log)
+        command = line.replace("curl ", "curl --silent --show-error --max-time 60 ", 1)
+        done = subprocess.run(
+            ["sh", "-c", command.replace(f":{port}/", f":{free_port}/")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(30)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    (row,) = json.loads(done.stdout)["predictions"]
+    assert 0 < row["pd"] < 1, row
+    assert row["decision"] in ("approve", "refer", "decline")
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:
