@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import typer
 
@@ -36,7 +37,15 @@ for module in (cli_cases, cli_models, cli_watch, cli_loans, cli_market):
 
 def app(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit with its code; an error is a message, never a traceback."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is not None:
+        _run(list(arguments))
+    try:
+        _run(sys.argv[1:])
+    except SystemExit as ended:
+        stop.leave(ended.code if isinstance(ended.code, int) else 0)
+
+
+def _run(arguments: list[str]) -> NoReturn:
     if not os.environ.get("RISKWRIGHT_DEBUG"):
         # Prefect logs the traceback of what this function turns into a message.
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")

@@ -20,11 +20,11 @@ from rich.text import Text
 
 from flows.terminal import Terminal
 
-# Seconds of each step, measured on two cores with the demos' data: their proportions make the bar.
-INGEST, JOIN, LOSS, EVALUATE, LOG, GATES = 4, 2, 25, 18, 6, 8
-FITS = {"article_mlp": 8, "gru": 8, "mlp": 6, "cnn": 5, "xgboost": 3, "scorecard": 3}
-WALK, JUDGE = 60, 20  # of a market
-FIT = 2  # of a family that isn't named
+# CPU seconds of each step, measured with the demos' data: their proportions make the bar.
+INGEST, JOIN, LOSS, EVALUATE, LOG, GATES = 2.0, 10.0, 25.0, 20.0, 3.0, 8.0
+FITS = {"scorecard": 45, "gru": 35, "mlp": 31, "cnn": 25, "article_mlp": 13, "xgboost": 3}
+WALK, JUDGE = 60.0, 20.0  # of a market
+FIT = 3.0  # of a family that isn't named
 PRIOR = 0.05  # share of the plan that the plan's own pace counts for beside the one so far
 CERTAIN = 0.95  # of a step that says nothing, as much as time alone makes it seem done
 
@@ -45,9 +45,9 @@ def retrain_plan(families: Sequence[str], *, loans: bool = False) -> dict[str, f
 def market_plan(models: Sequence[str]) -> dict[str, float]:
     """Return the steps of a market's retrain, in their order, with what each costs."""
     return {
-        "ingest and check": 1,
+        "ingest and check": INGEST,
         **{f"walk forward, {model}": WALK for model in models},
-        "join the ensemble": 4,
+        "join the ensemble": JOIN,
         "judge the forecasts": JUDGE,
         "log to MLflow": LOG,
         "gates and promotion": GATES,

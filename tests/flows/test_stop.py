@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,40 @@ def test_a_retrain_that_is_stopped(
     ledger = Ledger.open(home)
     assert ledger.verify().ok
     assert ledger.versions("tiny") == []
+
+
+LEFT_AT_WORK = """
+import os
+import riskwright.usecase
+from pyarrow import csv
+
+def schema():
+    global reader  # Arrow's thread reads on, in a Python file, while the process ends
+    reader = csv.open_csv(open(os.environ["TO_READ"], "rb"), csv.ReadOptions(block_size=1 << 18))
+    next(iter(reader))
+    return "done"
+
+riskwright.usecase.json_schema = schema
+from flows.cli import app
+app()
+"""
+
+
+@pytest.mark.slow
+def test_no_thread_of_arrow_ends_a_command_with_an_abort(tmp_path: Path) -> None:
+    """Eight of 25 such processes ended with 134 while the interpreter was taken apart."""
+    path = tmp_path / "many.csv"
+    path.write_text("\n".join([",".join(["0.123456789012345"] * 20)] * 60_000))
+
+    def run(_: int) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-c", LEFT_AT_WORK, "usecases", "--schema"],
+            env={**os.environ, "TO_READ": str(path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    with ThreadPoolExecutor(2) as pool:
+        assert set(pool.map(run, range(12))) == {(0, "done\n", "")}

@@ -261,7 +261,7 @@ def _fast(stream: IO[bytes], source: Source, names: list[str], rows: int) -> Ite
     from pyarrow import csv as arrow_csv
 
     encoding = "utf8" if source.encoding.lower() in ("utf-8-sig", "utf-8") else source.encoding
-    reader = arrow_csv.open_csv(
+    with arrow_csv.open_csv(  # closed, since its thread reads ahead in our Python file
         stream,
         read_options=arrow_csv.ReadOptions(
             block_size=_BLOCK,
@@ -275,16 +275,16 @@ def _fast(stream: IO[bytes], source: Source, names: list[str], rows: int) -> Ite
             strings_can_be_null=True,
             null_values=list(source.missing),
         ),
-    )
-    waiting: list[pa.RecordBatch] = []
-    for batch in reader:
-        waiting.append(batch)
-        while sum(b.num_rows for b in waiting) >= rows:
-            table = pa.Table.from_batches(waiting)
-            yield table.slice(0, rows).to_pandas()
-            waiting = table.slice(rows).to_batches()
-    if any(b.num_rows for b in waiting):
-        yield pa.Table.from_batches(waiting).to_pandas()
+    ) as reader:
+        waiting: list[pa.RecordBatch] = []
+        for batch in reader:
+            waiting.append(batch)
+            while sum(b.num_rows for b in waiting) >= rows:
+                table = pa.Table.from_batches(waiting)
+                yield table.slice(0, rows).to_pandas()
+                waiting = table.slice(rows).to_batches()
+        if any(b.num_rows for b in waiting):
+            yield pa.Table.from_batches(waiting).to_pandas()
 
 
 def slow(

@@ -52,4 +52,6 @@ def main(usecase: str, clean: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    code = main(*sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)  # Arrow's threads may abort a process that is taken apart around them
