@@ -12,6 +12,7 @@ import typer
 
 from flows import cli_cases, cli_loans, cli_market, cli_models, cli_watch, stop
 from flows.terminal import clean
+from flows.typed import typed
 from riskwright.errors import InputRefused, RiskwrightError
 
 HELP = """Train, promote and watch the financial models that a lender or an asset manager runs.
@@ -62,7 +63,7 @@ def _run(arguments: list[str]) -> NoReturn:
         code = STOPPED
     except Exception as error:
         if hasattr(error, "format_message"):  # a wrong option or argument
-            refused = InputRefused(error.format_message(), do="see 'riskwright COMMAND --help'")
+            refused = InputRefused(error.format_message(), do="see 'riskwright --help'")
             sys.exit(_tell(refused, "--json" in arguments))
         if os.environ.get("RISKWRIGHT_DEBUG"):
             raise
@@ -79,9 +80,9 @@ def _run(arguments: list[str]) -> NoReturn:
 
 def _tell(error: RiskwrightError, as_json: bool) -> int:
     if as_json:
-        print(json.dumps(error.as_dict()))
+        print(json.dumps({key: typed(text) for key, text in error.as_dict().items()}))
     else:
-        print(f"riskwright: {clean(error)}", file=sys.stderr)
+        print(f"riskwright: {clean(typed(str(error)))}", file=sys.stderr)
     return error.exit_code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -125,12 +126,17 @@ def check(
 
     Example: riskwright check german_credit --data german.data
     """
+    from riskwright.errors import RiskwrightError
     from riskwright.home import Home, quiet_environment
+    from riskwright.ledger import Ledger
     from riskwright.monitoring.check import check_data
+    from riskwright.registry.named import specification_of
     from riskwright.usecase import load_usecase
 
     home = Home()
     quiet_environment(home)
+    with suppress(RiskwrightError):  # there may be no home yet, or no ledger in it
+        usecase = specification_of(usecase, home, Ledger.open(home.existing()))
     spec = load_usecase(usecase, home)
     result = check_data(spec, data, home.create())
     answer(result, as_json, lambda: say.check(result))
@@ -152,20 +158,21 @@ def score(
     from flows.runtime import prepare
     from riskwright.bundle.scoring import score_file
     from riskwright.errors import InputRefused
+    from riskwright.registry.named import named, of_cases, trouble
     from riskwright.registry.promotion import load_version
-    from riskwright.usecase import load_usecase
 
     if reasons not in ("adverse", "all", "none"):
         raise InputRefused(f"unknown reasons {reasons!r}", expected="adverse, all or none")
     home, ledger = prepare(create=False)
-    name = load_usecase(usecase, home).name
-    bundle = load_version(home, ledger, name, version)
+    found = named(usecase, home, ledger)
+    bundle = load_version(home, ledger, of_cases(found), version)
     with console.status("scoring") as status:
 
         def told(rows: int) -> None:
             status.update(f"scored {rows:,} rows")
 
         done = score_file(bundle, input, output, reasons=reasons, progress=told)  # type: ignore[arg-type]
+    done.warnings.extend(trouble(found, home, ledger))
     result: dict[str, Any] = {
         k: str(v) if isinstance(v, Path) else v for k, v in asdict(done).items()
     }

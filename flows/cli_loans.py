@@ -41,10 +41,12 @@ def portfolio(
     from flows.runtime import prepare
     from riskwright.monitoring.history import day_of
     from riskwright.registry.book import report_on
-    from riskwright.usecase import load_usecase
+    from riskwright.registry.named import named, of_cases, trouble
+    from riskwright.registry.promotion import trained_usecase
 
     home, ledger = prepare(create=False)
-    spec = load_usecase(usecase, home)
+    found = named(usecase, home, ledger)
+    spec = trained_usecase(home, ledger, of_cases(found))
     with bar(STAGES, f"portfolio {spec.name}"):
         result: dict[str, Any] = report_on(
             spec,
@@ -57,4 +59,5 @@ def portfolio(
             confidence=confidence,
             progress=move,
         )
+    result["notes"] += trouble(found, home, ledger)
     answer(result, as_json, lambda: say.portfolio(result))

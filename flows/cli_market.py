@@ -43,8 +43,9 @@ def forecast(
     from riskwright.registry.forecasting import forecast_of
 
     home, ledger = prepare(create=False)
-    name = market_name(usecase, home)
+    name, notes = live_market(usecase, home, ledger)
     result = forecast_of(name, home, ledger, horizon=horizon, as_of=as_of, data=data)
+    result["notes"] += notes
     answer(result, as_json, lambda: say_market.forecast(result))
 
 
@@ -62,9 +63,9 @@ def backtest(
     from riskwright.registry.backtest import backtest as report_on
 
     home, ledger = prepare(create=False)
-    name = market_name(usecase, home)
+    name, notes = live_market(usecase, home, ledger)
     with console.status("backtest"):
-        result = report_on(name, home, ledger, output)
+        result = report_on(name, home, ledger, output) | {"notes": notes}
     answer(result, as_json, lambda: say_market.backtest(result))
 
 
@@ -103,61 +104,15 @@ def retrain_market(
     return 0 if result["passed"] else 3
 
 
-def monitor_market(
-    home: Home,
-    ledger: Ledger,
-    usecase: str,
-    folder: str | None,
-    labels: str | None,
-    as_of: str | None,
-    version: str | None,
-    as_json: bool,
-) -> int:
-    """Watch a market forecast on what came after its training."""
-    from flows.progress import console
-    from riskwright.monitoring.market import watch_market
-
-    refuse_for_market(labels, version)
-    name = market_name(usecase, home)
-    with console.status("monitoring"):
-        result = watch_market(name, home, ledger, input=folder, as_of=as_of)
-    answer(result, as_json, lambda: say_market.monitored(result))
-    return 3 if result["alert_open"] else 0
-
-
-def refuse_for_market(labels: str | None, version: str | None) -> None:
-    """Refuse what a monitor takes for cases alone."""
-    from riskwright.errors import InputRefused
-
-    if labels is not None:
-        raise InputRefused(
-            "the outcomes of a market forecast are in its series", expected="no --labels"
-        )
-    if version is not None:
-        raise InputRefused(
-            "a market's live forecast is watched, from its own training on", expected="no --version"
-        )
-
-
-def market_name(usecase: str, home: Home) -> str:
-    """Return the name of a market use case; a path is read, a known name needs no reading.
+def live_market(usecase: str, home: Home, ledger: Ledger) -> tuple[str, list[str]]:
+    """Return the name of a market use case, and what is wrong with its YAML today.
 
     Raises
     ------
     InputRefused
         If it is a use case about credit, or none.
     """
-    from riskwright.errors import InputRefused
-    from riskwright.market.case import load_market_case
-    from riskwright.usecase_files import is_market, known_usecases, market_files, refuse_twice
+    from riskwright.registry.named import named, of_market, trouble
 
-    refuse_twice(usecase, home)
-    if usecase in market_files(home):
-        return usecase
-    if usecase in known_usecases(home) or (Path(usecase).is_file() and not is_market(usecase)):
-        raise InputRefused(
-            f"{usecase!r} is about credit: it forecasts no market",
-            expected=f"a market use case, such as {', '.join(market_files(home))}",
-            do=f"run 'riskwright score {usecase} --input FILE --output FILE'",
-        )
-    return load_market_case(usecase, home).name
+    found = named(usecase, home, ledger)
+    return of_market(found, home), trouble(found, home, ledger)

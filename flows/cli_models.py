@@ -44,15 +44,17 @@ def retrain(
     """
     from flows.runtime import prepare, run, with_budget
     from riskwright.errors import InputRefused
+    from riskwright.registry.named import specification_of
     from riskwright.usecase_files import is_market
 
     home, ledger = prepare()
     if requested:
-        return _serve(home, usecase, data, budget, as_json)
+        return _serve(home, ledger, usecase, data, budget, as_json)
     if usecase is None:
         raise InputRefused(
             "which use case?", expected="a USECASE, or --requested", do="see 'riskwright usecases'"
         )
+    usecase = specification_of(usecase, home, ledger)
     if is_market(usecase, home):
         from flows.cli_market import retrain_market
 
@@ -76,7 +78,12 @@ def retrain(
 
 
 def _serve(
-    home: Any, usecase: str | None, data: str | None, budget: str | None, as_json: bool
+    home: Any,
+    ledger: Any,
+    usecase: str | None,
+    data: str | None,
+    budget: str | None,
+    as_json: bool,
 ) -> int:
     """Serve the waiting requests: 1 if an outage leaves one waiting, 2 input, 3 a gate."""
     from flows.retrain import retrain_requested_flow
@@ -91,7 +98,7 @@ def _serve(
             do="retrain by hand with --data: it serves the requests that wait, if the data are new",
         )
     check_budget(budget)
-    name = None if usecase is None else _name(usecase, home)
+    name = None if usecase is None else _name(usecase, home, ledger)
     state = run(partial(retrain_requested_flow, return_state=True), name, budget)
     served = state.result(raise_on_failure=False)
     if isinstance(served, BaseException):
@@ -143,7 +150,7 @@ def approve(usecase: UseCaseName, version: Version, reason: Reason, as_json: Jso
     from riskwright.registry.rules import version_changes
 
     home, ledger = prepare(create=False)
-    name = _name(usecase, home)
+    name = _name(usecase, home, ledger)
     champion = ledger.champion(name)
     changed = version_changes(home, ledger, ledger.version(name, version)).as_dict()
     if not as_json:
@@ -172,7 +179,7 @@ def reject(usecase: UseCaseName, version: Version, reason: Reason, as_json: Json
     from riskwright.registry.promotion import change_champion
 
     home, ledger = prepare(create=False)
-    name = _name(usecase, home)
+    name = _name(usecase, home, ledger)
     notes: list[str] = []
     more: dict[str, Any] = {"actor": ledger.who(), "reason": reason, "version": version}
     change_champion(home, ledger, name, "reject", tell=notes.append, **more)
@@ -196,7 +203,7 @@ def rollback(
     from riskwright.registry.rollback import roll_back
 
     home, ledger = prepare(create=False)
-    name = _name(usecase, home)
+    name = _name(usecase, home, ledger)
     notes: list[str] = []
     actor = ledger.who()
     done = roll_back(home, ledger, name, actor=actor, reason=reason, to=to, tell=notes.append)
@@ -249,7 +256,7 @@ def serve(
     from riskwright.registry import serving
 
     home, ledger = prepare(create=False)
-    name = _name(usecase, home)
+    name = _name(usecase, home, ledger)
     bundle, version = serving.load_live(home, ledger, name, model)
     told = f"{name} version {version} answers on http://127.0.0.1:{port}/invocations"
     print(told, flush=True)
@@ -299,7 +306,8 @@ def _open(usecase: str) -> tuple[Any, str]:
     from riskwright.ledger import Ledger
 
     home = Home().existing()
-    return Ledger.open(home), _name(usecase, home)
+    ledger = Ledger.open(home)
+    return ledger, _name(usecase, home, ledger)
 
 
 def _author(evidence: dict[str, Any]) -> str | None:
@@ -308,19 +316,11 @@ def _author(evidence: dict[str, Any]) -> str | None:
     return str(author["name"]) if author and not author.get("shipped") else None
 
 
-def _name(usecase: str, home: Any) -> str:
-    """The use case's own name; a path is read, a known name needs no reading."""
-    from riskwright.usecase_files import is_market, known_usecases, market_files
+def _name(usecase: str, home: Any, ledger: Any) -> str:
+    """The use case's own name; what was trained once is known, whatever its YAML says today."""
+    from riskwright.registry.named import named
 
-    if usecase in known_usecases(home) or usecase in market_files(home):
-        return usecase
-    if is_market(usecase):
-        from riskwright.market.case import load_market_case
-
-        return load_market_case(usecase, home).name
-    from riskwright.usecase import load_usecase
-
-    return load_usecase(usecase, home).name
+    return named(usecase, home, ledger).name
 
 
 def _moment(text: str) -> datetime:

@@ -10,6 +10,7 @@ import typer
 from flows import say
 from flows.cli_cases import Json, UseCaseName
 from flows.say import answer
+from flows.typed import typed
 
 DECISIONS = ("accept", "retrain", "fallback", "rollback")
 
@@ -50,22 +51,16 @@ def monitor(
     """
     from flows.progress import console
     from flows.runtime import prepare
-    from riskwright.errors import InputRefused
-    from riskwright.usecase_files import is_market
+    from flows.watching import look
 
     home, ledger = prepare(create=False)
-    if is_market(usecase, home):
-        from flows.cli_market import monitor_market
-
-        return monitor_market(home, ledger, usecase, input, labels, as_of, version, as_json)
-    from riskwright.monitoring.watch import watch
-    from riskwright.usecase import load_usecase
-
-    spec = load_usecase(usecase, home)
-    if input is None:
-        raise InputRefused("which batch?", expected="--input FILE")
     with console.status("monitoring"):
-        result = watch(spec, home, ledger, input=input, labels=labels, as_of=as_of, version=version)
+        result = look(home, ledger, usecase, input, labels, as_of, version)
+    if "origin" in result:
+        from flows import say_market
+
+        answer(result, as_json, lambda: say_market.monitored(result))
+        return 3 if result["alert_open"] else 0
     answer(result, as_json, lambda: say.monitored(result))
     return 3 if result["alert_open"] else 0
 
@@ -109,7 +104,7 @@ def alerts(
     if what is not None:
         from flows.cli_models import _name
 
-        what = _name(what, home)
+        what = _name(what, home, ledger)
     rows = [asdict(a) for a in ledger.alerts(what, open_only=not all)]
     answer(rows, as_json, lambda: say.alerts(rows))
 
@@ -126,10 +121,11 @@ def _decide(home: Any, ledger: Any, id: int, decision: str, reason: str, as_json
         follow(ledger.alert(id).use_case, home, ledger, notes.append)
     after = {
         "accept": "the champion stays",
-        "retrain": "a request waits: 'riskwright retrain --requested' claims it",
+        "retrain": "a request waits: 'riskwright retrain --requested' learns from the use case's "
+        "own source, once that holds what came since",
         "fallback": "the baseline is live",
         "rollback": "the former champion is live",
     }[decision]
     own = " (by an author of the model)" if done.own_model else ""
-    told = f"alert {id}: {decision}{own}; {after}"
+    told = typed(f"alert {id}: {decision}{own}; {after}")
     say.decided(asdict(done) | {"notes": notes}, told, as_json)

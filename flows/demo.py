@@ -9,6 +9,8 @@ from typing import Any
 from flows import say
 from flows.progress import console
 from flows.runtime import prepare, run
+from flows.typed import command
+from riskwright.monitoring.advice import advice
 
 USECASE = "credit_assessment"
 BATCH_ROWS = 1500
@@ -76,13 +78,13 @@ def _page(result: dict[str, Any]) -> None:
     say.monitored(result["monitor_new_batch"])
     say.out.print(f"\n[bold]a batch with an injected change ({CHANGE.replace('_', ' ')})[/]")
     say.monitored(result["monitor_changed_batch"])
-    alert = result["monitor_changed_batch"]["alert"]
+    changed = result["monitor_changed_batch"]
+    alert, what = changed["alert"], advice(f for f in changed["findings"] if f["alarm"])
     say.out.print(f"\nDone in {result['seconds']:.0f} s. What to type next:")
-    for command in (
-        "riskwright history credit_assessment",
-        f"riskwright alerts show {alert}",
-        f'riskwright alerts decide {alert} retrain --reason "learn from what came since"',
-        "riskwright retrain --requested",
-        "riskwright data list",
+    for arguments in (
+        "history credit_assessment",
+        f"alerts show {alert}",
+        f'alerts decide {alert} {what.decision} --reason "{what.reason}"',
+        "data list",
     ):
-        say.out.print(f"  .venv/bin/{command}", markup=False)
+        say.out.print(f"  {command(arguments)}", markup=False)

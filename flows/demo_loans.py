@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from flows import say
 from flows.progress import console
 from flows.runtime import prepare, run
+from flows.typed import command
+from riskwright.monitoring.advice import advice
 
 USECASE = "loan_book"
 # Month to loans drawn, of which those that are over by then are left out.
@@ -105,11 +108,12 @@ def _page(result: dict[str, Any]) -> None:
     say.out.print(f"\nDone in {result['seconds']:.0f} s. What to type next:")
     book = result["books"][-1]["report"]
     input = Path(book).parents[1] / f"book_{list(BOOKS)[-1]}.csv"
-    for command in (
-        f"riskwright alerts show {alert}",
-        f'riskwright alerts decide {alert} accept --reason "known, priced in"',
-        "riskwright history loan_book",
-        f"riskwright portfolio loan_book --input {input} --output report --scenario adverse",
+    what = advice(f for f in result["monitor"]["findings"] if f["alarm"])
+    for arguments in (
+        f"alerts show {alert}",
+        f'alerts decide {alert} {what.decision} --reason "{what.reason}"',
+        "history loan_book",
+        f"portfolio loan_book --input {shlex.quote(str(input))} --output report --scenario adverse",
     ):
-        say.out.print(f"  .venv/bin/{command}", markup=False)
+        say.out.print(f"  {command(arguments)}", markup=False)
     say.out.print(f"The report to open: {book}", markup=False)

@@ -9,6 +9,7 @@ from typing import Any
 from flows import say, say_market
 from flows.progress import console
 from flows.runtime import prepare, run
+from flows.typed import command
 
 USECASE = "market_return"
 CRISIS = "2008-09"
@@ -90,12 +91,11 @@ def _page(result: dict[str, Any]) -> None:
         say_market.monitored(one)
     alert = result["monitor_changed"]["alert"]
     say.out.print(f"\nDone in {result['seconds']:.0f} s. What to type next:")
-    for command in (
-        f"riskwright forecast {USECASE} --as-of 1999-12 --horizon 12m",
-        f"riskwright history {USECASE}",
-        f"riskwright alerts show {alert}",
-        f'riskwright alerts decide {alert} accept --reason "drawn, not real"',
-        "riskwright retrain market_return_shiller --data FOLDER",
+    for arguments in (
+        f"forecast {USECASE} --as-of 1999-12 --horizon 12m",
+        f"history {USECASE}",
+        f"alerts show {alert}",
+        f'alerts decide {alert} accept --reason "drawn, not real"',
     ):
-        say.out.print(f"  .venv/bin/{command}", markup=False)
+        say.out.print(f"  {command(arguments)}", markup=False)
     say.out.print(f"The report to open: {result['backtest']['report']}", markup=False)

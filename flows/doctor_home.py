@@ -123,7 +123,7 @@ def _told(error: Exception) -> str:
     known: RiskwrightError | Exception = error
     what, where = getattr(known, "what", str(error)), getattr(known, "where", "")
     do = getattr(known, "do", "") or (
-        "restore this folder from a backup of the home; until then 'riskwright rollback', or train "
-        "anew with 'riskwright retrain'"
+        "restore this folder from a backup of the home; until then roll back to the former "
+        "champion, or retrain"
     )
     return f"{what} ({where}); {do}" if where else f"{what}; {do}"

@@ -20,6 +20,7 @@ from riskwright.bundle.forecast_steps import walk_key
 from riskwright.errors import Conflict
 from riskwright.home import Home
 from riskwright.market.case import MarketCase, read_market_case
+from riskwright.registry.named import specification_of
 from riskwright.registry.renewal import learnt_already, place_of
 
 
@@ -192,6 +193,7 @@ def retrain_market_flow(usecase: str, data: str | None = None, seed: int = 0) ->
         Of the families that draw, and of the bootstraps.
     """
     home, ledger = prepare()
+    usecase = specification_of(usecase, home, ledger)
     usecase = frozen(usecase, home)  # nothing below reads the YAML again
     case = specification(usecase)
     place = place_of(case, ledger, data)

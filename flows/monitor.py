@@ -12,7 +12,7 @@ from prefect.states import Completed
 from flows.at_work import at_work
 from flows.runtime import prepare, world_failed
 from flows.say import alert_words
-from riskwright.errors import InputRefused
+from flows.watching import look
 
 THIS_MONTH = "this-month"  # a schedule can't write a date
 
@@ -22,24 +22,10 @@ def monitor_task(
     usecase: str, input: str | None, labels: str | None, as_of: str | None, version: str | None
 ) -> dict[str, Any]:
     """Look at one batch; write the report, the findings and, if need be, the alert."""
-    from riskwright.monitoring.watch import watch
-    from riskwright.usecase import load_usecase
-    from riskwright.usecase_files import is_market
-
     home, ledger = prepare(create=False)
     if as_of == THIS_MONTH:
         as_of = datetime.now(UTC).date().replace(day=1).isoformat()
-    if is_market(usecase, home):
-        from flows.cli_market import market_name, refuse_for_market
-        from riskwright.monitoring.market import watch_market
-
-        refuse_for_market(labels, version)
-        name = market_name(usecase, home)
-        return watch_market(name, home, ledger, input=input, as_of=as_of)
-    if input is None:
-        raise InputRefused("which batch?", expected="the input of a batch of cases")
-    spec = load_usecase(usecase, home)
-    return watch(spec, home, ledger, input=input, labels=labels, as_of=as_of, version=version)
+    return look(home, ledger, usecase, input, labels, as_of, version)
 
 
 @flow(name="monitor", validate_parameters=False)

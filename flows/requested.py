@@ -18,6 +18,7 @@ from riskwright.home import Home
 from riskwright.ledger import Ledger, Request
 from riskwright.market.case import load_market_case
 from riskwright.market.ingest import ingest as ingest_series
+from riskwright.registry.named import specification_of
 from riskwright.registry.renewal import learnt_from, nothing_new, place_of, served_since
 from riskwright.usecase_files import is_market
 
@@ -104,7 +105,8 @@ def _ask(
     """
     champion = ledger.champion(request.use_case)
     held = champion.evidence if champion else {}
-    named, seed = held.get("specification") or request.use_case, held.get("seed", 0)
+    named = held.get("specification") or specification_of(request.use_case, home, ledger)
+    seed = held.get("seed", 0)
     if is_market(named, home):
         case = load_market_case(named, home)
         place = place_of(case, ledger)

@@ -17,6 +17,7 @@ from flows.say import verdict
 from flows.train import train_flow
 from riskwright.bundle.candidates import run_key
 from riskwright.errors import Conflict
+from riskwright.registry.named import specification_of
 from riskwright.registry.renewal import learnt_already, place_of
 
 
@@ -41,6 +42,7 @@ def retrain_flow(
         Of everything drawn at random; never of the split.
     """
     home, ledger = prepare()
+    usecase = specification_of(usecase, home, ledger)
     usecase = frozen(usecase, home, budget)  # nothing below reads the YAML again
     spec = specification(usecase)
     place = place_of(spec, ledger, data)

@@ -12,6 +12,8 @@ from rich.markup import escape
 
 from flows import tables
 from flows.terminal import Terminal, clean
+from flows.typed import command
+from riskwright.monitoring.advice import advice
 
 # A pipe or a log has no width of its own: wide enough for the tables.
 out = Terminal(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
@@ -211,7 +213,8 @@ def challengers(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         if any(g["blocking"] and g["passed"] is not True for g in row["gates"]):
             out.print("  a gate said no: it can't be approved; reject it, or retrain")
         else:
-            out.print(f'  then: riskwright approve {name} {row["version"]} --reason "…"')
+            shown = command(f'approve {name} {row["version"]} --reason "gates read"')
+            out.print(f"  then: {shown}", markup=False)
 
 
 def check(result: Mapping[str, Any]) -> None:
@@ -276,8 +279,10 @@ def monitored(result: Mapping[str, Any]) -> None:
 
 def alert_line(result: Mapping[str, Any]) -> None:
     """The alert that a monitor opened, if it did; the page, and whether MLflow has it."""
+    for note in result.get("notes", []):
+        out.print(f"  note: {escape(note)}")
     if result["alert"]:
-        shown = f"riskwright alerts show {result['alert']}"
+        shown = command(f"alerts show {result['alert']}")
         out.print(f"[bold]{alert_words(result)}[/]: {shown}")
     if result["alert_open"] and result["decided_before"]:
         out.print(
@@ -319,10 +324,11 @@ def alert(found: Mapping[str, Any]) -> None:
     if request := found["request"]:
         out.print(f"  {escape(request_words(request))}")
     if found["status"] == "open":
-        out.print(
-            f"  then: riskwright alerts decide {found['id']} accept|retrain|fallback|rollback "
-            '--reason "…"'
-        )
+        what = advice(found["findings"])
+        out.print(f"  {what.words}")
+        out.print("  then (or another decision: accept, retrain, fallback, rollback):")
+        shown = command(f'alerts decide {found["id"]} {what.decision} --reason "{what.reason}"')
+        out.print(f"    {shown}", markup=False)
 
 
 def request_words(request: Mapping[str, Any]) -> str:

@@ -133,6 +133,8 @@ def backtest(result: Mapping[str, Any]) -> None:
     cost = f"after {result['cost_bp']:g} basis points, weights by {result['steered_by']}"
     say.table(f"strategies, {cost}", rows)
     out.print(f"  {escape(result['luck'])}.")
+    for note in result.get("notes", []):
+        out.print(f"  note: {escape(note)}")
     out.print(f"  report: {result['report']}", markup=False)
 
 

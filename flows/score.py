@@ -16,14 +16,16 @@ from flows.runtime import prepare, world_failed
 def score_task(usecase: str, input: str, output: str, version: str, reasons: str) -> dict[str, Any]:
     """Score one file with a registered version."""
     from riskwright.bundle.scoring import score_file
+    from riskwright.registry.named import named, of_cases, trouble
     from riskwright.registry.promotion import load_version, reconcile
-    from riskwright.usecase import load_usecase
 
     home, ledger = prepare(create=False)
-    name = load_usecase(usecase, home).name
+    found = named(usecase, home, ledger)
+    name = of_cases(found)
     reconcile(name, home, ledger)
     bundle = load_version(home, ledger, name, version)
     done = score_file(bundle, input, Path(output), reasons=reasons)  # type: ignore[arg-type]
+    done.warnings.extend(trouble(found, home, ledger))
     return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(done).items()}
 
 

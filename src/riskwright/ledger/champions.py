@@ -333,7 +333,7 @@ def _refusal(
     if not gates and wanted.evidence.get("standby"):
         return GateRefused(
             f"{name} is the baseline that stands by beside a challenger",
-            do="approve the version that 'riskwright challengers' shows",
+            do=f"approve the version that 'riskwright challengers {use_case}' shows",
         )
     if not gates:
         return GateRefused(f"{name} has no gates on record", do="run 'riskwright retrain'")

@@ -159,6 +159,12 @@ class Versions(Store):
         with self._read() as connection:
             return [self.as_version(row) for row in connection.execute(query)]
 
+    def use_cases(self) -> list[str]:
+        """Return the names of the use cases that anything was trained of, in their order."""
+        with self._read() as connection:
+            query = select(tables.versions.c.use_case).distinct().order_by("use_case")
+            return list(connection.execute(query).scalars())
+
     def challengers(self, use_case: str) -> list[Version]:
         """Return what waits for a decision, oldest first; a baseline on standby doesn't wait."""
         waiting = self.versions(use_case, "challenger")
@@ -287,6 +293,6 @@ def find_version(connection: Connection, use_case: str, version: int) -> Row[Any
         raise InputRefused(
             f"{use_case} has no version {version}",
             expected=f"one of {known}" if known else "a use case that has versions",
-            do="run 'riskwright challengers' or 'riskwright history'",
+            do=f"run 'riskwright challengers {use_case}' or 'riskwright history {use_case}'",
         )
     return row

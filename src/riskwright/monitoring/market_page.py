@@ -11,6 +11,7 @@ import pandas as pd
 from riskwright.market.case import MarketCase
 from riskwright.market.panel import Panel
 from riskwright.market.predictors import PREDICTORS
+from riskwright.monitoring.advice import advice
 from riskwright.monitoring.charts import history_chart, outcome_chart
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def draw_page(
         template,
         case=case,
         chance=CHANCE,
-        advice=_advice({f["family"] for f in told["findings"] if f["alarm"]}),
+        advice=advice(f for f in told["findings"] if f["alarm"]).words,
         charts=_charts(told, since, trained, panel),
         css=lambda verdict: verdict if verdict in ("alarm", "failed", "ok") else "unsure",
     )
@@ -66,23 +67,6 @@ def draw_page(
 
 def _render(template: Any, told: Mapping[str, Any], **more: Any) -> str:
     return str(template.render(told=told, **more))
-
-
-def _advice(alarmed: set[str]) -> str:
-    if "error" in alarmed:
-        return (
-            "The forecasts are off by more than chance. Retrain on what came since; until then "
-            "fall back to the historical mean, if it isn't what is live already."
-        )
-    if "coverage" in alarmed:
-        return (
-            "The intervals don't hold what they state, so the weights rest on a wrong risk. "
-            "Retrain: the intervals follow the errors of the past."
-        )
-    return (
-        "Predictors have left what the forecasts were learnt from. Find out whether the series are "
-        "right; if they are and the change stays, retrain, and until then read forecasts with care."
-    )
 
 
 def _charts(

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pandas import DataFrame
 
+from riskwright.monitoring.advice import advice
 from riskwright.monitoring.book import Judged
 from riskwright.monitoring.charts import column_chart, histogram, vintage_chart
 from riskwright.monitoring.evidently_reports import MAX_COLUMNS, drift_report, summary_report
-from riskwright.monitoring.findings import CRITICAL, Finding, Result
+from riskwright.monitoring.findings import Finding, Result
 from riskwright.monitoring.reference import Reference
 from riskwright.usecase import UseCase
 
@@ -101,7 +102,7 @@ def draw_report(
         reference_rows=len(reference),
         kind=reference.version,
         chance=CHANCE,
-        advice=_advice(result),
+        advice=advice(f.as_dict() for f in result.alarms).words,
         blind=BLIND_LABELLED if labelled else BLIND,
         labelled=labelled,
         charts=charts,
@@ -151,35 +152,6 @@ def _wanted(result: Result) -> list[str]:
     )
     names = dict.fromkeys([*alarmed, *(f.column for f in moved if f.column)])
     return list(names)[:MAX_COLUMNS]
-
-
-def _advice(result: Result) -> str:
-    """Return what usually helps, by what alarmed."""
-    families = {f.family for f in result.alarms}
-    if any(f.code in CRITICAL for f in result.alarms):
-        return (
-            "Don't score with this feed: have it mended and send the batch again. If cases can't "
-            "wait, fallback to the baseline does not help, since it reads the same columns."
-        )
-    if "quality" in families:
-        return (
-            "Have the feed mended and send the batch again; then accept. Retraining would teach "
-            "the model the fault."
-        )
-    if families & {"labels", "book"}:
-        return (
-            "The PDs no longer fit the outcomes. Retrain on recent cases; until then fall back to "
-            "the baseline if its calibration holds, or roll back if the former champion's did."
-        )
-    if "score" in families:
-        return (
-            "The PDs have moved with the applicants. If the change is here to stay (a channel, a "
-            "policy), retrain; if it passes, accept. Check outcomes as soon as they are known."
-        )
-    return (
-        "Inputs have changed and the PDs hardly moved. Find out why; if it is known and stays, "
-        "accept, and let the next retrain renew the reference."
-    )
 
 
 def _charts(

@@ -205,6 +205,22 @@ def load_version(home: Home, ledger: Ledger, usecase: str, which: str = "champio
     return bundle
 
 
+def trained_usecase(home: Home, ledger: Ledger, usecase: str, which: str = "champion") -> UseCase:
+    """Return the specification that a version was trained with, from its bundle.
+
+    Raises
+    ------
+    InputRefused
+        If there is no such version.
+    IntegrityError
+        If a file of the bundle is not what was registered.
+    """
+    ref = ledger.version(usecase, version_number(ledger, usecase, which)).models[MODEL]
+    folder = local_bundle(ref.uri, home.root / "bundles" / ref.digest)
+    verify(folder, ref.digest)
+    return UseCase.model_validate_json((folder / "usecase.json").read_text(encoding="utf-8"))
+
+
 def load_loss(
     home: Home, ledger: Ledger, usecase: str, version: int, model: LossModel
 ) -> LossBundle:

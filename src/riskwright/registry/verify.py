@@ -161,7 +161,7 @@ def _inside(home: Home, version: Version, model: str, folder: Path, of: str) -> 
     state: State = "altered" if wrong else "intact"
     yield Finding("served code", of, named(home, folder), state, _listed(wrong))
     if cache:
-        told = "Python's cache of a plain 'mlflow models serve'; 'riskwright serve' never reads it"
+        told = "Python's cache of a plain 'mlflow models serve'; nothing of ours reads it"
         yield Finding("served code", of, named(home, folder / cache[0]), "not sealed", told)
 
 
