@@ -106,7 +106,8 @@ def alerts(
 
         what = _name(what, home, ledger)
     rows = [asdict(a) for a in ledger.alerts(what, open_only=not all)]
-    answer(rows, as_json, lambda: say.alerts(rows))
+    waiting = [asdict(request) for request in ledger.requests(what)]
+    answer(rows, as_json, lambda: say.alerts(rows, waiting))
 
 
 def _decide(home: Any, ledger: Any, id: int, decision: str, reason: str, as_json: bool) -> None:

@@ -301,10 +301,12 @@ def alert_words(result: Mapping[str, Any]) -> str:
     return f"alert {result['alert']} {status}"
 
 
-def alerts(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Open alerts, a line each."""
+def alerts(rows: Sequence[Mapping[str, Any]], waiting: Sequence[Mapping[str, Any]]) -> None:
+    """Open alerts, a line each, and the retrains that were asked for and weren't done yet."""
     keep = ("id", "use_case", "opened_at", "severity", "title", "status", "seen")
     table("Alerts", [{k: r.get(k) for k in keep} for r in rows], empty="none is open")
+    for request in waiting:
+        out.print(f"{request['use_case']}: {escape(request_words(request))}")
 
 
 def alert(found: Mapping[str, Any]) -> None:

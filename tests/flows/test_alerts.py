@@ -141,7 +141,8 @@ def test_from_the_alert_to_a_request_for_a_retrain(
     assert "decided already: retrain, by tester" in told
     assert "the channel is here to stay" in told
     assert len(world.ledger.requests(NAME)) == 1
-    assert run("alerts", NAME) == (0, "Alerts: none is open\n")
+    waits = f"{NAME}: request {waiting[0].id} waits\n"
+    assert run("alerts", NAME) == (0, f"Alerts: none is open\n{waits}")
     code, told = run("alerts", NAME, "--all", "--json")
     assert [(r["id"], r["decision"]) for r in json.loads(told)] == [(found["alert"], "retrain")]
     assert champion(world) == watched[1], "a request is no change"
@@ -150,7 +151,7 @@ def test_from_the_alert_to_a_request_for_a_retrain(
     code, told = run("monitor", NAME, "--input", str(batch(tmp_path, 1)), "--json")
     assert code == 0, told
     assert json.loads(told)["alert_open"] is False
-    assert run("alerts", NAME) == (0, "Alerts: none is open\n")
+    assert run("alerts", NAME) == (0, f"Alerts: none is open\n{waits}")
 
 
 def test_accept_changes_nothing_but_the_alert(
