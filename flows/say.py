@@ -163,7 +163,8 @@ def verdict(result: Mapping[str, Any]) -> str:
         kind = say_market.kinds(result["deployed"])
     told = "is live" if result["live"] else "waits for approval"
     if not result["passed"]:
-        told = "was refused by a gate; the champion stays"
+        first = any(g["detail"].startswith("there is no champion") for g in result["gates"])
+        told = f"was refused by a gate; {'nothing is live' if first else 'the champion stays'}"
     return f"version {result['version']} ({kind}) {told}"
 
 

@@ -44,7 +44,7 @@ def test_columns_stand_in_the_promised_order(champion: Bundle, cases: pd.DataFra
     scored = champion.score(cases)
     assert list(scored.columns) == [
         *("pd", "member_min", "member_max", "disagreement", "decision"),
-        *("reason_1", "reason_2", "reason_3", "reason_4", "model_version"),
+        *("reason_1", "reason_2", "reason_3", "reason_4", "model_version", "note"),
     ]
     assert scored["pd"].between(0, 1).all()
     assert (scored["member_min"] <= scored["member_max"]).all()

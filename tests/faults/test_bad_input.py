@@ -319,9 +319,40 @@ def test_columns_in_another_order_give_the_same_scores(
     pd.testing.assert_frame_equal(*scores)
 
 
+def test_a_value_that_training_never_missed_is_told_with_its_count(
+    live: Live, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Scored at a neutral place by every family, and said: of the batch, and on the row."""
+    frame = applications(300)
+    frame.loc[:11, "LIMIT_BAL"] = np.nan
+    file, output = tmp_path / "cases.csv", tmp_path / "scores.csv"
+    frame.to_csv(file, index=False)
+    words = "12 rows lack LIMIT_BAL, which was never missing in training"
+    code, told = run(["score", "tiny", "--input", str(file), "--output", str(output)], capsys)
+    assert (code, words in told) == (0, True), told
+    notes = pd.read_csv(output)["note"]
+    assert notes[:12].eq("LIMIT_BAL missing: never so in training").all()
+    assert notes[12:].isna().all()
+    _, told = run(["monitor", "tiny", "--input", str(file)], capsys)
+    assert words in told
+
+
+def test_a_column_that_tells_the_outcome_is_told_by_check(
+    live: Live, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = applications(ROWS)
+    frame["PAY_AMT1"] = frame[TARGET]
+    frame.to_csv(tmp_path / "cases.csv", index=False)
+    code, told = run(["check", "tiny", "--data", str(tmp_path / "cases.csv")], capsys)
+    assert code == 0
+    assert "LEAK? PAY_AMT1 alone tells good from bad (AUC 1.000)" in told
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
+        ({"group": "ID"}, "group 'ID' is the id, target or time"),
+        ({"group": "BORROWER"}, "not in 'columns'"),
         ({"famlies": {}}, "unknown key 'famlies'.*\n.*\n.*\n.*did you mean 'families'"),
         ({"split": {"fold": 3}}, "did you mean 'folds'"),
         ({"id": "IDD"}, "did you mean 'ID'"),

@@ -12,7 +12,8 @@ import pytest
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from riskwright.models.scorecard import Card, Scorecard, fit_effects
+from riskwright.models.binning import Card
+from riskwright.models.scorecard import Scorecard, fit_effects
 from riskwright.usecase import Feature, FeatureSchema
 
 

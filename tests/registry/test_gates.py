@@ -12,7 +12,7 @@ from tiny import tiny_text
 
 from riskwright.evaluation.paired import compare_log_loss
 from riskwright.ledger import Gate
-from riskwright.registry.gates import Choice, choose_challenger, gates
+from riskwright.registry.gates import Choice, _discrimination, choose_challenger, gates
 from riskwright.usecase import UseCase, parse_usecase
 
 ROWS = 4000
@@ -60,7 +60,8 @@ def against(champion: np.ndarray, unseen: np.ndarray = EVERYWHERE, **changes: An
 def test_all_gates_pass_for_the_truth_and_are_named() -> None:
     found = judge()
     assert list(found) == [
-        *("test data", "baseline", "champion", "calibration", "leakage", "approval ratios")
+        *("test data", "baseline", "champion", "calibration", "discrimination", "leakage"),
+        "approval ratios",
     ]
     assert all(g.passed is True for g in found.values())
     assert [n for n, g in found.items() if not g.blocking] == ["baseline", "approval ratios"]
@@ -200,31 +201,85 @@ def test_calibration_fails_by_chance_as_rarely_as_the_use_case_says() -> None:
     assert 1 <= failed <= 15, "5 % of 120, four standard errors around"
 
 
-def test_a_first_baseline_goes_live_with_its_error_shown() -> None:
-    """A use case always ends with a champion; with one there already, the gate holds."""
+@pytest.mark.parametrize("choice", [ENSEMBLE, BASELINE])
+@pytest.mark.parametrize("champion", [None, 7])
+def test_the_first_champion_must_pass_the_same_gates(choice: Choice, champion: int | None) -> None:
+    """A first baseline used to go live with any calibration error, and on any few rows."""
     doubled = np.minimum(2 * TRUE, 0.999)
-    first = judge(pd_challenger=doubled, choice=BASELINE)["calibration"]
-    assert first.passed is True
-    assert "error shown" in first.detail
-    assert first.figures["ece"] > first.figures["limit"]
-    later = judge(
-        pd_challenger=doubled,
-        choice=BASELINE,
-        against=7,
-        unseen_by_champion=EVERYWHERE,
-        pd_champion=NOISY,
-    )["calibration"]
-    assert later.passed is False
-
-
-def test_a_first_baseline_goes_live_unproven_where_there_is_too_little_data() -> None:
+    given: dict[str, Any] = {"choice": choice, "against": champion}
+    if champion:
+        given |= {"unseen_by_champion": EVERYWHERE, "pd_champion": NOISY}
+    found = judge(pd_challenger=doubled, **given)["calibration"]
+    assert (found.passed, found.blocking) == (False, True)
     y = np.array([1] * 3 + [0] * 100, dtype=np.int8)
-    given: dict[str, Any] = {"y": y, "pd_challenger": np.full(103, 0.03)}
-    first = judge(**given, choice=BASELINE)["test data"]
-    assert first.passed is True
-    assert "unproven" in first.detail
-    assert judge(**given, choice=ENSEMBLE)["test data"].passed is None
-    assert judge(**given, choice=BASELINE, against=7)["test data"].passed is None
+    few = judge(y=y, pd_challenger=np.full(103, 0.03), choice=choice)
+    assert few["test data"].passed is None
+    assert not all(g.passed for g in few.values() if g.blocking)
+
+
+def test_an_error_that_is_certain_but_small_stops_nobody() -> None:
+    """On many rows chance alone is tiny: what stops is beyond chance and beyond the floor."""
+    rng = np.random.default_rng(8)
+    p = expit(rng.normal(-1.5, 1.0, 60_000))
+    y = (rng.uniform(size=len(p)) < p).astype(np.int8)
+    for shift, passed in ((0.015, True), (0.05, False)):
+        gate = judge(y=y, pd_challenger=np.clip(p + shift, 0, 1))["calibration"]
+        assert gate.figures["ece"] > gate.figures["limit"]
+        assert gate.figures["floor"] == 0.02
+        assert gate.passed is passed
+    # Where few go bad, a fifth of the bad rate is the floor: 0.008 is a PD 80 % too high.
+    rare = expit(rng.normal(-5.0, 0.7, 60_000))
+    y = (rng.uniform(size=len(rare)) < rare).astype(np.int8)
+    gate = judge(y=y, pd_challenger=rare + 0.008)["calibration"]
+    assert gate.figures["floor"] == pytest.approx(0.2 * y.mean())
+    assert gate.passed is False
+
+
+@pytest.mark.parametrize(
+    ("pds", "slopes", "passed", "says"),
+    [
+        pytest.param(TRUE, [1.0, 0.9], True, "against none", id="the truth"),
+        pytest.param(CONSTANT, [1.0], False, "all PDs are alike", id="no spread"),
+        pytest.param(CONSTANT + 1e-9 * TRUE, [1.0], False, "all PDs are alike", id="a hair"),
+        pytest.param(TRUE, [1.0, 1e-3], False, "slope is on its bound", id="bound"),
+        pytest.param(1 - TRUE, [1.0], False, "no better than one rate", id="turned round"),
+        pytest.param(np.full(ROWS, 0.5) + 0.1 * TRUE, [1.0], False, "no better", id="level"),
+    ],
+)
+def test_pds_must_tell_goods_from_bads(
+    pds: np.ndarray, slopes: list[float], passed: bool, says: str
+) -> None:
+    gate = judge(pd_challenger=pds, slopes=slopes)["discrimination"]
+    assert (gate.passed, gate.blocking) == (passed, True)
+    assert says in gate.detail
+
+
+def test_an_order_by_chance_is_no_verdict() -> None:
+    rng = np.random.default_rng(5)
+    passed = [
+        _discrimination(usecase(), Y, np.clip(rng.normal(Y.mean(), 0.01, ROWS), 0.01, 0.99), [])
+        for _ in range(40)
+    ]
+    assert sum(g.passed is True for g in passed) <= 8, "5 % of 40, four standard errors above"
+    assert {g.blocking for g in passed} == {True}
+
+
+def test_a_telltale_column_is_put_before_a_person() -> None:
+    found = [{"column": "paid", "auc": 0.99, "detail": "paid alone tells good from bad"}]
+    gate = judge(telltales=found)["telltale columns"]
+    assert (gate.passed, gate.blocking) == (False, False)
+    assert gate.figures == {"columns": ["paid"], "person": True}
+    assert "known before the decision" in gate.detail
+
+
+def test_test_rows_with_kin_in_training_are_told_with_the_figures_of_the_others() -> None:
+    auc, loss = ({"value": v, "low": v - 0.1, "high": v + 0.1} for v in (0.7, 0.4))
+    without = {"rows": 80, "bads": 20, "roc_auc": auc, "log_loss": loss}
+    gate = judge(kin={"rows": 100, "with_kin": 20, "without": without})["twins and relatives"]
+    assert (gate.passed, gate.blocking) == (True, False)
+    assert "20 of 100 test rows" in gate.detail
+    assert "on the 80 others AUC 0.700 (0.600 to 0.800)" in gate.detail
+    assert "twins and relatives" not in judge(kin={"rows": 9, "with_kin": 0, "without": None})
 
 
 def test_a_leakage_column_blocks_even_if_the_specification_was_bypassed() -> None:

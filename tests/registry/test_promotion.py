@@ -75,6 +75,16 @@ def test_automatic_policy_promotes_at_once(world: World) -> None:
     }
 
 
+def test_no_policy_lets_a_telltale_column_go_live_alone(world: World) -> None:
+    spec = world.usecase("telltale", "automatic")
+    made = world.submission(spec, "one")
+    found = [{"column": "PAID", "auc": 0.99, "detail": "PAID alone tells good from bad"}]
+    done = submit(replace(made, evidence={**made.evidence, "telltales": found}))
+    assert (done.passed, done.live) == (True, False)
+    assert done.note == "a person decides: see telltale columns"
+    assert [v.version for v in world.ledger.challengers("telltale")] == [done.version]
+
+
 def test_approval_policy_waits_for_a_second_person(world: World) -> None:
     done = submit(world.submission(world.usecase("waits"), "one"))
     ledger = world.ledger

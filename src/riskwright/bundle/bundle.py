@@ -14,6 +14,7 @@ from riskwright.bundle import manifest
 from riskwright.bundle.provenance import made_by
 from riskwright.bundle.requests import nested
 from riskwright.data.contract import Contract
+from riskwright.data.novel import row_notes
 from riskwright.usecase import UseCase
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ COLUMNS = [
     "decision",
     *REASON_COLUMNS,
     "model_version",
+    "note",
 ]
 
 
@@ -150,7 +152,8 @@ class Bundle:
         DataFrame
             ``COLUMNS`` with the index of ``frame``. ``pd`` is a probability; ``member_min``,
             ``member_max`` are the calibrated members' extremes (a spread, not an interval);
-            ``disagreement`` is the members' standard deviation in log-odds.
+            ``disagreement`` is the members' standard deviation in log-odds; ``note`` says what of
+            the row training never saw (``data.novel``), and is empty else.
         """
         x = frame[self.schema.names]
         out = self.ensemble.predict(x)
@@ -161,6 +164,7 @@ class Bundle:
             if len(rows):
                 out.loc[rows, REASON_COLUMNS] = self.reasons(x.loc[rows])
         out["model_version"] = self.version
+        out["note"] = row_notes(self.ensemble.seen, x)
         return out[COLUMNS]
 
     def reasons(self, x: pd.DataFrame) -> pd.DataFrame:
@@ -189,6 +193,7 @@ class Bundle:
         scored.loc[refused.index, "decision"] = "refused"
         scored.loc[refused.index, REASON_COLUMNS] = ""
         scored.loc[refused.index, "reason_1"] = refused
+        scored.loc[refused.index, "note"] = ""
         scored["model_version"] = self.version
         return scored.reset_index(drop=True)
 

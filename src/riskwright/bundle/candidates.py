@@ -23,6 +23,7 @@ from riskwright.bundle.manifest import folder_digest
 from riskwright.bundle.provenance import code_digest
 from riskwright.data import snapshots, splits, units
 from riskwright.data.contract import target_of
+from riskwright.data.novel import seen_in
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.usecase import UseCase
@@ -192,6 +193,7 @@ def join(
         )
         if splits.time_ordered(usecase):
             ensemble.anchor(frame[usecase.feature_names], y)
+        ensemble.seen = seen_in(usecase.schema_, frame)
         known = np.isfinite(ensemble.oof_pd)
         refer = _refer_above(usecase, ensemble, frame)
         limits = choose_limits(usecase, y[known], ensemble.oof_pd[known], refer)
@@ -223,6 +225,12 @@ def load_candidate(joined: dict[str, Any], kind: str) -> tuple[Any, Limits]:
     folder = Path(joined["folder"])
     limits = json.loads((folder / f"{kind}_limits.json").read_text(encoding="utf-8"))
     return Ensemble.load(folder / kind), Limits(**limits)
+
+
+def slopes_of(joined: dict[str, Any], kind: str) -> list[float]:
+    """Return the slopes of all calibrations behind a candidate's PDs: the members' and the last."""
+    found = joined["candidates"][kind]
+    return [float(slope) for _, slope in [*found["platt"].values(), found["final"]]]
 
 
 def load_hazard(joined: dict[str, Any], kind: str) -> Hazard | None:

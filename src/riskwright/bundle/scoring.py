@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from typing import Any, Self
 import pandas as pd
 
 from riskwright.bundle.bundle import Bundle, Reasons
+from riskwright.data import novel
 from riskwright.data.contract import Checked, Contract
 from riskwright.data.outgoing import formulas, write_csv
 from riskwright.data.sources import read_chunks
@@ -139,6 +140,7 @@ def score_file(
     read = accepted = 0
     decisions: dict[str, int] = {}
     warnings: list[str] = []
+    unseen: Counter[tuple[str, str | None]] = Counter()
     with TableWriter(output) as scores, TableWriter(refusals) as quarantine:
         columns, target = usecase.columns, usecase.target.column
         raw = read_chunks(usecase.source, source, columns=columns, rows=CHUNK, target=target)
@@ -149,6 +151,7 @@ def score_file(
             scores.write(out)
             if len(checked.refused):
                 quarantine.write(checked.refused)
+            novel.count(bundle.ensemble.seen, checked.accepted, into=unseen)
             read += len(checked.accepted) + len(checked.refused)
             accepted += len(checked.accepted)
             for decision, count in out["decision"].value_counts().items():
@@ -159,6 +162,7 @@ def score_file(
     for table, name in ((scores, output.name), (quarantine, refusals.name)):
         if table.changed:
             warnings.append(formulas(table.changed, name))
+    warnings += novel.notes(unseen)
     blank = [n for n in bundle.schema.names if accepted and contract.missing[n] == accepted]
     if blank:
         warnings.append(f"missing in every row: {', '.join(blank)}; compare with the trained data")

@@ -16,6 +16,7 @@ import pandas as pd
 from scipy.optimize import brentq, minimize
 from scipy.special import expit
 
+from riskwright.data.novel import Seen
 from riskwright.data.units import Index, Kinds
 from riskwright.models.bag import Bag
 from riskwright.models.base import Cache, FloatArray
@@ -41,6 +42,11 @@ class Ensemble:
         Non-negative, sum to one.
     final
         Calibration of the weighted margin.
+
+    Attributes
+    ----------
+    seen
+        What ``data.novel.seen_in`` found in the training rows; empty if nobody looked.
     """
 
     def __init__(
@@ -53,6 +59,7 @@ class Ensemble:
         self.bags, self.platt, self.weights = bags, platt, weights
         self.final = final
         self.oof_pd: FloatArray = np.empty(0)
+        self.seen: Seen = {}
 
     @classmethod
     def fit(
@@ -176,18 +183,22 @@ class Ensemble:
         folder.mkdir(parents=True, exist_ok=True)
         for name, bag in self.bags.items():
             bag.save(folder / name)
-        (folder / "ensemble.json").write_text(json.dumps(self.describe()), encoding="utf-8")
+        (folder / "ensemble.json").write_text(
+            json.dumps({**self.describe(), "seen": self.seen}), encoding="utf-8"
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read back what ``save`` wrote."""
         plain = json.loads((folder / "ensemble.json").read_text(encoding="utf-8"))
-        return cls(
+        made = cls(
             {name: Bag.load(folder / name) for name in plain["weights"]},
             {name: (a, b) for name, (a, b) in plain["platt"].items()},
             plain["weights"],
             (plain["final"][0], plain["final"][1]),
         )
+        made.seen = plain.get("seen", {})
+        return made
 
     def _member_margins(self, X: pd.DataFrame, cache: Cache | None) -> dict[str, FloatArray]:
         """Each family's fold models, shape (folds, n), on the scale of the deployed PD."""

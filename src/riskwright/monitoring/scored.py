@@ -79,7 +79,7 @@ def judged_by(
     pds = scored["pd"].to_numpy()
     known = np.isfinite(labels.y)
     other = np.isfinite(by) & (by != bundle.version)
-    trained = _trained_on(usecase, home, ledger, bundle.version, accepted, labels)
+    trained = _trained_on(usecase, home, ledger, bundle.version, accepted)
     counts = labels.counts | {
         "other_version": int((known & other).sum()),
         "trained_on": int((known & trained & ~other).sum()),
@@ -106,14 +106,8 @@ def _trained_on(
     ledger: Ledger,
     version: int,
     accepted: pd.DataFrame,
-    labels: Labels,
 ) -> NDArray[np.bool_]:
     """Return which rows the version learnt from: their outcomes say nothing of it."""
     train = snapshots.read(ledger.version(usecase.name, version).evidence["train"], home)
-    target = usecase.target
-    frame = accepted
-    if usecase.id is None:
-        codes = np.where(labels.y == 1, target.bad, target.good)
-        frame = accepted.assign(**{target.column: pd.Series(codes, accepted.index, dtype="str")})
     known = set(row_keys(usecase, train))
-    return np.array([key in known for key in row_keys(usecase, frame)], dtype=bool)
+    return np.array([key in known for key in row_keys(usecase, accepted)], dtype=bool)

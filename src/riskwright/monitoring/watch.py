@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from riskwright.bundle.bundle import Bundle
-from riskwright.data import snapshots
+from riskwright.data import novel, snapshots
 from riskwright.data.contract import Checked, HeaderVerdict
 from riskwright.data.sources import read_chunks
 from riskwright.errors import InputRefused, NoRows
@@ -23,7 +23,7 @@ from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.monitoring import monitor
 from riskwright.monitoring.book import Judged, judge_book
-from riskwright.monitoring.findings import severity_of
+from riskwright.monitoring.findings import Finding, severity_of
 from riskwright.monitoring.history import History, cut, day_of, mature_labels, seen_until
 from riskwright.monitoring.labels import Labels, read_labels, words
 from riskwright.monitoring.look import Plain, finish, folder_of, named
@@ -118,6 +118,7 @@ def watch(
         labels=known,
         book=seen.judged.findings if seen.judged else None,
     )
+    result = replace(result, findings=[*result.findings, *_never_in_training(bundle, accepted)])
     told: dict[str, Any] = {
         "usecase": usecase.name,
         "version": bundle.version,
@@ -175,6 +176,14 @@ def _open(
         asked = version is not None or day is not None
         by = recorded(known) if asked else scored_by(ledger, usecase, known, accepted)
     return _Opened(bundle, reference, raw, batch, checked, header, known, by, history, judged)
+
+
+def _never_in_training(bundle: Bundle, accepted: pd.DataFrame) -> list[Finding]:
+    """What of the batch is scored at a neutral place, since training had nothing like it."""
+    return [
+        Finding("quality", "never_in_training", None, "told", detail=detail)
+        for detail in novel.notes_on(bundle.ensemble.seen, accepted)
+    ]
 
 
 def _scores(

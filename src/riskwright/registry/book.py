@@ -17,7 +17,7 @@ import pandas as pd
 from riskwright.bundle.bundle import Bundle
 from riskwright.bundle.loss_bundle import LossBundle
 from riskwright.bundle.valuation import Valued, value_loans
-from riskwright.data import maturity
+from riskwright.data import maturity, novel
 from riskwright.data.book import Book, read_book
 from riskwright.data.outgoing import formulas, write_csv
 from riskwright.home import Home
@@ -191,7 +191,7 @@ def _named(usecase: UseCase, book: Book, valued: Valued, version: int) -> pd.Dat
 
 
 def _notes(bundle: Bundle, book: Book, conversion: bool) -> list[str]:
-    notes = list(book.notes)
+    notes = [*book.notes, *novel.notes_on(bundle.ensemble.seen, book.frame)]
     blank = [n for n in bundle.schema.names if book.frame[n].isna().all()]
     if blank:
         notes.insert(

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from riskwright.bundle.candidates import load_candidate, load_hazard, new_part, publish
-from riskwright.data import maturity, snapshots
+from riskwright.data import maturity, snapshots, units
 from riskwright.data.contract import target_of
 from riskwright.data.outgoing import write_csv
+from riskwright.data.telltale import telltales
 from riskwright.evaluation.cutoffs import confusion
 from riskwright.evaluation.disagreement import error_by_band
 from riskwright.evaluation.fairness import approval_ratios
@@ -107,6 +108,10 @@ def gather(
         found = judge_loss(usecase, frame, pds[choice.kind], hazard, loss, part, seen)
         judged = {"loss": found}
     learnt_from = snapshots.read(train, home)
+    judged["kin"] = judge_kin(usecase, frame, learnt_from, y, pds[choice.kind], seed)
+    judged["telltales"] = telltales(
+        usecase.schema_, learnt_from[usecase.feature_names], target_of(usecase, learnt_from)
+    )
     if usecase.loan is not None:
         from riskwright.registry.vintages import judge_vintages
 
@@ -131,6 +136,34 @@ def gather(
     }
     (part / "evidence.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
     return {"folder": str(folder), "sha256": publish(part, folder), **told}
+
+
+def judge_kin(
+    usecase: UseCase,
+    test: pd.DataFrame,
+    training: pd.DataFrame,
+    y: np.ndarray,
+    p: np.ndarray,
+    seed: int,
+) -> dict[str, Any]:
+    """Judge the PDs of test rows of which training held neither a twin nor a relative.
+
+    Returns
+    -------
+    dict
+        ``rows``, ``with_kin`` (how many have some) and ``without``: rows, AUC and log loss of the
+        others with 95 % intervals; None where there are too few of a class, or all are such.
+    """
+    known = units.kin(usecase, test, training).any
+    found: dict[str, Any] = {"rows": len(y), "with_kin": int(known.sum()), "without": None}
+    others = ~known
+    bads = int(y[others].sum())
+    enough = min(bads, int(others.sum()) - bads) >= usecase.gates.min_test_bads
+    if known.any() and enough:
+        metrics = _metrics(y[others], p[others], 0.5, seed)
+        figures = {k: asdict_estimate(metrics[k]) for k in ("roc_auc", "log_loss")}
+        found["without"] = {"rows": int(others.sum()), "bads": bads, **figures}
+    return found
 
 
 def asdict_estimate(estimate: Any) -> dict[str, float]:

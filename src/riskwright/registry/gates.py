@@ -8,11 +8,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import mannwhitneyu
 
 from riskwright.evaluation.calibration import ece, ece_when_calibrated
 from riskwright.evaluation.paired import compare_auc, compare_log_loss
 from riskwright.ledger import Gate
+from riskwright.models.calibration import LEAST_SLOPE
 from riskwright.usecase import UseCase
+
+# A calibration error below both moves no decision that a person would notice, however certain it
+# is on many rows: two points of PD, and a fifth of the bad rate where that is less.
+ECE_FLOOR, ECE_SHARE = 0.02, 0.2
+EVEN = 1e-6  # log-odds: PDs that differ by no more are all alike
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,8 @@ def choose_challenger(
     }
     told = f"log loss {loss.difference:+.4f} (se {loss.se:.4f}), {_p(loss.p_greater)}"
     if loss.p_greater < usecase.gates.alpha:
-        found, limit = _ece(usecase, y, ensemble, seed)
-        if found <= limit:
+        found, limit, floor = _ece(usecase, y, ensemble, seed)
+        if found <= max(limit, floor):
             return Choice("ensemble", f"the ensemble beats the {usecase.baseline}: {told}", figures)
         why = (
             f"the ensemble beats the {usecase.baseline} ({told}) but is not calibrated "
@@ -69,6 +76,9 @@ def gates(
     fairness: pd.DataFrame,
     readings: int,
     seed: int,
+    slopes: Sequence[float] = (),
+    kin: dict[str, Any] | None = None,
+    telltales: Sequence[dict[str, Any]] = (),
 ) -> list[Gate]:
     """Judge a challenger on the test part.
 
@@ -85,6 +95,12 @@ def gates(
         The champion's PDs of those rows, in their order.
     readings
         How often this test part has been read, this time included.
+    slopes
+        Of the calibrations behind the challenger's PDs.
+    kin
+        What ``evidence.judge_kin`` returned: test rows with a twin or a relative in training.
+    telltales
+        What ``data.telltale.telltales`` found in the training part.
 
     Returns
     -------
@@ -92,12 +108,15 @@ def gates(
         ``passed`` None means "not enough data", which blocks like a no.
     """
     return [
-        _data(usecase, choice, y, readings, first=against is None),
+        _data(usecase, y, readings),
         Gate("baseline", True, choice.why, choice.figures, blocking=False),
         _champion(usecase, y, pd_challenger, against, unseen_by_champion, pd_champion),
-        _calibration(usecase, choice, y, pd_challenger, seed, first=against is None),
+        _calibration(usecase, y, pd_challenger, seed),
+        _discrimination(usecase, y, pd_challenger, slopes),
         _leakage(usecase),
         _fairness(fairness),
+        *([_kin(kin)] if kin and kin["with_kin"] else []),
+        *([_telltale(telltales)] if telltales else []),
     ]
 
 
@@ -186,16 +205,13 @@ def _p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
 
 
-def _data(usecase: UseCase, choice: Choice, y: np.ndarray, readings: int, *, first: bool) -> Gate:
+def _data(usecase: UseCase, y: np.ndarray, readings: int) -> Gate:
     bads, needed = int(y.sum()), usecase.gates.min_test_bads
     enough = min(bads, len(y) - bads) >= needed
     read = "once" if readings == 1 else f"{readings} times"
     detail = f"{len(y)} test rows with {bads} bads; read {read}"
     if not enough:
         detail += f": not enough data, {needed} of each class are needed"
-        if first and choice.kind == "baseline":
-            # A use case always ends with a champion: the first baseline goes live unproven.
-            enough, detail = True, detail + "; the first baseline goes live unproven"
     figures = {"rows": len(y), "bads": bads, "readings": readings}
     return Gate("test data", True if enough else None, detail, figures)
 
@@ -237,25 +253,91 @@ def _champion(
     return Gate("champion", better, detail, figures)
 
 
-def _calibration(
-    usecase: UseCase, choice: Choice, y: np.ndarray, p: np.ndarray, seed: int, *, first: bool
-) -> Gate:
-    found, limit = _ece(usecase, y, p, seed)
-    passed = found <= limit
+def _calibration(usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int) -> Gate:
+    """An error beyond chance and beyond the floor stops a challenger, the first one too."""
+    found, limit, floor = _ece(usecase, y, p, seed)
     detail = (
         f"ECE {found:.4f}, a calibrated model stays below {limit:.4f} in "
         f"{usecase.gates.calibration_quantile:.0%} of such samples"
     )
-    if not passed and first and choice.kind == "baseline":
-        # A use case always ends with a champion: the baseline goes live with its error shown.
-        passed, detail = True, detail + "; the first baseline goes live with this error shown"
-    return Gate("calibration", passed, detail, {"ece": found, "limit": limit})
+    if limit < found <= floor:
+        detail += f"; below {floor:.4f}, where no decision hangs on it"
+    figures = {"ece": found, "limit": limit, "floor": floor}
+    return Gate("calibration", found <= max(limit, floor), detail, figures)
 
 
-def _ece(usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int) -> tuple[float, float]:
-    """ECE, and what a calibrated model stays below in the stated share of such samples."""
+def _ece(usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int) -> tuple[float, float, float]:
+    """ECE, what a calibrated model stays below in the stated share of such samples, the floor."""
     draws = ece_when_calibrated(p, seed=seed).draws
-    return float(ece(y, p)), float(np.quantile(draws, usecase.gates.calibration_quantile))
+    floor = min(ECE_FLOOR, ECE_SHARE * float(np.mean(y)))
+    return float(ece(y, p)), float(np.quantile(draws, usecase.gates.calibration_quantile)), floor
+
+
+def _discrimination(
+    usecase: UseCase, y: np.ndarray, p: np.ndarray, slopes: Sequence[float]
+) -> Gate:
+    """PDs tell goods from bads: not all alike, in the right order, and no worse than one rate.
+
+    The order by the exact one-sided rank test of Mann and Whitney (1947); beside the test part's
+    own bad rate for everybody by the paired test of log losses.
+    """
+    bads = int(y.sum())
+    if not 0 < bads < len(y):
+        return Gate("discrimination", None, "not enough data: one class alone", {})
+    clipped = np.clip(p, 1e-12, 1 - 1e-12)
+    spread = float(np.ptp(np.log(clipped / (1 - clipped))))
+    test = mannwhitneyu(p[y == 1], p[y == 0], alternative="greater")
+    auc = float(test.statistic) / (bads * (len(y) - bads))
+    rate = compare_log_loss(y, np.full(len(y), y.mean()), p)
+    slope = min(slopes, default=1.0)
+    level = usecase.gates.alpha
+    figures = {
+        "auc": auc,
+        "p": float(test.pvalue),
+        "log_loss_above_base_rate": -rate.difference,
+        "p_base_rate_is_better": rate.p_greater,
+        "least_slope": slope,
+    }
+    detail = (
+        f"AUC {auc:.3f} ({_p(float(test.pvalue))} against none), log loss {-rate.difference:+.4f} "
+        "beside the bad rate for everybody"
+    )
+    if spread <= EVEN or slope <= LEAST_SLOPE * (1 + 1e-6):
+        why = "all PDs are alike" if spread <= EVEN else "a calibration's slope is on its bound"
+        return Gate("discrimination", False, f"{why}: nothing was learnt; {detail}", figures)
+    if rate.p_greater < level or auc <= 0.5:
+        return Gate("discrimination", False, f"no better than one rate; {detail}", figures)
+    passed = True if float(test.pvalue) < level else None
+    detail += "" if passed else ": not enough data to tell it from none"
+    return Gate("discrimination", passed, detail, figures)
+
+
+def _kin(kin: dict[str, Any]) -> Gate:
+    """Tell how the PDs do where training held no twin and no relative."""
+    detail = (
+        f"{kin['with_kin']:,} of {kin['rows']:,} test rows have a twin or a relative in training; "
+    )
+    if kin["without"] is None:
+        detail += "too few others to judge what the model does for people that it doesn't know"
+    else:
+        auc, loss = kin["without"]["roc_auc"], kin["without"]["log_loss"]
+        detail += (
+            f"on the {kin['without']['rows']:,} others AUC {auc['value']:.3f} ({auc['low']:.3f} to "
+            f"{auc['high']:.3f}), log loss {loss['value']:.4f}"
+        )
+    return Gate("twins and relatives", True, detail, kin, blocking=False)
+
+
+def _telltale(found: Sequence[dict[str, Any]]) -> Gate:
+    """A person looks at a column that nearly tells the outcome; no policy lets it pass alone."""
+    detail = "; ".join(f["detail"] for f in found) + ": was it known before the decision?"
+    return Gate(
+        "telltale columns",
+        False,
+        detail,
+        {"columns": [f["column"] for f in found], "person": True},
+        blocking=False,
+    )
 
 
 def _leakage(usecase: UseCase) -> Gate:

@@ -41,6 +41,8 @@ def go_live(
     note = str(changed) if waits else ""
     if usecase.approval.policy != "automatic" or not passed or not waits:
         return live, note
+    if doubts := [g.name for g in judged if g.passed is False and g.figures.get("person")]:
+        return live, f"a person decides: see {', '.join(doubts)}{'; ' if note else ''}{note}"
     if changed.wait:
         return live, f"the rules of the use case changed: a person decides; {note}"
     ledger.promote(

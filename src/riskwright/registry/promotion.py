@@ -15,7 +15,7 @@ import pandas as pd
 
 from riskwright.account import Account
 from riskwright.bundle.bundle import Bundle
-from riskwright.bundle.candidates import load_candidate, load_hazard
+from riskwright.bundle.candidates import load_candidate, load_hazard, slopes_of
 from riskwright.bundle.loss_bundle import LossBundle, LossModel
 from riskwright.bundle.manifest import verify
 from riskwright.data import snapshots
@@ -329,6 +329,9 @@ def _judge(of: Submission, version: int, changed: Changes) -> list[Gate]:
         fairness=pd.read_csv(Path(evidence["folder"]) / "approval_ratios.csv"),
         readings=len(ledger.readings(of.test)),
         seed=of.seed,
+        slopes=slopes_of(of.joined, of.kind),
+        kin=evidence.get("kin"),
+        telltales=evidence.get("telltales", ()),
     )
     if champion is not None and changed.question:
         judged = [
