@@ -19,7 +19,7 @@ from riskwright.data.outgoing import formulas, write_csv
 from riskwright.data.parts import kinship, of_population, told, usable
 from riskwright.data.plausible import check_outcomes
 from riskwright.data.snapshots import Snapshot
-from riskwright.data.telltale import telltales
+from riskwright.data.telltale import leaks_told, telltales
 from riskwright.errors import InputRefused, RiskwrightError
 from riskwright.home import Home
 from riskwright.usecase import UseCase
@@ -157,12 +157,10 @@ def _run(
     raw = raw_writer.snapshot
     report = contract.report() | {"duplicates": repeats, "rows": len(clean), "bads": int(y.sum())}
     report["kin"] = kin
-    features = ready[train][usecase.feature_names]
-    report["telltales"] = telltales(usecase.schema_, features, outcome[train])
-    warnings += [
-        f"LEAK? {found['detail']}: known before the decision? Else mark it 'after_decision'"
-        for found in report["telltales"]
-    ]
+    report["telltales"] = telltales(
+        usecase.schema_, ready[train][usecase.feature_names], outcome[train]
+    )
+    warnings += leaks_told(report["telltales"])
     cleaned = snapshots.write(
         clean,
         home,

@@ -60,6 +60,14 @@ def telltales(
     return found
 
 
+def leaks_told(found: list[dict[str, Any]]) -> list[str]:
+    """Say loudly what ``telltales`` found."""
+    return [
+        f"LEAK? {one['detail']}: known before the decision? Else mark it 'after_decision'"
+        for one in found
+    ]
+
+
 def _bins(feature: Feature, column: pd.Series) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     """Return the bin of each row, and which are missing (bin -1), shape (n,)."""
     if feature.kind == "category":
