@@ -90,9 +90,9 @@ def test_what_isnt_live_isnt_served(live: Live) -> None:
     assert isinstance(live.home, Home)
 
 
-CASE: dict[str, Any] = (
-    applications(1).drop(columns=["default.payment.next.month"]).to_dict("records")[0]
-)
+NOT_SENT = ["default.payment.next.month", "cohort"]
+CASE: dict[str, Any] = applications(1).drop(columns=NOT_SENT).to_dict("records")[0]
+
 REQUESTS: dict[str, tuple[str, str]] = {
     "no JSON": ("{", "is not JSON"),
     "a list": ("[]", "not a JSON object"),
@@ -148,7 +148,7 @@ def test_a_request_that_cant_be_scored_is_told_why(client: Client, case: str) ->
 def test_a_cell_of_any_kind_is_scored_or_refused_with_a_reason(
     client: Client, column: str, cell: Any
 ) -> None:
-    rows = [CASE, {**CASE, column: cell}]
+    rows = [CASE, {**CASE, "ID": "another", column: cell}]
     got = client.post("/invocations", content=json.dumps({"dataframe_records": rows}))
     assert got.status_code == 200, got.text
     first, second = got.json()["predictions"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from riskwright.bundle.loss_bundle import LossBundle
 
 MOST_BYTES = 32_000_000
+LARGEST = int(sys.float_info.max)
 EXPECTED = '{"dataframe_records": [{"column": value, …}, …]}, or dataframe_split'
 REASONS = ("adverse", "all", "none")
 
@@ -77,9 +79,14 @@ def _split(table: Any) -> pd.DataFrame:
 def _frame(columns: list[str], rows: list[list[Any]]) -> pd.DataFrame:
     if not rows or not columns:
         raise _refused("the request holds no rows")
-    return pd.DataFrame(
-        {name: pd.Series([row[i] for row in rows], dtype=object) for i, name in enumerate(columns)}
-    ).infer_objects()
+    cells = {name: [row[i] for row in rows] for i, name in enumerate(columns)}
+    frame = pd.DataFrame({name: pd.Series(found, dtype=object) for name, found in cells.items()})
+    plain = [name for name, found in cells.items() if not any(map(_past_float, found))]
+    return frame.assign(**{name: frame[name].infer_objects() for name in plain})
+
+
+def _past_float(cell: object) -> bool:
+    return isinstance(cell, int) and abs(cell) > LARGEST
 
 
 def answer(
@@ -100,9 +107,9 @@ def answer(
 
 
 def nested(frame: pd.DataFrame) -> pd.Series:
-    """Return, by row, what is wrong with cells that are lists or objects; only rows that have one.
+    """Return, by row, what is wrong with lists, objects and numbers past float64 as cells.
 
-    No file can hold such a cell; a request's JSON can.
+    Only rows that have one. No file can hold such a cell; a request's JSON can.
     """
     found: dict[Any, str] = {}
     for name in frame.columns:
@@ -111,6 +118,8 @@ def nested(frame: pd.DataFrame) -> pd.Series:
         for row, cell in frame[name].items():
             if isinstance(cell, (list, dict, tuple, set)) or hasattr(cell, "__array__"):
                 found.setdefault(row, f"{name}: a list or an object is no cell")
+            elif _past_float(cell):
+                found.setdefault(row, f"{name}: a number of {len(str(cell))} digits")
     return pd.Series(found, dtype=object)
 
 
