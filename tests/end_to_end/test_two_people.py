@@ -30,6 +30,7 @@ ANN, BEN, GROUP = f"{TAG}ann", f"{TAG}ben", f"{TAG}risk"
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(os.getuid() != 0, reason="making two accounts needs root"),
     pytest.mark.skipif(
         not all(map(shutil.which, NEEDED)), reason=f"needs the commands {', '.join(NEEDED)}"
@@ -71,7 +72,7 @@ class Office:
             cwd=self.place / name,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         return done.returncode, done.stdout, done.stderr
