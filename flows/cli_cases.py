@@ -152,6 +152,8 @@ def score(
 ) -> None:
     """Score a file: PD, spread of the members, decision and reasons, in the input's order.
 
+    Loans also get the rate a year that they have to bear: price and price_cautious.
+
     Example: riskwright score credit_assessment --input new.csv --output scores.csv
     """
     from flows.progress import console
@@ -159,6 +161,7 @@ def score(
     from riskwright.bundle.scoring import score_file
     from riskwright.errors import InputRefused
     from riskwright.registry.named import named, of_cases, trouble
+    from riskwright.registry.prices import pricer
     from riskwright.registry.promotion import load_version
 
     if reasons not in ("adverse", "all", "none"):
@@ -171,7 +174,15 @@ def score(
         def told(rows: int) -> None:
             status.update(f"scored {rows:,} rows")
 
-        done = score_file(bundle, input, output, reasons=reasons, progress=told)  # type: ignore[arg-type]
+        price = pricer(home, ledger, bundle)
+        done = score_file(
+            bundle,
+            input,
+            output,
+            reasons=reasons,  # type: ignore[arg-type]
+            price=price,
+            progress=told,
+        )
     done.warnings.extend(trouble(found, home, ledger))
     result: dict[str, Any] = {
         k: str(v) if isinstance(v, Path) else v for k, v in asdict(done).items()

@@ -17,6 +17,7 @@ def score_task(usecase: str, input: str, output: str, version: str, reasons: str
     """Score one file with a registered version."""
     from riskwright.bundle.scoring import score_file
     from riskwright.registry.named import named, of_cases, trouble
+    from riskwright.registry.prices import pricer
     from riskwright.registry.promotion import load_version, reconcile
 
     home, ledger = prepare(create=False)
@@ -24,7 +25,8 @@ def score_task(usecase: str, input: str, output: str, version: str, reasons: str
     name = of_cases(found)
     reconcile(name, home, ledger)
     bundle = load_version(home, ledger, name, version)
-    done = score_file(bundle, input, Path(output), reasons=reasons)  # type: ignore[arg-type]
+    price = pricer(home, ledger, bundle)
+    done = score_file(bundle, input, Path(output), reasons=reasons, price=price)  # type: ignore[arg-type]
     done.warnings.extend(trouble(found, home, ledger))
     return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(done).items()}
 

@@ -197,6 +197,12 @@ class Loan(Strict):
     grace_months: int = Field(
         4, ge=0, description="after the last payment: then the loan is in default"
     )
+    window_months: int | None = Field(
+        None,
+        ge=12,
+        description="months on book in which a default makes a loan bad; if left out the whole "
+        "term, and 24 for loans of more than 84 months",
+    )
     arrears: dict[OneCode, Annotated[int, Field(ge=0)]] = Field(
         {}, description="status: days past due that it means at least, where a file says fewer"
     )

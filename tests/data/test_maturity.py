@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskwright.data import maturity
+from riskwright.data.contract import target_of
 from riskwright.errors import InputRefused
 from riskwright.usecase import UseCase, load_usecase
 
@@ -79,6 +80,45 @@ def test_no_loan_is_live_and_mature(rows: list[tuple[int, int, int, str]], month
     spec, frame = load_usecase("loan_book"), loans(rows)
     day = START + pd.DateOffset(months=month)
     assert not (maturity.live(spec, frame, day) & maturity.mature(spec, frame, day)).any()
+
+
+@pytest.mark.parametrize(
+    ("window", "term", "months"),
+    [(None, 36, 36), (None, 84, 84), (None, 360, 24), (12, 36, 12), (48, 36, 36), (36, 360, 36)],
+)
+def test_the_months_that_count(
+    usecase: UseCase, window: int | None, term: int, months: int
+) -> None:
+    assert usecase.loan is not None
+    loan = usecase.loan.model_copy(update={"window_months": window})
+    frame = loans([(0, 36, 9, "Current")]).assign(term=float(term))
+    spec = usecase.model_copy(update={"loan": loan})
+    assert maturity.outcome_months(spec, frame).tolist() == [months]
+
+
+def test_what_ended_is_known_and_what_is_open_is_censored(usecase: UseCase) -> None:
+    """Thirty-year loans, seen for 60 months: each case of a life."""
+    rows = [
+        (0, 60, 10, "Charged Off"),  # in default in month 14: bad
+        (0, 60, 30, "Charged Off"),  # in default in month 34: good within two years
+        (0, 60, 20, "Fully Paid"),
+        (0, 60, 60, "Current"),
+        (31, 60, 29, "Current"),  # seen for 29 months
+        (33, 60, 27, "Current"),  # seen for 27: not yet
+        (33, 60, 5, "Charged Off"),  # failed already, but its month isn't over
+        (0, 60, 40, "Current"),  # silent since
+    ]
+    frame = loans(rows).assign(term=360.0)
+    frame.loc[4, "last_pymnt_d"] = pd.NaT  # an open loan may have no last payment
+    seen = maturity.observed_until(usecase, frame)
+    assert seen == START + pd.DateOffset(months=60)
+    known = maturity.mature(usecase, frame, seen)
+    assert known.tolist() == [True, True, True, True, True, False, False, True]
+    assert target_of(usecase, frame)[known].tolist() == [1, 0, 0, 0, 0, 0]
+    month, ended = maturity.endings(usecase, frame)
+    assert month.tolist() == [14, 34, 20, 60, 29, 27, 9, 40]
+    f, r, o = maturity.FAILED, maturity.REPAID, maturity.RAN_OUT
+    assert ended.tolist() == [f, f, r, o, o, o, f, o]
 
 
 def test_the_calendar_counts_every_loan_once(usecase: UseCase) -> None:

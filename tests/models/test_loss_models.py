@@ -37,6 +37,42 @@ def test_a_constant_hazard_gives_a_geometric_law() -> None:
     assert later[0] == pytest.approx(monthly, rel=0.12)
 
 
+def test_without_early_repayments_the_hazard_of_one_is_nothing() -> None:
+    rng = np.random.default_rng(1)
+    fails = rng.geometric(0.01, 20_000)
+    ended = np.where(fails <= 36, FAILED, RAN_OUT)
+    model = Hazard.fit(np.zeros(20_000), np.full(20_000, 36), np.minimum(fails, 36), ended)
+    failed, repaid = model.paths([0.0], [36], [0], 36)
+    assert repaid.sum() < 1e-10
+    assert failed.sum() == pytest.approx(1 - 0.99**36, rel=0.03)
+
+
+def test_open_loans_are_censored_and_ended_ones_alone_overstate_default() -> None:
+    """Thirty-year loans of a constant hazard, seen for one to five years: most are open."""
+    rng = np.random.default_rng(2)
+    n, monthly, early = 40_000, 0.004, 0.008
+    fails, repaid = rng.geometric(monthly, n), rng.geometric(early, n)
+    seen = rng.integers(12, 61, n)
+    month = np.minimum(np.minimum(fails, repaid), seen)
+    ended = np.where(fails <= np.minimum(repaid, seen), FAILED,
+                     np.where(repaid <= seen, REPAID, RAN_OUT))  # fmt: skip
+    assert (ended == RAN_OUT).mean() > 0.5
+    term = rng.choice([180, 240, 300, 360], n)
+    model = Hazard.fit(rng.normal(size=n), term, month, ended)
+    k = np.arange(60)
+    wanted = (monthly * ((1 - monthly) * (1 - early)) ** k).sum()
+    found = model.marginal_pd([0.0], [360], [0], 60)[0].sum()
+    assert found == pytest.approx(wanted, rel=0.06)
+    over = ended != RAN_OUT
+    alone = Hazard.fit(np.zeros(over.sum()), term[over], month[over], ended[over])
+    assert alone.marginal_pd([0.0], [360], [0], 60)[0].sum() > 1.5 * wanted
+    # Beyond what was seen the hazards are held: nothing explodes, nothing dies out.
+    assert model.last == pytest.approx(60 / 180)
+    far, _ = model.paths([0.0], [360], [200], 100)
+    assert far[0, 0] == pytest.approx(monthly, rel=0.35)
+    assert (np.diff(far[0]) < 0).all()
+
+
 def test_the_term_structure_finds_the_truth_of_a_live_book() -> None:
     """Fitted on loans that are over, told the true lifetime PD, judged on another, live book."""
     drawn = simulate("loan_book", 30_000, 11)
@@ -78,9 +114,9 @@ def test_the_effect_of_a_term_is_not_extrapolated(
     assert short.sum() <= near.sum() * (1 + 1e-12)
 
 
-def test_a_hazard_needs_both_ends_and_comes_back_from_its_file(tmp_path: Path) -> None:
-    with pytest.raises(InputRefused, match="repaid early"):
-        Hazard.fit([0.0, 1.0], [36, 36], [3, 4], [FAILED, RAN_OUT])
+def test_a_hazard_needs_failures_and_comes_back_from_its_file(tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match="no loan failed"):
+        Hazard.fit([0.0, 1.0], [36, 36], [3, 4], [REPAID, RAN_OUT])
     model = Hazard(tuple(np.arange(8) / 10 - 1), tuple(np.arange(8) / 20 - 2), (36.0, 60.0))
     model.save(tmp_path / "hazard.json")
     assert Hazard.load(tmp_path / "hazard.json") == model

@@ -36,6 +36,7 @@ def book(n: int = 60, seed: int = 1, **changes: Any) -> pd.DataFrame:
             "overlay": 0.0,
             "price": 0.12,
             "price_cautious": 0.14,
+            "worth": 0.01,
             "ecl": 1.0,
             "ecl_12m": 1.0,
             "ecl_lifetime": 2.0,

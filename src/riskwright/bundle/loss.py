@@ -12,7 +12,6 @@ from scipy.special import logit
 
 from riskwright.bundle.candidates import Progress, new_part, publish
 from riskwright.data import maturity, snapshots, units
-from riskwright.data.contract import target_of
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.usecase import UseCase
@@ -141,7 +140,8 @@ def known_losses(
     Mask (n,), and how many failed loans are left out by reason; each counts once.
     """
     held = maturity.loan_of(usecase)
-    known = target_of(usecase, frame).astype(bool)
+    # All that failed, when ever: a loss is a loss.
+    known = (frame[usecase.target.column] == usecase.target.bad).to_numpy()
     owed = maturity.owed_at_default(usecase, frame)
     until = maturity.recoveries_until(usecase, frame) if seen is None else seen
     money = (held.recovered, held.recovery_costs, held.rate)
@@ -205,7 +205,7 @@ def owed_later(usecase: UseCase, exposure: Exposure, book: pd.DataFrame, months:
 
     A loan in default in a month made its last payment ``grace_months`` before, so one that is in
     default soon has missed payments already. An instalment loan then owes today's balance in the
-    proportion in which the schedule of its remaining life falls, and never more than was lent; a
+    proportion in which the schedule of its remaining life falls, and never more than today; a
     line of credit, as long as it runs, what it has drawn and the expected part of the rest.
 
     Parameters
@@ -231,7 +231,10 @@ def owed_later(usecase: UseCase, exposure: Exposure, book: pd.DataFrame, months:
     scheduled = maturity.schedule_balance(amount, rate, end, age)
     known = ~np.isnan(balance) & (scheduled > 0)
     scale = np.where(known, balance / np.where(known, scheduled, 1.0), 1.0)
-    most = exposure.ratio * np.fmax(amount, balance)
+    # Of what was borrowed no more can be owed than there is today (than was lent, of a new loan),
+    # but for what the measured ratio says is added.
+    added = max(1.0, exposure.ratio)
+    most = added * np.where(np.isnan(balance), amount, balance)
     first = np.where(age >= term, age, 0.0)  # past its term it owes what it owes
     out = np.zeros((len(book), months))
     for j in range(months):

@@ -108,6 +108,7 @@ def score_file(
     output: Path,
     *,
     reasons: Reasons = "adverse",
+    price: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Scored:
     """Score every row of a file; refused rows go to ``<output>.quarantine.csv`` beside it.
@@ -120,6 +121,8 @@ def score_file(
         Path or URL in any format that ingestion reads.
     output
         ``.csv`` or ``.parquet``.
+    price
+        Of accepted rows: the columns with what each has to pay, added to its scores.
     progress
         Called with the number of rows read so far.
 
@@ -148,7 +151,7 @@ def score_file(
             key = usecase.id if usecase.id in checked.accepted else None
             names = checked.accepted[key] if key else checked.accepted.index
             out.insert(0, key or "row", names)
-            scores.write(out)
+            scores.write(out if price is None else out.join(price(checked.accepted)))
             if len(checked.refused):
                 quarantine.write(checked.refused)
             novel.count(bundle.ensemble.seen, checked.accepted, into=unseen)

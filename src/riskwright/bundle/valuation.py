@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.special import logit
 
@@ -22,7 +23,8 @@ from riskwright.portfolio import basel, pricing, staging, stress
 from riskwright.portfolio.checks import FloatArray
 from riskwright.portfolio.status import Status, overlay, pd_with_margin
 
-CHUNK = 50_000
+CHUNK = 50_000  # loans …
+LONGEST = 60  # … of so many months; of longer ones fewer are valued at a time
 YEAR = 12
 SMALLEST = 1e-9
 SAMPLE = 5_000  # loans on which the error of the term structure is measured
@@ -39,7 +41,8 @@ class Valued:
         One row a loan: ``balance``, ``ead`` (mean exposure if it defaults within a year), ``pd``
         (within a year), ``pd_lifetime``, ``lgd``, ``el`` (= pd x ead x lgd), ``pd_status`` and
         ``el_status`` (with the margin of the model's status), ``overlay``, ``stage``, ``ecl``
-        (weighted over scenarios), ``ecl_12m``, ``ecl_lifetime``, ``price``, ``price_cautious``.
+        (weighted over scenarios), ``ecl_12m``, ``ecl_lifetime``, ``price``, ``price_cautious``,
+        ``worth`` (present value of lending a unit at the loan's own rate, less the unit).
     members_el
         Expected loss by each member of the ensemble, shape (members, n).
     weights
@@ -94,8 +97,9 @@ def value_loans(
         raise InputRefused("the weights of the scenarios don't sum to 1", expected="1 in all")
     parts, members = [], []
     weights: FloatArray = np.empty(0)
-    for start in range(0, len(book), CHUNK):
-        chunk = book.iloc[start : start + CHUNK]
+    step = max(1, int(CHUNK * LONGEST / max(LONGEST, book["months_left"].max())))
+    for start in range(0, len(book), step):
+        chunk = book.iloc[start : start + step]
         table, members_el, weights = _value(bundle, lgd, ead, chunk, status, weighed)
         parts.append(table)
         members.append(members_el)
@@ -186,10 +190,12 @@ def _value(
         ecl[f"ecl_{scenario.name}"] = np.choose(stage - 1, by_stage)
         one_year += scenario.weight * by_stage[0]
         lifetime += scenario.weight * by_stage[1]
-    weights_of = [s.weight for s in scenarios]
-    booked = sum(w * v for w, v in zip(weights_of, ecl.values(), strict=True))
+    booked = sum(s.weight * v for s, v in zip(scenarios, ecl.values(), strict=True))
     el_status = pd_status * mean_ead * share
-    price, cautious = _prices(bundle, share, left, life, member_margins, marginal_of)
+    runs = np.maximum(left, 1.0)
+    paths = _paths(bundle, (margin, member_margins), term, age, runs, rows)
+    outlay, price, cautious = _prices(bundle, share, runs, *paths)
+    (fails, repaid), grace = paths[0], held.grace_months
     table = pd.DataFrame(
         {
             "balance": chunk["balance"].to_numpy(),
@@ -207,6 +213,7 @@ def _value(
             "ecl_lifetime": lifetime,
             "price": price,
             "price_cautious": cautious,
+            "worth": pricing.value(chunk[held.rate], fails, share, runs, outlay, repaid, grace),
             **ecl,
         },
         index=chunk.index,
@@ -244,35 +251,87 @@ def _as_made(
     return then
 
 
-def _prices(
+Paths = tuple[FloatArray, FloatArray]  # to fail, and to be repaid early, by month
+
+
+def _paths(
     bundle: Bundle,
-    share: FloatArray,
+    margins: tuple[FloatArray, FloatArray],
+    term: FloatArray,
+    age: FloatArray,
     left: FloatArray,
-    life: FloatArray,
-    member_margins: FloatArray,
-    marginal_of: Callable[[FloatArray], FloatArray],
-) -> tuple[FloatArray, FloatArray]:
-    """The rate that a loan has to bear, by the deployed PD and by the most cautious member's."""
+    impaired: npt.NDArray[np.intp],
+) -> tuple[Paths, Paths]:
+    """The term structures of the deployed PD and of the most cautious member's."""
+    hazard = bundle.hazard
+    assert hazard is not None  # noqa: S101  (``value_loans`` has refused a bundle without)
+    margin, members = margins
+    out = []
+    for of_margin in (margin, np.maximum(members.max(axis=0), margin)):
+        fails, repaid = hazard.paths(of_margin, np.maximum(term, age + left), age, int(left.max()))
+        fails[impaired], repaid[impaired] = 0.0, 0.0
+        fails[impaired, 0] = 1.0  # it has happened
+        out.append((fails, repaid))
+    return out[0], out[1]
+
+
+def _prices(
+    bundle: Bundle, share: FloatArray, left: FloatArray, deployed: Paths, cautious: Paths
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """What the balance costs a year, and the rates that a loan has to bear by both structures."""
     held = maturity.loan_of(bundle.usecase)
     costs = held.pricing
-    years = np.maximum(left, 1.0) / YEAR
-    worst = np.minimum(marginal_of(member_margins.max(axis=0)).sum(axis=1), 1.0)
-    out = []
-    for lifetime in (life, np.maximum(worst, life)):
-        p = staging.annual(np.minimum(lifetime, 1 - SMALLEST), years)
-        out.append(
+    rates, outlays = [], []
+    for fails, repaid in (deployed, cautious):
+        year = np.minimum(fails[:, :YEAR].sum(axis=1), 1.0)
+        k = basel.capital_requirement(year, share, held.exposure, left / YEAR)
+        outlays.append(costs.funding + costs.cost + k * costs.hurdle)
+        rates.append(
             pricing.required_rate(
-                p,
+                fails,
                 share,
-                np.maximum(left, 1.0),
+                left,
                 funding=costs.funding,
                 cost=costs.cost,
-                capital=basel.capital_requirement(p, share, held.exposure, years),
+                capital=k,
                 hurdle=costs.hurdle,
                 margin=costs.margin,
+                repaid=repaid,
+                grace=held.grace_months,
             )
         )
-    return out[0], out[1]
+    return outlays[0], rates[0], rates[1]
+
+
+def price_applications(bundle: Bundle, lgd: LossBundle, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rate a year that each application has to bear.
+
+    Parameters
+    ----------
+    frame
+        (n,) canonical applications; one without a term gets no price.
+
+    Returns
+    -------
+    DataFrame
+        ``price`` by the deployed PD and ``price_cautious`` by the most cautious member's, with
+        the index of ``frame``; NaN where no rate up to 500 % is enough.
+    """
+    held = maturity.loan_of(bundle.usecase)
+    out = pd.DataFrame({"price": np.nan, "price_cautious": np.nan}, index=frame.index)
+    if held.term not in frame or bundle.hazard is None:
+        return out
+    known = frame[frame[held.term] >= 1]
+    if known.empty:
+        return out
+    x, term = known[bundle.schema.names], known[held.term].to_numpy(dtype=float)
+    members, _ = bundle.ensemble.members(x)
+    margins, nobody = (bundle.ensemble.margin(x), members), np.empty(0, dtype=np.intp)
+    paths = _paths(bundle, margins, term, np.zeros(len(x)), term, nobody)
+    _, out.loc[known.index, "price"], out.loc[known.index, "price_cautious"] = _prices(
+        bundle, lgd.score(known), term, *paths
+    )
+    return out
 
 
 def _term_structure_error(bundle: Bundle, ead: LossBundle, sample: pd.DataFrame) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from riskwright.data import parsing
+from riskwright.data import maturity, parsing
 from riskwright.data.meaning import missing_in, outcomes
 from riskwright.data.rules import Faults, rules_of, shown
 from riskwright.data.textfiles import FAULT
@@ -48,7 +48,12 @@ class Checked:
 
 
 def target_of(usecase: UseCase, frame: pd.DataFrame) -> npt.NDArray[np.int8]:
-    """Return the target of a canonical frame: int8 (n,), 1 = bad."""
+    """Return the target of a canonical frame: int8 (n,), 1 = bad.
+
+    Of loans, if they say when they ended: bad within the months that count.
+    """
+    if usecase.loan is not None and {usecase.loan.closed, usecase.loan.term} <= set(frame):
+        return maturity.bads(usecase, frame).astype(np.int8)
     text = parsing.codes(frame[usecase.target.column], {usecase.target.bad}, ())
     return np.asarray(text == usecase.target.bad, dtype=np.int8)
 

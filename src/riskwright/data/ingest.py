@@ -140,7 +140,10 @@ def _run(
         splits.folds(usecase, ready[train], outcome[train])
     others = int((~of_population(usecase, clean)).sum())
     if waiting := len(clean) - others - len(ready):
-        warnings.append(f"{waiting:,} loans are not mature yet: in no training and no test part")
+        warnings.append(
+            f"{waiting:,} loans are not mature yet: in no training and no test part; "
+            "their term, or the months that count (loan.window_months), isn't over"
+        )
     if others and usecase.loan is not None and usecase.loan.population is not None:
         usual = ", ".join(f"{k} = {v}" for k, v in usecase.loan.population.items())
         warnings.append(

@@ -1,9 +1,11 @@
 """When a loan's outcome is known: label maturity, vintages, and the book as it was at a date.
 
 A loan is in default once it is ``grace_months`` past its last payment without having been repaid.
-Its label is *mature* once its whole life and that grace are over, whatever became of it: a loan
-that failed early is known early, and taking it in before the others of its month would count the
-bads of a vintage without its goods.
+Its label is *mature* once the months that count (``outcome_months``: its whole life, or the first
+two years of a long loan) and that grace are over, whatever became of it: a loan that failed early
+is known early, and taking it in before the others of its month would count the bads of a vintage
+without its goods. Loans that are open then, or fail later, are good; when they end, or how long
+they have been seen (``endings``), is what the hazards learn from.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from riskwright.errors import InputRefused
 from riskwright.usecase import Loan, UseCase
 
 Mask = npt.NDArray[np.bool_]
-FAILED, REPAID, RAN_OUT = 1, 2, 0  # how a loan ended
+FAILED, REPAID, RAN_OUT = 1, 2, 0  # how a loan ended (or that it is still there)
+LONG = 84  # months: of a longer loan nobody waits for the end …
+WINDOW = 24  # … and its first months count (Siddiqi, Intelligent Credit Scoring, 2017, ch. 4)
 
 
 def months_between(start: pd.Series, end: pd.Series | pd.Timestamp) -> npt.NDArray[np.float64]:
@@ -38,22 +42,50 @@ def default_month(loan: Loan, frame: pd.DataFrame, time: str) -> npt.NDArray[np.
     return np.where(np.isnan(paid), 0.0, paid) + loan.grace_months
 
 
+def outcome_months(usecase: UseCase, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Return the months of each loan's life in which a default makes it bad, shape (n,).
+
+    The whole term; ``window_months`` at most, which are 24 for loans of more than 84 months if the
+    use case doesn't say.
+    """
+    held = loan_of(usecase)
+    term = frame[held.term].to_numpy(dtype=float)
+    window = held.window_months
+    most = np.where(term > LONG, WINDOW, term) if window is None else float(window)
+    return np.asarray(np.minimum(term, most))
+
+
+def bads(usecase: UseCase, frame: pd.DataFrame) -> Mask:
+    """Return which loans failed within the months that count, shape (n,)."""
+    held = loan_of(usecase)
+    failed = (frame[usecase.target.column] == usecase.target.bad).to_numpy()
+    counted = outcome_months(usecase, frame)
+    whole = counted >= frame[held.term].to_numpy()
+    return np.asarray(failed & (whole | (default_month(held, frame, str(usecase.time)) <= counted)))
+
+
 def endings(
     usecase: UseCase, frame: pd.DataFrame
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int_]]:
-    """Return when and how loans that are over ended.
+    """Return when and how loans ended, or how long open ones have been seen.
 
     Returns
     -------
-    Month on book (n,): of the default, or of the last payment; and ``FAILED``, ``REPAID`` (early)
-    or ``RAN_OUT`` (to term).
+    Month on book (n,): of the default, of the last payment, or up to which an open loan was seen
+    (``observed_until``; its last payment, if it has missed the months of grace since); and
+    ``FAILED``, ``REPAID`` (early) or ``RAN_OUT`` (to term, or still there).
     """
-    held = loan_of(usecase)
-    failed = (frame[usecase.target.column] == usecase.target.bad).to_numpy()
-    paid = np.nan_to_num(months_between(frame[usecase.time], frame[held.closed]))
+    held, target = loan_of(usecase), usecase.target
+    status = frame[target.column]
+    failed, good = (status == target.bad).to_numpy(), (status == target.good).to_numpy()
+    paid = months_between(frame[usecase.time], frame[held.closed])
     term = frame[held.term].to_numpy()
-    month = np.where(failed, default_month(held, frame, str(usecase.time)), paid)
-    ended = np.where(failed, FAILED, np.where(paid < term, REPAID, RAN_OUT))
+    age = months_between(frame[usecase.time], observed_until(usecase, frame))
+    silent = ~np.isnan(paid) & (paid + held.grace_months <= age)
+    seen = np.where(good & np.isnan(paid), term, np.where(silent, paid, age))
+    month = np.where(failed, default_month(held, frame, str(usecase.time)), seen)
+    month = np.where(good & ~np.isnan(paid), paid, month)
+    ended = np.where(failed, FAILED, np.where(good & (month < term), REPAID, RAN_OUT))
     return np.clip(month, 1, term), ended
 
 
@@ -122,7 +154,7 @@ def observed_until(usecase: UseCase, frame: pd.DataFrame) -> pd.Timestamp:
 
 
 def mature(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -> Mask:
-    """Return which labels may be used on a date: the loan's life and the grace after it are over.
+    """Return which labels may be used on a date: the months that count and the grace are over.
 
     Parameters
     ----------
@@ -133,9 +165,13 @@ def mature(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) ->
     """
     held = loan_of(usecase)
     age = months_between(frame[usecase.time], pd.Timestamp(as_of))
-    over = age >= frame[held.term].to_numpy() + held.grace_months
-    known = frame[usecase.target.column].isin([usecase.target.bad, usecase.target.good])
-    return np.asarray(over & known.to_numpy())
+    counted = outcome_months(usecase, frame)
+    status = frame[usecase.target.column]
+    known = status.isin([usecase.target.bad, usecase.target.good]).to_numpy()
+    # Of a long loan that is still open enough is known.
+    enough = counted < frame[held.term].to_numpy()
+    known = known | (enough & status.isin(usecase.target.open).to_numpy())
+    return np.asarray((age >= counted + held.grace_months) & known)
 
 
 def calendar(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -> pd.DataFrame:
@@ -148,7 +184,7 @@ def calendar(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) 
         ``rate`` with a 95 % Jeffreys interval ``low`` to ``high``, NaN where nothing is mature.
     """
     done = mature(usecase, frame, as_of)
-    bad = (frame[usecase.target.column] == usecase.target.bad).to_numpy() & done
+    bad = bads(usecase, frame) & done
     month = frame[usecase.time].dt.to_period("M").rename("vintage")
     table = pd.DataFrame({"loans": 1, "mature": done.astype(int), "bads": bad.astype(int)})
     table = table.groupby(month.to_numpy()).sum().rename_axis("vintage")

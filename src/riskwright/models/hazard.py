@@ -6,7 +6,9 @@ loan's life, and a smooth baseline in the loan's relative age (Singer and Willet
 time", J. Educational Statistics 18, 1993). The margin stands for all features, so the term
 structure keeps the order and the reasons of the deployed PD. Loan-months of like margins are
 counted together before the fit. The effect of the term is not extrapolated: a loan shorter or
-longer than any that was seen has that of the nearest one.
+longer than any that was seen has that of the nearest one; and beyond the age that some loans were
+seen to reach, the hazards stay what they were there. Loans that are still open are censored: their
+months count, and nothing is said of what comes.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ from riskwright.errors import InputRefused, IntegrityError
 FloatArray = npt.NDArray[np.float64]
 BANDS = 60  # of the margin, in which loan-months are counted together
 RIDGE = 1e4  # so weak that it only keeps the fit finite
+FEWEST = 30  # loans, under which nobody says how the hazards go on
+MANY_TERMS = 12  # more are counted together, in years
+NEVER = -30.0  # log-odds of what never happened
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,15 @@ class Hazard:
         Shortest and longest term seen, months.
     covariance
         Of the estimated ``fails``, shape (k, k): the inverse of the information.
+    last
+        Relative age that ``FEWEST`` loans were seen to reach: from there on both hazards are held.
     """
 
     fails: tuple[float, ...]
     repaid: tuple[float, ...]
     terms: tuple[float, float]
     covariance: tuple[tuple[float, ...], ...] = ()
+    last: float = 1.0
 
     @classmethod
     def fit(
@@ -69,16 +77,22 @@ class Hazard:
             Month on book of the end, or up to which the loan was seen, shape (n,).
         ended
             ``FAILED``, ``REPAID`` (early) or ``RAN_OUT`` (to term, or still there) of
-            ``data.maturity``, shape (n,).
+            ``data.maturity``, shape (n,). If none was repaid early, none ever is.
+
+        Raises
+        ------
+        InputRefused
+            If no loan failed.
         """
         m, t, k = (np.asarray(v, dtype=float) for v in (margin, term, month))
         how = np.asarray(ended)
-        if not len(m) or not {FAILED, REPAID} <= set(how.tolist()):
-            raise InputRefused(
-                "no loan failed, or none was repaid early",
-                expected="some of both, to tell when loans end",
-            )
+        if not (how == FAILED).any():
+            raise InputRefused("no loan failed", expected="some, to tell when loans fail")
         terms = (float(t.min()), float(t.max()))
+        last = float(np.sort(np.minimum(k / t, 1.0))[::-1][:FEWEST][-1])
+        if len(np.unique(t)) > MANY_TERMS:
+            t = np.maximum(12 * np.round(t / 12), 12)
+            k = np.minimum(k, t)
         edges = np.unique(np.quantile(m, np.linspace(0, 1, BANDS + 1)))
         band = np.clip(np.searchsorted(edges, m, side="right") - 1, 0, max(len(edges) - 2, 0))
         middle = np.bincount(band, m) / np.maximum(np.bincount(band), 1)
@@ -93,7 +107,7 @@ class Hazard:
                 counts = np.bincount(band[there], minlength=len(middle))
                 some = np.flatnonzero(counts)
                 term_, month_ = np.full(len(some), length), np.full(len(some), j)
-                x.append(_design(middle[some], term_, month_, terms))
+                x.append(_design(middle[some], term_, month_, terms, last))
                 seen.append(counts[some])
                 events.append(
                     [np.bincount(band[now & (how == c)], minlength=len(middle))[some]
@@ -106,11 +120,13 @@ class Hazard:
         hazard = expit(columns @ found)
         information = columns.T @ (columns * (there_ * hazard * (1 - hazard))[:, None])
         covariance = np.linalg.inv(information + np.eye(len(found)) / RIDGE)
+        never = (NEVER, *[0.0] * (len(found) - 1))
         return cls(
             found,
-            _logistic(columns, repaid, there_ - fails),
+            _logistic(columns, repaid, there_ - fails) if repaid.any() else never,
             terms,
             tuple(tuple(map(float, row)) for row in covariance),
+            last,
         )
 
     def with_fails(self, fails: npt.ArrayLike) -> Self:
@@ -139,18 +155,28 @@ class Hazard:
         FloatArray
             Shape (n, months); a row's sum over all months is the loan's lifetime PD from today.
         """
+        return self.paths(margin, term, age, months)[0]
+
+    def paths(
+        self, margin: npt.ArrayLike, term: npt.ArrayLike, age: npt.ArrayLike, months: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the probabilities to fail, and to be repaid early, in each of the next months.
+
+        As ``marginal_pd``; both of shape (n, months).
+        """
         m, t, a = (np.asarray(v, dtype=float) for v in (margin, term, age))
-        out = np.zeros((len(m), months))
+        out, gone = np.zeros((len(m), months)), np.zeros((len(m), months))
         there = np.ones(len(m))
         for j in range(months):
             k = a + j + 1
-            design = _design(m, t, np.minimum(k, t), self.terms)
+            design = _design(m, t, np.minimum(k, t), self.terms, self.last)
             live = k <= t
             fails = np.where(live, expit(design @ self.fails), 0.0)
             early = np.where(live, expit(design @ self.repaid), 0.0)
             out[:, j] = there * fails
+            gone[:, j] = there * (1 - fails) * early
             there = there * (1 - fails) * (1 - early)
-        return out
+        return out, gone
 
     def save(self, path: Path) -> None:
         """Write the coefficients as JSON."""
@@ -174,6 +200,7 @@ class Hazard:
                 tuple(map(float, plain["repaid"])),
                 (float(plain["terms"][0]), float(plain["terms"][1])),
                 tuple(tuple(map(float, row)) for row in plain["covariance"]),
+                float(plain.get("last", 1.0)),
             )
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise IntegrityError(
@@ -182,10 +209,14 @@ class Hazard:
 
 
 def _design(
-    margin: FloatArray, term: FloatArray, month: FloatArray, terms: tuple[float, float]
+    margin: FloatArray,
+    term: FloatArray,
+    month: FloatArray,
+    terms: tuple[float, float],
+    last: float,
 ) -> FloatArray:
     """One row a loan-month: intercept, baseline in the relative age, margin, and both together."""
-    x, length = month / term, (np.clip(term, *terms) - terms[0]) / 60
+    x, length = np.minimum(month / term, last), (np.clip(term, *terms) - terms[0]) / 60
     return np.column_stack([np.ones(len(x)), np.sqrt(x), x, x**2, x**3, length, margin, margin * x])
 
 

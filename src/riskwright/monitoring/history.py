@@ -142,16 +142,17 @@ def as_known(usecase: UseCase, frame: pd.DataFrame, day: pd.Timestamp) -> pd.Dat
     Returns
     -------
     DataFrame
-        A copy whose target and date of the last payment are missing where the last payment is
-        later, or where the loan failed and its months of grace were not over.
+        A copy where a loan is open, without a date of the last payment, if that is later, or if the
+        loan failed and its months of grace were not over.
     """
     held, target = maturity.loan_of(usecase), usecase.target
     status, closed = frame[target.column], frame[held.closed]
     age = maturity.months_between(frame[str(usecase.time)], day)
     waits = maturity.default_month(held, frame, str(usecase.time)) > age
     hidden = (closed > day) | ((status == target.bad) & waits)
-    hidden |= (status == target.good) & closed.isna()  # nobody can tell when
-    return frame.assign(**{target.column: status.mask(hidden), held.closed: closed.mask(hidden)})
+    status = status.mask(hidden, target.open[0] if target.open else None)
+    status = status.mask((status == target.good) & closed.isna())  # nobody can tell when
+    return frame.assign(**{target.column: status, held.closed: closed.mask(hidden)})
 
 
 def defaults_by(
@@ -208,7 +209,7 @@ def mature_labels(
     frame = accepted.assign(**{target.column: status, held.closed: closed})
     known = as_known(usecase, frame, seen)
     mature = maturity.mature(usecase, known, seen)
-    bad = (known[target.column] == target.bad).to_numpy()
+    bad = maturity.bads(usecase, known)
     ended, counts = tally(usecase, ends[target.column])
     counts["immature"] = int((np.isfinite(ended) & ~mature).sum())
     counts |= {"bad": int((bad & mature).sum()), "good": int((~bad & mature).sum())}

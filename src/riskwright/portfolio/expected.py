@@ -1,9 +1,10 @@
 """Expected loss of a book by group, with an interval that carries what the models don't know.
 
-The interval is for the expected loss, not for the loss of one year (that is the loss distribution).
-Its sources are independent in what they rest on and are added in variance: the members of the PD
-ensemble disagree; the level and timing of the PD, the LGD and the EAD were estimated on so many
-loans and no more.
+The interval is for what the loans are to lose given the year, not for the luck of single loans
+(that, too, is in the loss distribution). Its sources are independent in what they rest on and are
+added in variance: the members of the PD ensemble disagree; the level and timing of the PD, the LGD
+and the EAD were estimated on so many loans and no more; and the level moves from year to year
+(``level_error``), which is most of it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from scipy.special import ndtri
 
 from riskwright.errors import InputRefused
 from riskwright.portfolio.checks import FloatArray, amounts
+from riskwright.portfolio.vasicek import conditional_pd
 
 LEVEL = 0.95
 
@@ -60,6 +62,27 @@ def el_interval(
     relative = float(np.sqrt(spread**2 + sum(e**2 for e in errors.values())))
     reach = float(ndtri((1 + level) / 2)) * relative
     return total, total * float(np.exp(-reach)), min(total * float(np.exp(reach)), most)
+
+
+def level_error(
+    ead: npt.ArrayLike, pd_: npt.ArrayLike, lgd: npt.ArrayLike, rho: npt.ArrayLike
+) -> float:
+    """Return how far the level of a year's loss lies from its mean, as a relative standard error.
+
+    One Gaussian factor moves all loans of a year (``vasicek``): half the logarithm of the loss's
+    95 % range over the factor, by the normal quantile. ``benchmarks/rolling_origins.py`` measured
+    on a lender's own history that the correlation of the capital formula covers what came, and
+    that what a lender has seen of his own young loans doesn't tell it.
+
+    Parameters
+    ----------
+    ead, pd_, lgd, rho
+        Of each loan, shape (n,).
+    """
+    money = np.asarray(ead, dtype=float) * np.asarray(lgd, dtype=float)
+    reach = float(ndtri((1 + LEVEL) / 2))
+    bad, good = (float(money @ conditional_pd(pd_, rho, z)) for z in (-reach, reach))
+    return float(np.log(bad / good)) / (2 * reach) if good > 0 else 0.0
 
 
 def by_group(

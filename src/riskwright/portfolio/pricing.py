@@ -1,9 +1,10 @@
 """Risk-based price: the rate at which a loan earns its margin, and profit by cut-off.
 
-A loan is a monthly annuity. Each month it may default by a constant hazard; then the lender keeps
-``1 - LGD`` of the balance. Capital is held against the balance and costs the hurdle rate above
-funding. The price is the nominal rate a year at which the discounted payments pay for funding,
-running costs, capital and the target margin.
+A loan is a monthly annuity. In each month it may default or be repaid early, by the probabilities
+of the term structure. A default has missed the payments of its months of grace, and leaves
+``1 - LGD`` of the balance at the last one. Capital is held against the balance and costs the hurdle
+rate above funding. The price is the nominal rate a year at which the discounted payments pay for
+funding, running costs, capital and the target margin.
 """
 
 from __future__ import annotations
@@ -16,11 +17,26 @@ from riskwright.errors import InputRefused
 from riskwright.portfolio.checks import FloatArray, amounts, probabilities
 
 HIGHEST = 5.0  # 500 % a year: no price below it means that the loan can't be priced
-STEPS = 60  # halvings of the bracket: 5 / 2^60 is far below 1e-8
+STEPS = 36  # halvings of the bracket: 5 / 2^36 is below 1e-10
+
+
+def constant_hazard(annual_pd: npt.ArrayLike, term: npt.ArrayLike) -> FloatArray:
+    """Return the probability to default in each month at a constant hazard, (n, longest term).
+
+    Parameters
+    ----------
+    annual_pd, term
+        PD a year of a loan that is there, and months of life, (n,) or one number.
+    """
+    p = probabilities("annual_pd", np.atleast_1d(annual_pd))[:, None]
+    months = np.atleast_1d(np.asarray(term, dtype=float))[:, None]
+    k = np.arange(1, int(months.max()) + 1)[None, :]
+    stays = (1 - p) ** (1 / 12)
+    return np.where(k <= months, stays ** (k - 1) * (1 - stays), 0.0)
 
 
 def required_rate(
-    annual_pd: npt.ArrayLike,
+    fails: npt.ArrayLike,
     lgd: npt.ArrayLike,
     term: npt.ArrayLike,
     *,
@@ -29,18 +45,15 @@ def required_rate(
     capital: npt.ArrayLike = 0.0,
     hurdle: float = 0.0,
     margin: float = 0.0,
+    repaid: npt.ArrayLike = 0.0,
+    grace: int = 1,
 ) -> FloatArray:
     """Return the nominal rate a year at which a loan earns its target margin, shape (n,).
 
     Parameters
     ----------
-    annual_pd
-        Default probability a year, constant over the loan's life; give the upper end of its range
-        for a price with a margin for model uncertainty.
-    lgd
-        Share of the balance that a default costs.
-    term
-        Months.
+    fails, lgd, term, repaid, grace
+        As ``value`` takes them.
     funding, cost, margin
         Of the outstanding balance, a year.
     capital
@@ -51,64 +64,73 @@ def required_rate(
     -------
     Rates; NaN where even 500 % a year isn't enough.
     """
-    p = probabilities("annual_pd", np.atleast_1d(annual_pd))
-    n = len(p)
-    loss = probabilities("lgd", lgd, n)
-    months = np.broadcast_to(np.asarray(term, dtype=float), (n,))
+    chance = np.asarray(fails, dtype=float)
+    n = len(chance)
     held = np.broadcast_to(np.asarray(capital, dtype=float), (n,))
     outlay = funding + cost + margin + held * hurdle
     low, high = np.zeros(n), np.full(n, HIGHEST)
-    reachable = value(high, p, loss, months, outlay) >= 0
+    reachable = value(high, chance, lgd, term, outlay, repaid, grace) >= 0
     for _ in range(STEPS):
         middle = (low + high) / 2
-        enough = value(middle, p, loss, months, outlay) >= 0
+        enough = value(middle, chance, lgd, term, outlay, repaid, grace) >= 0
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return np.where(reachable, high, np.nan)
 
 
 def value(
     rate: npt.ArrayLike,
-    annual_pd: npt.ArrayLike,
+    fails: npt.ArrayLike,
     lgd: npt.ArrayLike,
     term: npt.ArrayLike,
     outlay: npt.ArrayLike,
+    repaid: npt.ArrayLike = 0.0,
+    grace: int = 1,
 ) -> FloatArray:
     """Return the present value of lending 1, discounted at all that it costs, less the 1 lent.
 
     Parameters
     ----------
-    rate, annual_pd, lgd, term, outlay
-        Nominal rate a year, PD a year, loss given default, months, and what the balance costs a
-        year (funding, running costs, capital, margin), each (n,) or one number.
+    rate, lgd, term, outlay
+        Nominal rate a year, loss given default, months, and what the balance costs a year
+        (funding, running costs, capital, margin), each (n,) or one number.
+    fails, repaid
+        Probability, seen from today, of a default and of an early repayment in each month, shape
+        (n, months); ``repaid`` may be 0.
+    grace
+        Months from the last payment to the default: 1 if the first missed payment is one.
     """
-    r, p, loss, months, out = np.broadcast_arrays(
-        *(np.atleast_1d(np.asarray(v, dtype=float)) for v in (rate, annual_pd, lgd, term, outlay))
+    gone = np.atleast_2d(np.asarray(fails, dtype=float))
+    n, longest = gone.shape
+    early = np.broadcast_to(np.asarray(repaid, dtype=float), gone.shape)
+    loss = probabilities("lgd", lgd, n)
+    r, months, out = (
+        np.broadcast_to(np.asarray(v, dtype=float), (n,)) for v in (rate, term, outlay)
     )
     monthly = r / 12
     with np.errstate(divide="ignore", invalid="ignore"):
         payment = np.where(monthly > 0, monthly / (1 - (1 + monthly) ** -months), 1 / months)
-    alive_a_month = (1 - p) ** (1 / 12)
+    missed = max(grace, 1)
+    # Who pays in a month is there after it, and not in default before the grace is over.
+    ends = np.cumsum(gone, axis=1)
+    soon = np.minimum(np.arange(longest) + missed - 1, longest - 1)
+    pays = np.maximum(1 - ends[:, soon] - np.cumsum(early, axis=1), 0.0)
     discount_a_month = 1 / (1 + out / 12)
-    balance, alive, discount = np.ones(len(r)), np.ones(len(r)), np.ones(len(r))
-    total = np.zeros(len(r))
-    for month in range(1, int(months.max()) + 1):
-        live = month <= months
+    discount, total = np.ones(n), np.zeros(n)
+    balances = [np.ones(n)]  # after so many payments
+    for j in range(min(longest, int(months.max()))):
+        balances.append(np.maximum(balances[-1] * (1 + monthly) - payment, 0.0))
         discount = discount * discount_a_month
-        recovered = alive * (1 - alive_a_month) * balance * (1 - loss)
-        alive = alive * alive_a_month
-        total += np.where(live, discount * (recovered + alive * payment), 0.0)
-        balance = np.maximum(balance * (1 + monthly) - payment, 0.0)
+        flow = pays[:, j] * payment + early[:, j] * (payment + balances[j + 1])
+        flow += gone[:, j] * balances[max(j + 1 - missed, 0)] * (1 - loss)
+        total += np.where(j < months, discount * flow, 0.0)
     return np.asarray(total - 1)
 
 
 def cutoff_table(
     pd_: npt.ArrayLike,
     amount: npt.ArrayLike,
-    rate: npt.ArrayLike,
-    lgd: npt.ArrayLike,
-    term: npt.ArrayLike,
+    worth: npt.ArrayLike,
     *,
-    outlay: npt.ArrayLike,
     cutoffs: npt.ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Return what approving below each cut-off would mean in money.
@@ -116,11 +138,9 @@ def cutoff_table(
     Parameters
     ----------
     pd_
-        PD a year, shape (n,).
-    amount, rate, lgd, term
-        Money lent, nominal rate a year, loss given default, months, shape (n,).
-    outlay
-        What the balance costs a year: funding, running costs, capital, margin; (n,) or a number.
+        PD, shape (n,).
+    amount, worth
+        Money, and the present value of lending a unit of it (``value``), shape (n,).
     cutoffs
         PDs; the deciles and the 95 and 99 % quantiles of the book if left out.
 
@@ -133,7 +153,7 @@ def cutoff_table(
     p, money = probabilities("pd", pd_), amounts("amount", amount)
     if len(p) != len(money):
         raise InputRefused(f"{len(p)} PDs and {len(money)} amounts", expected="as many of each")
-    profit = money * value(rate, p, lgd, term, outlay)
+    profit = money * np.asarray(worth, dtype=float)
     quantiles = [*np.linspace(0.1, 0.9, 9), 0.95, 0.99, 1.0]
     limits = np.unique(np.quantile(p, quantiles) if cutoffs is None else np.asarray(cutoffs))
     rows = []

@@ -22,7 +22,7 @@ SHARES = (
     "price_cautious", "share_that_earns", "cutoff", "approved", "mean_pd", "cumulative",
     "weight",
 )  # fmt: skip
-PLAIN = ("times_base", "of_booked", "lift", "herfindahl")
+PLAIN = ("times_base", "pd_over_rate", "of_booked", "lift", "herfindahl")
 
 
 def write(

@@ -103,6 +103,14 @@ def summarise(
         if loan.rho is not None
         else basel.correlation(loans["pd"], loan.exposure)
     )
+    # What has happened, happens in each year.
+    spared = loans["stage"] < 3
+    moves = np.where(spared, rho, 0.0)
+    models = errors
+    errors = {
+        **errors,
+        "level": expected.level_error(loans["ead"], loans["pd"], loans["lgd"], moves),
+    }
     found = losses.simulate(
         loans["ead"],
         loans["pd"],
@@ -133,7 +141,7 @@ def summarise(
         ),
         "Stages": _stages(loans),
         "Price": _price_table(loans, by[main]),
-        "Cut-offs": _cutoffs(loan, loans),
+        "Cut-offs": _cutoffs(loans),
         "Largest loans": concentration.top_names(loans["id"], loans["balance"]),
         "Concentration": concentration.by_segment(by[main], loans["balance"]),
     }
@@ -143,6 +151,8 @@ def summarise(
         loans["ead"], loans["pd"], loans["lgd"], rho, confidence
     )
     headline = _headline(loan, loans, found, members_el, weights, errors, granularity)
+    alone = expected.el_interval(loans["el"], members_el, weights, models, most=headline["ead"])
+    headline |= {"el_models_low": alone[1], "el_models_high": alone[2]}
     headline |= {
         "status": status,
         "ecl": float(loans["ecl"].sum()),
@@ -343,17 +353,6 @@ def _price_table(loans: pd.DataFrame, segment: pd.Series) -> pd.DataFrame:
     ).rename_axis("segment")
 
 
-def _cutoffs(loan: Loan, loans: pd.DataFrame) -> pd.DataFrame:
-    """Approvals and profit by cut-off on the yearly PD: the cut-off is a decision about money."""
-    years = np.maximum(loans["months_left"].to_numpy() / 12, 1 / 12)
-    p = 1 - (1 - np.minimum(loans["pd_lifetime"].to_numpy(), 1 - 1e-9)) ** (1 / years)
-    k = basel.capital_requirement(p, loans["lgd"], loan.exposure, loans["effective_maturity"])
-    held = loan.pricing
-    return pricing.cutoff_table(
-        p,
-        loans["balance"],
-        loans["rate"],
-        loans["lgd"],
-        np.maximum(loans["months_left"], 1.0),
-        outlay=held.funding + held.cost + k * held.hurdle,
-    )
+def _cutoffs(loans: pd.DataFrame) -> pd.DataFrame:
+    """Approvals and profit by cut-off on the PD: the cut-off is a decision about money."""
+    return pricing.cutoff_table(loans["pd"], loans["balance"], loans["worth"])

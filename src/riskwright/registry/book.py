@@ -32,6 +32,7 @@ from riskwright.usecase import UseCase
 
 Progress = Callable[[str, float], None]
 LOANS = "loans.parquet"
+TILTED = 0.01  # p-value of all grades together, below which the page says so
 EDGES = (0.0, 0.01, 0.02, 0.05, 0.10, 0.20, 1.0)  # of the bands of the PD within a year
 
 
@@ -123,6 +124,10 @@ def report_on(
         found.tables["Migration between bands of the PD"] = backtests.migration(
             earlier.bands, bands
         ).rename_axis(index="before", columns=None)
+    graded, tilt = _grades(ledger, bundle)
+    if graded is not None:
+        found.tables["PD of the grades against what came of the test loans"] = graded
+        found.notes.extend(tilt)
     with new_folder(output) as part:
         pd.concat([loans, by.add_prefix("segment_")], axis=1).to_parquet(part / LOANS, index=False)
         if len(book.quarantine):
@@ -208,6 +213,11 @@ def _notes(bundle: Bundle, book: Book, conversion: bool) -> list[str]:
             f"{int(new.sum()):,} loans that owe {owed:,.0f} have terms that no training loan had: "
             "their timing is that of the nearest term seen"
         )
+    if bundle.hazard is not None and bundle.hazard.last < 1:
+        notes.append(
+            f"no training loan was seen beyond {bundle.hazard.last:.0%} of its term: from there on "
+            "the hazards of failing and of early repayment are held where they were"
+        )
     if not conversion:
         notes.append(
             "the training data hold no revolving lines (no credit conversion factor was learnt), "
@@ -219,6 +229,32 @@ def _notes(bundle: Bundle, book: Book, conversion: bool) -> list[str]:
             f"quarantine.csv; what they owe: {_owed(book.left_out)}"
         )
     return notes
+
+
+def _grades(ledger: Ledger, bundle: Bundle) -> tuple[pd.DataFrame | None, list[str]]:
+    """The version's backtest by grade, and a note if the PDs of the grades are tilted.
+
+    The PD is made of what the loan's columns say and not of the lender's own grade; what the grade
+    knows beside them makes the PDs of good grades too high and those of bad ones too low.
+    """
+    path = Path(ledger.version(bundle.usecase.name, bundle.version).evidence.get("folder", ""))
+    try:
+        table = pd.read_csv(path / "backtest_by_grade.csv", index_col=0)
+        told = table[["loans", "defaults", "mean_pd", "rate"]]
+    except (OSError, ValueError, KeyError):
+        return None, []
+    told = told.assign(pd_over_rate=told["mean_pd"] / told["rate"].where(told["rate"] > 0))
+    _, p = backtests.hosmer_lemeshow(told["defaults"], told["loans"], told["mean_pd"])
+    if p >= TILTED:
+        return told, []
+    first, last = told.iloc[0], told.iloc[-1]
+    note = (
+        f"the PDs of the lender's grades are off on the test loans (p {p:.2g}): {told.index[0]} "
+        f"{first['mean_pd']:.2%} for {first['rate']:.2%} observed, {told.index[-1]} "
+        f"{last['mean_pd']:.2%} for {last['rate']:.2%}; the book's level isn't, the groups' are: "
+        "the PD doesn't know the grade"
+    )
+    return told, [note]
 
 
 def _simulated(ledger: Ledger, bundle: Bundle) -> bool:

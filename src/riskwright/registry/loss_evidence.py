@@ -65,8 +65,8 @@ def judge_loss(
         ``failed`` loans with a known loss, ``left_out`` (others, by reason); ``lgd`` (errors of
         each family beside the mean's; ``constant`` says which of them is deployed, as decided on
         training loans left out), ``ead`` (predicted over realised, of instalment loans and of lines
-        of credit), ``timing`` (share of loans that failed within a year and ever, expected and
-        realised). None where fewer than two loans can tell.
+        of credit), ``timing`` (share of loans that failed within a year and within the months
+        that count, expected and realised). None where fewer than two loans can tell.
     """
     from riskwright.models.exposure import Exposure
     from riskwright.models.severity import Severity
@@ -89,7 +89,9 @@ def judge_loss(
         "ead": _ead(usecase, failed, exposure, chances),
     }
     if hazard is not None:
-        marginal = hazard.marginal_pd(margin, term, np.zeros(len(frame)), int(term.max()))
+        counted = maturity.outcome_months(usecase, frame)
+        marginal = hazard.marginal_pd(margin, term, np.zeros(len(frame)), int(counted.max()))
+        marginal[np.arange(1, marginal.shape[1] + 1) > counted[:, None]] = 0.0
         told["timing"] = _timing(usecase, frame, marginal)
         live = severity.live(constant=lgd["constant"])
         table = _by_vintage(usecase, frame, marginal, live, exposure, known)
@@ -183,11 +185,11 @@ def _ead(
 
 def _timing(usecase: UseCase, frame: pd.DataFrame, marginal: FloatArray) -> dict[str, Any]:
     month, ended = maturity.endings(usecase, frame)
-    failed = ended == maturity.FAILED
+    failed = (ended == maturity.FAILED) & (month <= YEAR)
     told = {}
     for name, p, happened in (
-        ("within_a_year", marginal[:, :YEAR].sum(axis=1), failed & (month <= YEAR)),
-        ("lifetime", marginal.sum(axis=1), failed),
+        ("within_a_year", marginal[:, :YEAR].sum(axis=1), failed),
+        ("lifetime", marginal.sum(axis=1), target_of(usecase, frame) == 1),
     ):
         told[name] = {
             "expected": float(p.mean()),
