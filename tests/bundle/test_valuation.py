@@ -10,9 +10,10 @@ import pytest
 from tiny import Live
 
 from riskwright.bundle import valuation
-from riskwright.bundle.valuation import Valued, value_loans
+from riskwright.bundle.valuation import Valued, price_applications, value_loans
 from riskwright.data.loan_book import simulate_book
 from riskwright.errors import InputRefused
+from riskwright.portfolio import basel, pricing
 from riskwright.portfolio.status import Status
 from riskwright.portfolio.stress import SCENARIOS
 from riskwright.registry.promotion import load_loss, load_version
@@ -84,6 +85,43 @@ def test_a_chunk_more_changes_nothing(parts: Any, monkeypatch: pytest.MonkeyPatc
     for column in ("pd", "ead", "lgd", "ecl", "price"):
         assert pieces.loans[column].to_numpy() == pytest.approx(whole.loans[column].to_numpy())
     assert pieces.errors == pytest.approx(whole.errors)
+
+
+def test_an_instalment_loan_never_owes_more_than_today(parts: Any) -> None:
+    """Old vintages above all: of the last payments a schedule's step back is a multiple."""
+    book = parts["book"]
+    term = (book["product"] == "term").to_numpy()
+    loans = valued(parts).loans[term]
+    old = (book["months_left"][term] <= 3).to_numpy()
+    assert old.any()
+    added = max(1.0, parts["ead"].fitted.ratio)
+    assert (loans["ead"] <= added * book["balance"][term] * (1 + 1e-9)).all()
+
+
+def test_the_price_rests_on_the_hazards_and_a_new_loan_has_that_of_its_application(
+    parts: Any,
+) -> None:
+    """By the version's own months; the same for a loan just made and for its application."""
+    book = parts["book"].head(200).copy()
+    bundle, lgd = parts["bundle"], parts["lgd"]
+    told = price_applications(bundle, lgd, book.drop(columns=["balance", "months_on_book"]))
+    term = book["term"].to_numpy(dtype=float)
+    new = book.assign(months_on_book=0.0, months_left=term)
+    priced = value_loans(
+        bundle, lgd, parts["ead"], new, status="green", scenarios=SCENARIOS.values()
+    ).loans
+    np.testing.assert_allclose(told["price"], priced["price"], rtol=1e-9)
+    np.testing.assert_allclose(told["price_cautious"], priced["price_cautious"], rtol=1e-9)
+    share, costs = lgd.score(book), bundle.usecase.loan.pricing
+    fails, repaid = bundle.hazard.paths(
+        bundle.ensemble.margin(book[bundle.schema.names]), term, np.zeros(200), int(term.max())
+    )
+    k = basel.capital_requirement(fails[:, :12].sum(axis=1), share, "retail")
+    outlay = costs.funding + costs.cost + costs.margin + k * costs.hurdle
+    nothing = pricing.value(told["price"], fails, share, term, outlay, repaid, 4)
+    np.testing.assert_allclose(nothing, 0, atol=1e-8)
+    blank = price_applications(bundle, lgd, book.assign(term=np.nan))
+    assert blank.isna().all(axis=None)
 
 
 def test_an_impaired_book_is_certain_to_default(parts: Any) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from riskwright.errors import InputRefused
+from riskwright.portfolio import expected
 from riskwright.portfolio.expected import by_group, el_interval
 
 NO_ERRORS = {"pd": 0.0, "lgd": 0.0, "ead": 0.0}
@@ -76,3 +77,18 @@ def test_a_book_that_loses_nothing_has_no_interval() -> None:
 def test_weights_of_other_members_are_refused() -> None:
     with pytest.raises(InputRefused, match="2 members and 3 weights"):
         el_interval(np.ones(3), np.ones((2, 3)), np.ones(3) / 3, NO_ERRORS)
+
+
+@pytest.mark.parametrize("rho", [0.03, 0.12])
+def test_the_level_of_a_year_is_that_of_the_factor(rho: float) -> None:
+    """Against years drawn one by one: the log of a large book's loss, its 95 % range."""
+    rng = np.random.default_rng(5)
+    ead, p, lgd = rng.uniform(1, 9, 400), rng.uniform(0.01, 0.2, 400), rng.uniform(0.3, 0.9, 400)
+    z = rng.standard_normal(20_000)
+    years = np.array(
+        [(ead * lgd) @ norm.cdf((norm.ppf(p) - rho**0.5 * v) / (1 - rho) ** 0.5) for v in z]
+    )
+    low, high = np.quantile(np.log(years), [0.025, 0.975])
+    found = expected.level_error(ead, p, lgd, rho)
+    assert found == pytest.approx((high - low) / (2 * norm.ppf(0.975)), rel=0.03)
+    assert expected.level_error(ead, p, lgd, 0.0) == pytest.approx(0, abs=1e-12)
