@@ -101,13 +101,12 @@ def judged_by(
 
 
 def _trained_on(
-    usecase: UseCase,
-    home: Home,
-    ledger: Ledger,
-    version: int,
-    accepted: pd.DataFrame,
+    usecase: UseCase, home: Home, ledger: Ledger, version: int, accepted: pd.DataFrame
 ) -> NDArray[np.bool_]:
-    """Return which rows the version learnt from: their outcomes say nothing of it."""
+    """Return which rows the version learnt from: their outcomes say nothing of it.
+
+    A later case of a borrower whom it knows is none of them: that is what it will meet.
+    """
     train = snapshots.read(ledger.version(usecase.name, version).evidence["train"], home)
     known = set(row_keys(usecase, train))
     return np.array([key in known for key in row_keys(usecase, accepted)], dtype=bool)
