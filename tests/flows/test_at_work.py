@@ -192,7 +192,7 @@ def test_this_month(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
     asked: dict[str, Any] = {}
     monkeypatch.setattr("riskwright.monitoring.watch.watch", lambda *_, **k: asked.update(k) or {})
-    monitor.monitor_task.fn("tiny", "batch.csv", None, monitor.THIS_MONTH)
+    monitor.monitor_task.fn("tiny", "batch.csv", None, monitor.THIS_MONTH, None)
     assert asked["as_of"] == f"{datetime.now(UTC):%Y-%m}-01"
 
 
