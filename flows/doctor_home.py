@@ -98,7 +98,10 @@ def _within(home: Home) -> list[Path]:
 
 
 def _follows(path: Path) -> bool:
-    above, mine = path.parent.stat(), path.stat()
+    try:
+        above, mine = path.parent.stat(), path.stat()
+    except FileNotFoundError:  # a journal, or a part: gone since it was listed
+        return True
     needed = 0o2070 if path.is_dir() else 0o060
     return mine.st_gid == above.st_gid and mine.st_mode & needed == needed
 

@@ -16,9 +16,10 @@ from flows.runtime import alone, frozen, prepare, specification
 from flows.say import verdict
 from flows.train import train_flow
 from riskwright.bundle.candidates import run_key
-from riskwright.errors import Conflict
+from riskwright.errors import Conflict, InputRefused
 from riskwright.registry.named import specification_of
 from riskwright.registry.renewal import learnt_already, place_of
+from riskwright.registry.specification import is_frozen
 
 
 @flow(name="retrain", validate_parameters=False)
@@ -42,6 +43,12 @@ def retrain_flow(
         Of everything drawn at random; never of the split.
     """
     home, ledger = prepare()
+    if is_frozen(usecase):  # it says who its author is: only a run that read the YAML may
+        raise InputRefused(
+            "the frozen specification of a run is no use case",
+            where=usecase,
+            expected="a name, or the path of a YAML file",
+        )
     usecase = specification_of(usecase, home, ledger)
     usecase = frozen(usecase, home, budget)  # nothing below reads the YAML again
     spec = specification(usecase)

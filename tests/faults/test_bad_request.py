@@ -43,3 +43,8 @@ def test_cells_that_no_file_can_hold_are_named_by_row() -> None:
         3: "a: a number of 401 digits",
     }
     assert nested(pd.DataFrame({"a": [1.0, 2.0]})).empty
+
+
+def test_a_row_of_a_frame_is_scored_as_it_is() -> None:
+    frame = pd.DataFrame({"a": [1.5], "b": ["x"], "c": [1]})
+    assert nested(frame.iloc[0].to_frame().T).empty  # its cells are NumPy's

@@ -20,6 +20,7 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flows import at_work, schedules
 from flows.at_work import LEASE, clear_up
+from riskwright.errors import Unavailable
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 
@@ -299,3 +300,18 @@ def test_ticks_that_were_missed_since_the_last_success(
     assert len(schedules._missed(runs)[0]) == missed
     by_hand = [run.model_copy(update={"auto_scheduled": False}) for run in runs]
     assert schedules._missed(by_hand)[0] == []
+
+
+def test_a_dead_run_that_mlflow_lost_stops_nothing(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.crashed import close_runs
+    from riskwright.registry import tracking
+
+    ledger = Ledger.open(home, create=True)
+    ledger.start_run("tiny", "retrain", "key", "somewhere:1:1", mlflow_run_id="gone")
+    dead = ledger.runs("tiny")
+    monkeypatch.setattr(Ledger, "reap", lambda _: dead)
+    close_runs(home, ledger)  # deleted there
+    monkeypatch.setattr(tracking, "connect", lambda _: (_ for _ in ()).throw(Unavailable("down")))
+    close_runs(home, ledger)

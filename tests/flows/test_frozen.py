@@ -13,6 +13,7 @@ from tiny import tiny_text
 from tiny_market import market_plain, series, write_series
 
 from riskwright.bundle import candidates, forecast_steps
+from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.registry.specification import SUFFIX, thaw
@@ -57,6 +58,14 @@ SYSTEMS = {
     "loans": (small_book(), candidates, "fit_family"),
     "market": (market_plain(models={"m1": {"horizon": 1}}), forecast_steps, "walk_model"),
 }
+
+
+def test_a_frozen_specification_is_no_use_case(home: Home) -> None:
+    """It says who its author is: somebody could write one that names a colleague."""
+    from flows.retrain import retrain_flow
+
+    with pytest.raises(InputRefused, match="frozen specification"):
+        retrain_flow.fn(f"/anywhere/{'0' * 64}{SUFFIX}")
 
 
 @pytest.mark.slow

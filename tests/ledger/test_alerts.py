@@ -90,6 +90,10 @@ def test_a_look_that_sees_less_takes_nothing_back(ledger: Ledger) -> None:
     assert _open(ledger, findings=[RATIO], severity="low", report="others") == alert
     shown = ledger.alert(alert)
     assert (shown.findings, shown.severity) == ([RATIO, AUC, SCORE], "high")
+    worse = {**RATIO, "band": 3}
+    assert _open(ledger, findings=[worse], report="worse") == alert
+    shown = ledger.alert(alert)
+    assert (shown.findings, shown.report) == ([worse, AUC, SCORE], "worse")
     assert ledger.verify().ok
 
 

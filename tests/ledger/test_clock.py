@@ -61,6 +61,8 @@ def test_history_is_right_after_a_clock_that_ran_ahead(
     found = [ledger.champion("credit", at=day(n)) for n in range(1, 10)]
     # The second one was live by the third, when the next event was written.
     assert [c.version if c else None for c in found] == [1, 1, 2, 2, 3, 3, 3, 3, 3]
+    counts = ledger.live_since("credit")
+    assert [since[:10] for since in counts] == ["2026-03-01", "2026-03-03", "2026-03-05"]
     assert ledger.verify().ok
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from riskwright.market.case_parts import Strategy
 from riskwright.market.moving import SHARES, moved, worth_moving
 from riskwright.market.strategy import certainty_gain, compare, months_of_variance, run
 
@@ -76,3 +77,24 @@ def test_averages_flatter_no_strategy() -> None:
     assert (plain["sharpe"] / real["sharpe"]).to_numpy() == pytest.approx(np.sqrt(1.5))
     assert (real["annual_return"] == plain["annual_return"]).all()
     assert (real["ce"] < plain["ce"]).all()
+
+
+@pytest.mark.parametrize(
+    ("said", "weight"),
+    [
+        ({}, 0.6),
+        ({"max_weight": 0.5}, 0.5),
+        ({"min_weight": 0.8}, 0.8),
+        ({"max_weight": 1.0}, 0.6),
+        ({"max_weight": 0.5, "strategic_weight": 0.2}, 0.2),
+    ],
+)
+def test_a_case_that_says_no_strategic_weight_stays_within_its_bounds(
+    said: dict[str, float], weight: float
+) -> None:
+    assert Strategy.model_validate(said).strategic_weight == weight
+
+
+def test_a_stated_strategic_weight_beyond_the_bounds_is_refused() -> None:
+    with pytest.raises(ValueError, match="strategic_weight"):
+        Strategy.model_validate({"max_weight": 0.5, "strategic_weight": 0.6})

@@ -28,6 +28,17 @@ def test_sums_over_a_year_come_out_whatever_the_span() -> None:
     assert over_a_year(year, None) is year
 
 
+def test_a_gap_makes_a_year_missing_not_longer() -> None:
+    monthly = pd.Series(1.0, MONTHS).drop(MONTHS[40])
+    assert set(over_a_year(monthly, "month").dropna()) == {12.0}
+    assert over_a_year(monthly, "month")[MONTHS[41:52]].isna().all()
+    quarters = pd.Series(np.arange(40.0), MONTHS[2::3]).drop(MONTHS[47])
+    found = over_a_year(quarters, "quarter").dropna()
+    np.testing.assert_array_equal(found[MONTHS[11]], 0 + 1 + 2 + 3)
+    np.testing.assert_array_equal(found[MONTHS[59]], 16 + 17 + 18 + 19)
+    assert not set(MONTHS[47:57]) & set(found.index)
+
+
 def load(folder: Path, scale: float, **spec: str) -> pd.Series:
     rng = np.random.default_rng(0)
     price = 100 * np.exp(np.cumsum(rng.normal(0.004, 0.03, 120)))

@@ -107,3 +107,5 @@ def test_a_look_is_about_the_version_that_scored(world: Any, tmp_path: Path) -> 
     assert (asked["version"], asked["labels"]["other_version"]) == (live, 800)
     with pytest.raises(InputRefused, match="99"):
         look(version="99")
+    world.ledger.reject("scored", first, actor="reviewer", reason="it was wrong")
+    assert look()["version"] == first  # rejected since: it scored them all the same

@@ -11,9 +11,13 @@ from tiny import Live, tiny_text
 from tiny_market import market_case
 from world import World
 
-from riskwright.registry.promotion import change_champion, submit
+from riskwright.errors import InputRefused
+from riskwright.home import Home
+from riskwright.ledger import Ledger
+from riskwright.registry.promotion import change_champion, load_version, submit
 from riskwright.registry.rules import (
     Changes,
+    Difference,
     compare,
     kept_case,
     rules_digest,
@@ -195,3 +199,15 @@ def test_the_evidence_holds_both_sides(tmp_path: Any) -> None:
     told = write_changes(tmp_path, found)["rules_changed"]
     assert told["against"] == 3
     assert "gates.alpha,0.05,0.5,loosened" in (tmp_path / "rules_changed.csv").read_text()
+    write_changes(tmp_path, Changes(3, [Difference("baseline", "scorecard", "=cmd|' /C x'!A0")]))
+    assert ",'=cmd|" in (tmp_path / "rules_changed.csv").read_text()
+
+
+def test_what_is_not_registered_yet_is_refused_in_words(home: Home) -> None:
+    ledger = Ledger.open(home, create=True)
+    number = ledger.reserve_version("tiny", "a run that was killed")
+    changed = version_changes(home, ledger, ledger.version("tiny", number))
+    assert changed.wait
+    assert "isn't registered yet" in str(changed)
+    with pytest.raises(InputRefused, match="isn't registered yet"):
+        load_version(home, ledger, "tiny", str(number))

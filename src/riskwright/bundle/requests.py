@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from riskwright.errors import InputRefused
@@ -116,6 +117,8 @@ def nested(frame: pd.DataFrame) -> pd.Series:
         if frame[name].dtype != object:
             continue
         for row, cell in frame[name].items():
+            if isinstance(cell, np.generic):  # a number or text of NumPy's: the row of a frame
+                continue
             if isinstance(cell, (list, dict, tuple, set)) or hasattr(cell, "__array__"):
                 found.setdefault(row, f"{name}: a list or an object is no cell")
             elif _past_float(cell):

@@ -208,6 +208,11 @@ class Champions(Versions):
         with self._read() as connection:
             return succession.history(connection, use_case)
 
+    def live_since(self, use_case: str) -> list[str]:
+        """Return since when each of ``history`` counts: its time, or the next that can be right."""
+        with self._read() as connection:
+            return clock.since(connection, use_case)
+
     def formers(self, use_case: str) -> list[int]:
         """Return the champions that a rollback may go to, the last one first."""
         with self._read() as connection:

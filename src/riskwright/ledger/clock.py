@@ -48,20 +48,25 @@ def live_at(connection: Connection, use_case: str, moment: str) -> Row[Any] | No
     t = tables.promotions
     present = now()
     in_force = 0
-    for sequence, (_, since) in enumerate(_promotions(connection, use_case, present), start=1):
-        if since <= moment:
+    for sequence, (_, at) in enumerate(_promotions(connection, use_case, present), start=1):
+        if at <= moment:
             in_force = sequence
     query = select(t).where(t.c.use_case == use_case, t.c.sequence == in_force)
     return connection.execute(query).one_or_none()
+
+
+def since(connection: Connection, use_case: str) -> list[str]:
+    """Return since when each promotion counts, in their order; these times never go back."""
+    return [at for _, at in _promotions(connection, use_case, now())]
 
 
 def doubts(connection: Connection, use_case: str) -> dict[int, str]:
     """Return, by sequence, what is wrong with the time of a promotion that can't be right."""
     found = _promotions(connection, use_case, now())
     return {
-        sequence: f"its time can't be right (a clock ran ahead, or back): it was live by {since}"
-        for sequence, (said, since) in enumerate(found, start=1)
-        if said != since
+        sequence: f"its time can't be right (a clock ran ahead, or back): it was live by {at}"
+        for sequence, (said, at) in enumerate(found, start=1)
+        if said != at
     }
 
 
@@ -89,10 +94,10 @@ def _promotions(connection: Connection, use_case: str, present: str) -> list[tup
     times = [event.at for event in found]
     wrong = set(doubtful(times, present))
     right = [place for place in range(len(times)) if place not in wrong]
-    since = []
+    counts = []
     for place, event in enumerate(found):
         if event.kind == "promotion" and event.use_case == use_case:
             following = bisect_left(right, place)
             at = times[right[following]] if following < len(right) else present
-            since.append((times[place], at))
-    return since
+            counts.append((times[place], at))
+    return counts

@@ -95,8 +95,8 @@ def merged(alert: Alert, new: dict[str, Any]) -> dict[str, Any]:
     if not unseen:
         return new
     worse = max(alert.severity, new["severity"], key=SEVERITIES.index)
-    if all(any(_matches(f, n) for f in was) for n in now):
-        # This look saw nothing new: what another one saw, and its page, stay.
+    if not beyond(was, now):
+        # This look saw nothing new or worse: what another one saw, and its page, stay.
         return {
             **new,
             "findings": was,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,7 @@ FAMILIES = (
 )  # fmt: skip
 SINGLE = ("ols", "ct")  # of every predictor, or of one: 'ols:log_dp'
 MEMBERS = ("combination_ct", "ridge", "pls", "xgboost", "gru", "cnn")  # of the ensemble
+STRATEGIC = 0.6  # weight of equities of an investor who says nothing else
 SIGNS = {"increasing": 1, "decreasing": -1, None: 0}
 
 
@@ -111,10 +112,22 @@ class Strategy(Strict):
     min_weight: float = Field(0.0, ge=0)
     max_weight: float = Field(1.5, gt=0, le=1.5)
     strategic_weight: float = Field(
-        0.6, ge=0, le=1.5, description="of equities, held where no test says that moving pays"
+        STRATEGIC, ge=0, le=1.5, description="of equities, held where no test says that moving pays"
     )
     cost_bp: float = Field(10.0, ge=0, description="of what is traded, in basis points")
     risk_aversion: float = Field(3.0, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _within(cls, given: Any) -> Any:
+        """Take the nearest weight within the bounds where none is said: older cases say none."""
+        if not isinstance(given, dict) or "strategic_weight" in given:
+            return given
+        least, most = given.get("min_weight", 0.0), given.get("max_weight", 1.5)
+        plain = all(isinstance(bound, (int, float)) for bound in (least, most))
+        if not plain or least <= STRATEGIC <= most or least > most:
+            return given
+        return {**given, "strategic_weight": min(max(STRATEGIC, least), most)}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -32,12 +32,13 @@ def over_a_year(values: pd.Series, per: str | None) -> pd.Series:
     """
     if per in (None, "year"):
         return values
-    if per == "month":
-        return values.rolling(12).sum()
     months = pd.PeriodIndex(values.index)
+    every = pd.period_range(months[0], months[-1], freq="M")
+    if per == "month":
+        return values.reindex(every).rolling(12).sum()
     if len(months) > 1 and (np.diff(months.astype("int64")) == 3).all():
-        every = pd.period_range(months[0], months[-1], freq="M")
         return values.rolling(4).sum().reindex(every).ffill(limit=2)
+    values = values.reindex(every)
     return values + sum((values.shift(k) for k in (3, 6, 9)), values * 0)
 
 

@@ -37,7 +37,8 @@ def scored_by(
     by, history = recorded(labels), ledger.history(usecase.name)
     if usecase.time is None or usecase.time not in accepted or not history:
         return by
-    since = np.array([pd.Timestamp(p.at).tz_localize(None) for p in history], dtype="M8[us]")
+    told_since = ledger.live_since(usecase.name)[: len(history)]
+    since = np.array([pd.Timestamp(at).tz_localize(None) for at in told_since], dtype="M8[us]")
     times = accepted[usecase.time].to_numpy(dtype="M8[us]")
     spot = np.searchsorted(since, times, side="right") - 1  # NaT sorts last
     live = np.array([p.version for p in history], dtype=np.float64)[spot]

@@ -31,7 +31,7 @@ from riskwright.monitoring.reference import Reference
 from riskwright.monitoring.report import draw_report
 from riskwright.monitoring.scored import judged_by, most_of, recorded, scored_by
 from riskwright.registry.policy import version_number
-from riskwright.registry.promotion import load_version
+from riskwright.registry.promotion import load_registered
 from riskwright.usecase import UseCase
 
 
@@ -151,7 +151,7 @@ def _open(
     version: str | None,
 ) -> _Opened:
     """Read batch and outcomes as a version understands them."""
-    bundle = load_version(home, ledger, name, str(number))
+    bundle = load_registered(home, ledger, name, number)
     usecase, evidence = bundle.usecase, ledger.version(name, number).evidence
     reference = Reference.from_frame(snapshots.read(evidence["reference"], home))
     raw, batch = _batch(usecase, input)

@@ -62,7 +62,7 @@ def version_number(ledger: Ledger, usecase: str, which: str) -> int:
     Raises
     ------
     InputRefused
-        If there is no such version.
+        If there is no such version, or it isn't registered yet.
     GateRefused
         If it was rejected.
     """
@@ -80,9 +80,16 @@ def version_number(ledger: Ledger, usecase: str, which: str) -> int:
         if not waiting:
             raise InputRefused(f"{usecase} has no challenger", do="score with --version champion")
         return waiting[-1].version
-    if which.isdigit():
+    if which.isdecimal():
         number = int(which)
-        if ledger.version(usecase, number).status == "rejected":
+        status = ledger.version(usecase, number).status
+        if status == "reserved":
+            raise InputRefused(
+                f"version {number} of {usecase} isn't registered yet",
+                expected="a version whose training ended",
+                do=f"run 'riskwright retrain {usecase}' again: it goes on where it was",
+            )
+        if status == "rejected":
             raise GateRefused(
                 f"version {number} of {usecase} was rejected", do="score with the champion"
             )

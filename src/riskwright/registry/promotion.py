@@ -193,11 +193,29 @@ def load_version(home: Home, ledger: Ledger, usecase: str, which: str = "champio
     ------
     InputRefused
         If there is no such version.
+    GateRefused
+        If it was rejected.
     IntegrityError
         If a file of the bundle is not what was registered.
     """
-    number = version_number(ledger, usecase, which)
-    ref = ledger.version(usecase, number).models[MODEL]
+    return load_registered(home, ledger, usecase, version_number(ledger, usecase, which))
+
+
+def load_registered(home: Home, ledger: Ledger, usecase: str, number: int) -> Bundle:
+    """Load a version by number, a rejected one too: what it scored is still judged by it.
+
+    Raises
+    ------
+    InputRefused
+        If there is no such version, or it has no bundle.
+    IntegrityError
+        If a file of the bundle is not what was registered.
+    """
+    ref = ledger.version(usecase, number).models.get(MODEL)
+    if ref is None:
+        raise InputRefused(
+            f"version {number} of {usecase} isn't registered yet", expected="a registered version"
+        )
     cache = home.root / "bundles" / ref.digest
     bundle = Bundle.load(local_bundle(ref.uri, cache), ref.digest)
     if bundle.version != number:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticUndefined
 
 from riskwright.bundle import manifest
+from riskwright.data.outgoing import write_csv
 from riskwright.errors import RiskwrightError
 from riskwright.home import Home
 from riskwright.ledger import Ledger, Version
@@ -181,7 +182,7 @@ def write_changes(folder: Path, changed: Changes | None) -> dict[str, Any]:
         return {}
     rows = [d.as_dict() for d in changed.differences]
     table = pd.DataFrame(rows, columns=["rule", "old", "new", "note"])
-    table.to_csv(folder / "rules_changed.csv", index=False)
+    write_csv(table, folder / "rules_changed.csv")
     return {"rules_changed": changed.as_dict()}
 
 
@@ -206,9 +207,11 @@ def kept_case(home: Home, version: Version) -> Case:
     IntegrityError
         If the bundle isn't what was registered.
     ValueError
-        If this release can't read it.
+        If this release can't read it, or nothing is registered yet.
     """
-    ref = next(iter(version.models.values()))
+    ref = next(iter(version.models.values()), None)
+    if ref is None:
+        raise ValueError(f"version {version.version} isn't registered yet")
     folder = local_bundle(ref.uri, home.root / "bundles" / ref.digest)
     manifest.verify(folder, ref.digest)
     market = folder / "case.json"
