@@ -15,6 +15,7 @@ from sklearn.metrics import log_loss
 from xgboost import XGBClassifier
 
 from riskwright.data.cleaning import Features
+from riskwright.data.units import Kinds
 from riskwright.errors import IntegrityError
 from riskwright.models.base import inner_split
 from riskwright.models.gradient_boosting import XGBoost
@@ -115,12 +116,25 @@ def test_the_inner_split_parts_no_group(groups: list[int], seed: int, data: Any)
     y = np.array(data.draw(outcomes), dtype=np.int8)
     train, valid = inner_split(y, seed=seed, time_ordered=False, share=0.2, groups=units)
     assert sorted([*train, *valid]) == list(range(len(units)))
-    assert not set(units[train]) & set(units[valid])
+    kinds = Kinds.of(y, units).kind.tolist()
+    few = any(kinds.count(c) <= 1 and kinds.count(2) <= 1 for c in set(y.tolist()))
+    assert few or not set(units[train]) & set(units[valid])
+    assert min(len(train), len(valid)) > 0
     alone = inner_split(y, seed=seed, time_ordered=False, share=0.2, groups=np.arange(len(y)))
     for one, other in zip(
         alone, inner_split(y, seed=seed, time_ordered=False, share=0.2), strict=True
     ):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("large", [40, 60, 100])
+def test_a_large_group_leaves_enough_to_learn_from(large: int) -> None:
+    y = np.array([0] * 60 + [0, 1] * 20, dtype=np.int8)
+    units = np.maximum(np.arange(100) - large + 1, 0)
+    for seed in range(5):
+        train, valid = inner_split(y, seed=seed, time_ordered=False, groups=units)
+        assert 5 <= len(valid) <= 20
+        assert set(y[train]) == set(y[valid]) == {0, 1}
 
 
 @pytest.mark.parametrize("time_ordered", [False, True])

@@ -114,7 +114,7 @@ def value_loans(
         "lgd": lgd.relative_error,
         "ead": ead.relative_error,
     }
-    names = [f"ecl_{s.name}" for s in weighed]
+    names = [f"ecl of {s.name}" for s in weighed]
     by_scenario = {s.name: float(loans[n].sum()) for s, n in zip(weighed, names, strict=True)}
     return Valued(
         loans.drop(columns=names), np.concatenate(members, axis=1), weights, errors, by_scenario
@@ -187,7 +187,7 @@ def _value(
             staging.expected_credit_loss(moved, owed, lost, discount, np.full(len(chunk), s))
             for s in (1, 2, 3)
         ]
-        ecl[f"ecl_{scenario.name}"] = np.choose(stage - 1, by_stage)
+        ecl[f"ecl of {scenario.name}"] = np.choose(stage - 1, by_stage)
         one_year += scenario.weight * by_stage[0]
         lifetime += scenario.weight * by_stage[1]
     booked = sum(s.weight * v for s, v in zip(scenarios, ecl.values(), strict=True))

@@ -20,10 +20,7 @@ from riskwright.errors import InputRefused, Unavailable
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-# Also of an address that was signed for somebody: whoever has it may read.
-_SECRET = re.compile(
-    r"(pass(word|wd|phrase)?|pwd|secret|token|api_?key|signature|\bsig)\s*=", re.IGNORECASE
-)
+_SECRET = re.compile(r"(pass(word|wd|phrase)?|pwd|secret|token|api_?key)\s*=", re.IGNORECASE)
 _NOT_CODE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _COMMENT = re.compile(r"\s*(?:--[^\n]*(?:\n|$)|/\*(?:(?!/\*).)*?\*/)", re.DOTALL)
 _SELECT = re.compile(r"[\s(]*(select|with)\b", re.IGNORECASE)

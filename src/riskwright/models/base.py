@@ -233,14 +233,26 @@ def inner_split(
     if not time_ordered or min(len(np.unique(y[valid])), len(np.unique(y[~valid]))) < 2:
         valid[:] = False
         valid = cut_off(Kinds.of(y, groups), share, np.random.default_rng(seed))
+        if min(len(np.unique(y[valid])), len(np.unique(y[~valid]))) < len(np.unique(y)):
+            # So few groups that a class would be lacking: then they are parted.
+            valid = cut_off(Kinds.of(y, None), share, np.random.default_rng(seed))
     return np.flatnonzero(~valid), np.flatnonzero(valid)
 
 
 def cut_off(found: Kinds, share: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Return a random part (n,) of whole units, about ``share`` of the rows of each kind."""
+    """Return a random part (n,) of whole units, at most about ``share`` of the rows of each kind.
+
+    A unit that is larger than that stays with the others, since it would leave little to learn
+    from; if all of a kind are, the smallest is taken, but not the only one.
+    """
     chosen = np.zeros(len(found.kind), dtype=bool)
     for kind in np.unique(found.kind):
         mine = rng.permutation(np.flatnonzero(found.kind == kind))
+        most = max(1, round(share * int(found.size[mine].sum())))
         rows = found.size[mine]
-        chosen[mine[np.cumsum(rows) - rows < max(1, round(share * rows.sum()))]] = True
+        fits = rows <= most
+        if not fits.any() and len(mine) > 1:
+            fits = np.arange(len(mine)) == rows.argmin()
+        mine, rows = mine[fits], rows[fits]
+        chosen[mine[np.cumsum(rows) - rows < most]] = True
     return np.asarray(chosen[found.unit])

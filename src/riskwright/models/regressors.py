@@ -318,6 +318,9 @@ def _inner(groups: Index, seed: int) -> tuple[Index, Index]:
     """Cut a random part of whole groups off to stop early on: positions of the rest and of it."""
     alike = Kinds.of(np.zeros(len(groups)), groups)
     held_out = cut_off(alike, HELD_OUT, np.random.default_rng(seed))
+    if not held_out.any():  # a few large groups: they are parted
+        rows = np.zeros(len(groups))
+        held_out = cut_off(Kinds.of(rows, None), HELD_OUT, np.random.default_rng(seed))
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
