@@ -299,7 +299,7 @@ def show_misses(told: pd.DataFrame) -> None:
 
 def plot(told: pd.DataFrame, path: Path) -> None:
     """Draw what was expected and what came, by quarter."""
-    from riskwright.evaluation.plots import BLUE, ORANGE, RED, headline, new_figure, save_figure
+    from riskwright.evaluation.figures import BLUE, ORANGE, RED, headline, new_figure, save_figure
 
     names = list(told["population"].unique())
     figure = new_figure((9, 3.2 * len(names)))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import say
+from flows import say_loans
 from flows.cli_cases import Json, UseCaseName
 from flows.say import answer
 
@@ -60,4 +60,4 @@ def portfolio(
             progress=move,
         )
     result["notes"] += trouble(found, home, ledger)
-    answer(result, as_json, lambda: say.portfolio(result))
+    answer(result, as_json, lambda: say_loans.portfolio(result))

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flows import say
+from flows import say, say_loans
 from flows.progress import console
 from flows.runtime import prepare, run
 from flows.typed import command
@@ -95,7 +95,7 @@ def _empty(folder: Path) -> Path:
 def _page(result: dict[str, Any]) -> None:
     say.retrained(result["retrain"])
     for report in result["books"]:
-        say.portfolio(report)
+        say_loans.portfolio(report)
     say.out.print("\n[bold]loans made in a recession[/]")
     say.monitored(result["monitor"])
     doubted = result["in_doubt"]

@@ -27,6 +27,7 @@ from riskwright.usecase_files import (
     refuse_twice,
     shipped,
 )
+from riskwright.usecase_loan import Loan
 from riskwright.usecase_parts import (
     FAMILIES,
     AlertPolicy,
@@ -39,7 +40,6 @@ from riskwright.usecase_parts import (
     Feature,
     FeatureSchema,
     Gates,
-    Loan,
     Monitor,
     Source,
     Split,

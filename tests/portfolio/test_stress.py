@@ -15,7 +15,7 @@ from scipy.special import expit, logit
 from riskwright.errors import InputRefused
 from riskwright.portfolio import status, stress
 from riskwright.portfolio.waterfall import STEPS, waterfall
-from riskwright.usecase_parts import Driver, Loan
+from riskwright.usecase_loan import Driver, Loan
 
 SHARE = st.floats(0.001, 0.999)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,17 @@ def _refused(folder: Path, why: str) -> IntegrityError:
         expected="the files with the SHA-256 that the manifest holds",
         do="restore the bundle from a backup, or roll back to another version",
     )
+
+
+def finished_bundle(folder: Path, write: Callable[[Path], str]) -> tuple[Path, str]:
+    """Write the bundle, or return the one that a killed retrain had finished."""
+    try:
+        return folder, verify(folder)
+    except IntegrityError:
+        shutil.rmtree(folder, ignore_errors=True)
+    part = folder.with_name("bundle.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(part, ignore_errors=True)
+    digest = write(part)
+    os.replace(part, folder)
+    return folder, digest

@@ -8,16 +8,23 @@ category, say) goes to quarantine, and what it owes is told.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from riskwright.data import maturity, parsing
+from riskwright.data.book_rules import (
+    BALANCE,
+    IMPAIRED_DAYS,
+    by_status,
+    limit,
+    none_before_issue,
+    none_over,
+    refuse,
+)
 from riskwright.data.contract import Contract
 from riskwright.data.plausible import HEAVY, check_balances
 from riskwright.data.rules import no_date
@@ -25,14 +32,8 @@ from riskwright.data.sources import read_chunks
 from riskwright.errors import InputRefused
 from riskwright.usecase import Column, Loan, UseCase
 
-BALANCE = "balance"
 CURRENCY = "currency"
 MONEY = "$"  # unit of columns that hold amounts
-IMPAIRED_DAYS = 90  # past due: the loan is in default (IFRS 9, B5.5.37)
-# In the name of an open status: the loan is behind, and something has to say how far.
-LATE = re.compile(
-    r"\b(?:late|grace|overdue|past due|arrears?|delinquent|default|impaired)\b", re.IGNORECASE
-)
 NUMBERS = (
     "months_on_book", "days_past_due", "pd_at_origination", "lgd_assessed", "effective_maturity",
 )  # fmt: skip
@@ -126,10 +127,10 @@ def _history(usecase: UseCase, raw: pd.DataFrame, location: str, as_of: date | N
             expected="each loan once",
             do="mend the file; nothing was written",
         )
-    _limit(usecase, contract, location)
+    limit(usecase, contract, location)
     frame = checked.accepted
     _complete(usecase, frame, location)
-    _none_before_issue(usecase, frame, frame[held.closed], "the last payment", location)
+    none_before_issue(usecase, frame, frame[held.closed], "the last payment", location)
     day = pd.Timestamp(as_of)
     book = maturity.book_at(usecase, frame, day).drop(columns="as_of")
     seen = maturity.observed_until(usecase, frame)
@@ -153,11 +154,11 @@ def _snapshot(usecase: UseCase, raw: pd.DataFrame, location: str, as_of: date | 
     held = maturity.loan_of(usecase)
     own = _own_columns(raw, location, usecase.source.missing)
     ids = parsing.as_text(raw[usecase.id]) if usecase.id in raw else pd.Series(dtype="str")
-    _refuse(ids.duplicated(), ids, "is there twice", location, "each loan once", "loan")
+    refuse(ids.duplicated(), ids, "is there twice", location, "each loan once", "loan")
     _in_range(own, location)
     contract = Contract(usecase, "score")
     checked = contract.apply(raw)
-    _limit(usecase, contract, location)
+    limit(usecase, contract, location)
     frame = checked.accepted
     _complete(usecase, frame, location)
     day = _day(own["as_of"], as_of, location)
@@ -166,14 +167,14 @@ def _snapshot(usecase: UseCase, raw: pd.DataFrame, location: str, as_of: date | 
     left_out = float((own[BALANCE] * all_worth).loc[kept].sum())
     own, worth = own.reindex(frame.index), all_worth.reindex(frame.index)
     issued = frame[str(usecase.time)]
-    _refuse(issued > day, issued, f"is after the book's date {day:%Y-%m-%d}", location, "earlier")
-    _none_before_issue(usecase, frame, own["maturity"], "the maturity", location)
+    refuse(issued > day, issued, f"is after the book's date {day:%Y-%m-%d}", location, "earlier")
+    none_before_issue(usecase, frame, own["maturity"], "the maturity", location)
     if held.closed in raw:
         paid, _ = parsing.dates(raw.loc[frame.index, held.closed], usecase.source.missing)
-        _none_before_issue(usecase, frame, paid, held.closed, location)
-    _none_before_issue(usecase, frame, own["default_date"], "default_date", location)
-    _none_over(usecase, raw.loc[frame.index], own, location)
-    notes = _by_status(usecase, raw.loc[frame.index], own, location)
+        none_before_issue(usecase, frame, paid, held.closed, location)
+    none_before_issue(usecase, frame, own["default_date"], "default_date", location)
+    none_over(usecase, raw.loc[frame.index], own, location)
+    notes = by_status(usecase, raw.loc[frame.index], own, location)
     # A loan whose default is known is impaired, however few days the file says.
     defaulted = (own["default_date"] <= day).fillna(False)
     own["days_past_due"] = own["days_past_due"].mask(defaulted, IMPAIRED_DAYS)
@@ -225,7 +226,7 @@ def _own_columns(raw: pd.DataFrame, location: str, missing: Sequence[str]) -> pd
             out[name] = pd.to_datetime(nothing) if name in DATES else nothing
             continue
         cells, unreadable = parse(raw[name], missing)
-        _refuse(
+        refuse(
             pd.Series(unreadable, raw.index),
             raw[name].rename(name),
             f"is not {word}",
@@ -233,13 +234,13 @@ def _own_columns(raw: pd.DataFrame, location: str, missing: Sequence[str]) -> pd
             word,
         )
         if name in DATES:
-            _refuse(no_date(cells), cells, "stands for no date", location, "a day, or nothing")
+            refuse(no_date(cells), cells, "stands for no date", location, "a day, or nothing")
         out[name] = cells
     return pd.DataFrame(out)
 
 
 def _in_range(own: pd.DataFrame, location: str) -> None:
-    _refuse(
+    refuse(
         ~(own[BALANCE] >= 0) | np.isinf(own[BALANCE]),
         own[BALANCE],
         "is no amount that a loan can owe",
@@ -247,10 +248,10 @@ def _in_range(own: pd.DataFrame, location: str) -> None:
         "0 or more, in money",
     )
     for name in ("months_on_book", "days_past_due", "effective_maturity"):
-        _refuse(own[name] < 0, own[name], "is negative", location, "0 or more")
+        refuse(own[name] < 0, own[name], "is negative", location, "0 or more")
     for name in ("pd_at_origination", "lgd_assessed"):
         wrong = own[name].notna() & ~own[name].between(0, 1)
-        _refuse(wrong, own[name], "is no probability or share", location, "from 0 to 1")
+        refuse(wrong, own[name], "is no probability or share", location, "from 0 to 1")
 
 
 def _day(written: pd.Series, given: date | None, location: str) -> pd.Timestamp:
@@ -297,99 +298,7 @@ def _complete(usecase: UseCase, frame: pd.DataFrame, location: str) -> None:
     """Refuse a loan that lacks what every figure needs."""
     held = maturity.loan_of(usecase)
     for name in (held.amount, held.rate, held.term, str(usecase.time)):
-        _refuse(frame[name].isna(), frame[name], "is missing", location, "a value for each loan")
-
-
-def _none_over(usecase: UseCase, raw: pd.DataFrame, own: pd.DataFrame, location: str) -> None:
-    """Refuse a loan that failed, by its outcome, and still counts as performing."""
-    target = usecase.target
-    if target.column not in raw:
-        return
-    bad = parsing.codes(raw[target.column], {target.bad}, ()) == target.bad
-    known = own["default_date"].notna() | (own["days_past_due"] >= IMPAIRED_DAYS)
-    _refuse(
-        bad.to_numpy() & ~known.to_numpy() & (own[BALANCE] > 0).to_numpy(),
-        raw[target.column],
-        "and owes a balance as if it were performing",
-        location,
-        "default_date, or days_past_due of 90 or more, for loans that failed",
-    )
-
-
-def _by_status(usecase: UseCase, raw: pd.DataFrame, own: pd.DataFrame, location: str) -> list[str]:
-    """Take the days past due that a status means where the file says fewer, or none; else ask.
-
-    ``own["days_past_due"]`` is filled in; what was done is returned as notes.
-    """
-    held, target = maturity.loan_of(usecase), usecase.target
-    if target.column not in raw:
-        return []
-    status = parsing.codes(raw[target.column], {target.bad, target.good, *target.open}, ())
-    silent = own["days_past_due"].isna() & (own[BALANCE] > 0)
-    late = status.str.contains(LATE).fillna(False) & (status != target.bad)
-    unknown = silent & late & ~status.isin(list(held.arrears))
-    if unknown.any():
-        names = ", ".join(repr(n) for n in sorted(status[unknown].unique()))
-        raise InputRefused(
-            f"{int(unknown.sum()):,} loans are called {names}, and how many days they are late "
-            "isn't said",
-            where=f"{location}: row {unknown.idxmax()}, column {target.column!r}",
-            expected="a column 'days_past_due': it decides the stage",
-            do="add it, or set loan.arrears in the use case (status: days past due)",
-        )
-    meant = status.map(held.arrears).astype(float)
-    taken = own["days_past_due"].fillna(-1).lt(meant) & (own[BALANCE] > 0)
-    own["days_past_due"] = own["days_past_due"].mask(taken, meant)
-    if not taken.any():
-        return []
-    said = ", ".join(f"{n}: {held.arrears[n]}" for n in sorted(status[taken].unique()))
-    return [
-        f"{int(taken.sum()):,} loans are late by their status, and the file has no days past due "
-        f"for them, or fewer: those of loan.arrears are taken ({said})"
-    ]
-
-
-def _none_before_issue(
-    usecase: UseCase, frame: pd.DataFrame, when: pd.Series, what: str, location: str
-) -> None:
-    issued = frame[str(usecase.time)]
-    early = (when < issued).fillna(False)
-    told = when.dt.strftime("%Y-%m-%d").rename(what)
-    _refuse(early, told, "lies before the loan's issue", location, "a later date", what)
-
-
-def _refuse(
-    wrong: pd.Series | npt.NDArray[np.bool_],
-    cells: pd.Series,
-    what: str,
-    location: str,
-    expected: str,
-    name: str | None = None,
-) -> None:
-    """Refuse the book if any row is wrong, with the first one's place."""
-    spots = np.flatnonzero(np.asarray(wrong, dtype=bool))
-    if len(spots):
-        first = cells.iloc[spots[0]]
-        raise InputRefused(
-            f"{name or cells.name} {first} {what}",
-            where=f"{location}: row {cells.index[spots[0]]} ({len(spots):,} such rows)",
-            expected=expected,
-            do="mend the file; nothing was written",
-        )
-
-
-def _limit(usecase: UseCase, contract: Contract, location: str) -> None:
-    """Refuse a book of which too many rows break the contract."""
-    if contract.refused <= usecase.quarantine_limit * contract.read and contract.accepted:
-        return
-    top = "; ".join(f"{reason} ({n:,} rows)" for reason, n in contract.reasons.most_common(3))
-    raise InputRefused(
-        f"{contract.refused:,} of {contract.read:,} loans break the contract, more than the limit "
-        f"of {usecase.quarantine_limit:.1%}",
-        where=f"{location}: {top}" if contract.read else location,
-        expected="loans as the use case's 'columns' describe them",
-        do="mend the data",
-    )
+        refuse(frame[name].isna(), frame[name], "is missing", location, "a value for each loan")
 
 
 def _filled(book: pd.DataFrame) -> pd.DataFrame:

@@ -1,15 +1,13 @@
 """Pictures of an evaluation, each with a title that says what to see.
 
-Drawn on matplotlib ``Figure`` objects without pyplot, so that tasks in threads don't share state.
 Every function writes a PNG and returns its path; a file is replaced only once it is complete.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,24 +15,24 @@ from numpy.typing import ArrayLike
 
 from riskwright.evaluation.calibration import calibration_table, ece, ece_when_calibrated
 from riskwright.evaluation.estimates import Estimate, Floats, Ints, Z, checked
+from riskwright.evaluation.figures import (
+    BAD,
+    BLUE,
+    GOOD,
+    GREY,
+    INK,
+    ORANGE,
+    SIZE,
+    headline,
+    new_figure,
+    percent,
+    save_figure,
+)
 from riskwright.evaluation.paired import auc_with_se
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    pass
 
-# Okabe and Ito's palette: told apart by colour-blind readers and in grey print.
-BLUE, ORANGE, GREEN, RED, GREY, INK = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#8A8A8A",
-    "#222222",
-)
-GOOD, BAD = BLUE, RED
-SIZE = (7.2, 5.0)  # inches
-DPI = 120
 POINTS = 2000  # a curve is thinned to about this many points
 
 
@@ -178,8 +176,8 @@ def plot_lift(y: ArrayLike, p: ArrayLike, path: Path) -> Path:
     right.set(xlim=(0, 1), ylim=(0, None), ylabel="lift (bad rate over mean bad rate)")
     for axes in (left, right):
         axes.set_xlabel("share of rows, highest PD first")
-        axes.xaxis.set_major_formatter(_percent())
-    left.yaxis.set_major_formatter(_percent())
+        axes.xaxis.set_major_formatter(percent())
+    left.yaxis.set_major_formatter(percent())
     at = float(np.interp(0.1, rows, bads))
     headline(left, f"The worst 10% of rows hold {at:.0%} of the bads", f"{len(y_):,} rows")
     headline(right, f"Lift {at / 0.1:.2f} in the worst 10%", f"mean bad rate {rate:.1%}")
@@ -211,7 +209,7 @@ def plot_scores(y: ArrayLike, p: ArrayLike, path: Path, cutoff: float | None = N
         hits = [float((p_[y_ == v] >= cutoff).mean()) for v in (1, 0)]
         above = f"{hits[0]:.0%} of bads and {hits[1]:.0%} of goods are above the cut-off"
     axes.set(xlim=(0, limit), xlabel="predicted PD", ylabel="share of the class")
-    axes.yaxis.set_major_formatter(_percent())
+    axes.yaxis.set_major_formatter(percent())
     axes.legend(frameon=False)
     medians = [float(np.median(p_[y_ == v])) for v in (1, 0)]
     sentence = f"Median PD {medians[0]:.3f} for bads, {medians[1]:.3f} for goods"
@@ -356,46 +354,3 @@ def _thin(x: Floats, y: Floats) -> tuple[Floats, Floats]:
 def _pd_limit(p: Floats) -> float:
     """Right end of a PD axis: a few extreme PDs must not press the rest to the left."""
     return float(min(1.0, max(1.25 * np.quantile(p, 0.99), 0.01)))
-
-
-def new_figure(size: tuple[float, float] = SIZE) -> Figure:
-    """Return an empty figure of a size in inches."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=size, dpi=DPI, layout="constrained")
-
-
-def _percent() -> Any:
-    from matplotlib.ticker import PercentFormatter
-
-    return PercentFormatter(1.0, decimals=0)
-
-
-def plain(text: str) -> str:
-    """Return a text that matplotlib prints as it is: two dollar signs would make it formulae."""
-    return text.replace("$", r"\$")
-
-
-def headline(axes: Axes, sentence: str, note: str) -> None:
-    """Write what to see above the axes, and a small note under it."""
-    axes.set_title(f"{plain(sentence)}\n", fontsize=11, fontweight="bold", color=INK, loc="left")
-    small = axes.annotate(
-        plain(note), (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points",
-        fontsize=9, color=GREY, annotation_clip=False,
-    )  # fmt: skip
-    small.set_in_layout(False)  # a long note must not squeeze the axes
-
-
-def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a PNG, replaced only once it is complete, and return its path."""
-    for axes in figure.axes:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25, lw=0.6)
-        axes.set_axisbelow(True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        figure.savefig(temporary, format="png", facecolor="white")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from riskwright.evaluation.plots import (
+from riskwright.evaluation.figures import (
     BLUE,
     GREEN,
     GREY,

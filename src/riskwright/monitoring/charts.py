@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from riskwright.evaluation.plots import plain
+from riskwright.evaluation.figures import plain
 from riskwright.monitoring.cells import plain_numbers
 from riskwright.usecase import Column
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from riskwright.evaluation.plots import (
+from riskwright.evaluation.figures import (
     BLUE,
     GREEN,
     GREY,

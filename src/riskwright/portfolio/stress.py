@@ -22,7 +22,7 @@ from scipy.special import expit, logit
 
 from riskwright.errors import InputRefused, closest
 from riskwright.portfolio.checks import FloatArray, probabilities
-from riskwright.usecase_parts import OUTLOOKS, Loan, Outlook
+from riskwright.usecase_loan import OUTLOOKS, Loan, Outlook
 
 SMALL = 0.05  # of the loss before: smaller groups don't carry a stress
 CARRIES = 1.2  # lift from which a group does

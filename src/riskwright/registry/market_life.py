@@ -12,7 +12,7 @@ import pandas as pd
 from riskwright.account import Account
 from riskwright.bundle.forecast_bundle import ForecastBundle
 from riskwright.bundle.forecast_steps import read_joined
-from riskwright.bundle.manifest import folder_digest
+from riskwright.bundle.manifest import finished_bundle, folder_digest
 from riskwright.errors import InputRefused, IntegrityError
 from riskwright.home import Home
 from riskwright.ledger import ChampionInfo, Gate, Ledger, ModelRef
@@ -22,7 +22,7 @@ from riskwright.market.joined import Kind
 from riskwright.market.tables import at
 from riskwright.registry.market_gates import Rival, gates
 from riskwright.registry.policy import go_live, version_number
-from riskwright.registry.promotion import Submitted, finished_bundle, follow
+from riskwright.registry.promotion import Submitted, follow
 from riskwright.registry.rules import Changes, changes, rules_digest, rules_set
 from riskwright.registry.seals import served_files, version_seals
 from riskwright.registry.specification import Frozen, specified

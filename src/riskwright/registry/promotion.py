@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,7 +15,7 @@ from riskwright.account import Account
 from riskwright.bundle.bundle import Bundle
 from riskwright.bundle.candidates import load_candidate, load_hazard, slopes_of
 from riskwright.bundle.loss_bundle import LossBundle, LossModel
-from riskwright.bundle.manifest import verify
+from riskwright.bundle.manifest import finished_bundle, verify
 from riskwright.data import snapshots
 from riskwright.data.units import learnt
 from riskwright.errors import InputRefused, IntegrityError, RiskwrightError
@@ -410,17 +408,3 @@ def _golden(of: Submission, frame: pd.DataFrame, p: np.ndarray, version: int) ->
 def _write_loss(of: Submission, model: LossModel, version: int, part: Path) -> str:
     source, constant = Path(of.loss["folder"]), of.evidence["loss"]["lgd"]["constant"]
     return LossBundle.write(part, of.usecase, model, source, version, constant)
-
-
-def finished_bundle(folder: Path, write: Callable[[Path], str]) -> tuple[Path, str]:
-    """Write the bundle, or return the one that a killed retrain had finished."""
-    try:
-        return folder, verify(folder)
-    except IntegrityError:
-        shutil.rmtree(folder, ignore_errors=True)
-    part = folder.with_name("bundle.part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(part, ignore_errors=True)
-    digest = write(part)
-    os.replace(part, folder)
-    return folder, digest
