@@ -44,6 +44,7 @@ def test_root_and_namespaces_are_unverified_and_a_person_is_verified(
 ) -> None:
     first, other = tmp_path / "first", tmp_path / "other"
     first.write_text("         0          0 4294967295\n")
+    monkeypatch.setattr(account, "_on_procfs", lambda path: True)
     other.write_text("         0      61001          1\n")
     found = {}
     for platform in ("linux", "darwin"):
@@ -59,6 +60,19 @@ def test_root_and_namespaces_are_unverified_and_a_person_is_verified(
         ("linux", 4711, "first"),
         *(("darwin", 4711, name) for name in ("first", "other", "none")),
     }
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no /proc")
+def test_a_file_laid_over_proc_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    laid = tmp_path / "uid_map"
+    laid.write_text("         0          0 4294967295\n")
+    monkeypatch.setattr(account.os, "getuid", lambda: 4711)
+    real = REAL().verified
+    monkeypatch.setattr(account, "UID_MAP", laid)
+    assert not REAL().verified
+    assert real == (Path("/proc/self/uid_map").read_text().split() == account.FIRST_NAMESPACE)
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare command")

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 Method = Literal["os-account", "postgresql-role", "file-owner", "program"]
 UID_MAP = Path("/proc/self/uid_map")
+PROC_SUPER_MAGIC = 0x9FA0  # <linux/magic.h>
 FIRST_NAMESPACE = ["0", "0", "4294967295"]
 
 
@@ -70,12 +71,22 @@ def who() -> Account:
         doubt = "root can be anyone"
     elif sys.platform == "linux":
         try:
-            first = UID_MAP.read_text().split() == FIRST_NAMESPACE
+            first = _on_procfs(UID_MAP) and UID_MAP.read_text().split() == FIRST_NAMESPACE
         except OSError:
             first = False
         if not first:
             doubt = "in a user namespace, or without /proc, anyone can have any number"
     return Account(name_of(uid), uid, socket.gethostname(), "os-account", not doubt, doubt)
+
+
+def _on_procfs(path: Path) -> bool:
+    """Whether a file is the kernel's own, and not one that was laid over /proc."""
+    import ctypes
+
+    found = ctypes.create_string_buffer(512)  # struct statfs; its first long is the type
+    failed = ctypes.CDLL(None).statfs(os.fsencode(path), found)
+    kind = ctypes.c_long.from_buffer(found).value
+    return not failed and kind == PROC_SUPER_MAGIC
 
 
 def person(actor: str | Account) -> Account:

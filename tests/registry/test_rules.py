@@ -101,6 +101,21 @@ def test_what_makes_the_question() -> None:
     assert all(d.question for d in compare(market, market_case(target={"kind": "real_total"})))
 
 
+def test_a_select_or_an_order_of_columns_can_turn_the_question_round() -> None:
+    source = {"location": "sqlite:///loans.db", "table": "SELECT * FROM loans"}
+    turned = source | {"table": "SELECT *, 1 - y AS y FROM loans"}
+    found = compare(tiny(source=source), tiny(source=turned))
+    assert [(d.key, d.question) for d in found] == [("source.table", True)]
+    # Where rows lie is no rule: a table of another name, or another file.
+    moved = {"location": "sqlite:///other.db", "table": "loans_2026"}
+    assert compare(tiny(source=source | {"table": "loans"}), tiny(source=moved)) == []
+    order = dict(reversed(columns().items()))
+    headless = {"location": "cases.csv", "header": False}
+    found = compare(tiny(source=headless), tiny(source=headless, columns=order))
+    assert [(d.key, d.question) for d in found] == [("columns, in order", True)]
+    assert compare(TINY, tiny(columns=order)) == []
+
+
 def test_loosened_gates_are_named_first() -> None:
     found = compare(TINY, tiny(gates={"alpha": 0.5, "min_test_bads": 1}, duplicate_rows="drop"))
     assert [(d.key, d.old, d.new, d.loosened) for d in found] == [

@@ -45,10 +45,13 @@ def go_live(
         return live, f"a person decides: see {', '.join(doubts)}{'; ' if note else ''}{note}"
     if changed.wait:
         return live, f"the rules of the use case changed: a person decides; {note}"
+    against = next(g.figures["against"] for g in judged if g.name == "champion")
+    if against is not None and against != changed.against:
+        return live, f"version {against} went live meanwhile: a person decides"
     ledger.promote(
         name,
         version,
-        expected=next(g.figures["against"] for g in judged if g.name == "champion"),
+        expected=against,
         actor=f"policy:automatic:{usecase.digest[:12]}",
         reason=why,
         policy="automatic",

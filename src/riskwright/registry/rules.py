@@ -20,6 +20,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticUndefined
 
 from riskwright.bundle import manifest
+from riskwright.data.databases import one_select
 from riskwright.data.outgoing import write_csv
 from riskwright.errors import RiskwrightError
 from riskwright.home import Home
@@ -271,9 +272,17 @@ _THERE = "(there)"  # of an entry of a mapping, such as a column: that it is the
 
 def _rules(case: Case) -> dict[str, tuple[Any, bool]]:
     """Each rule's value, and whether that is its default."""
-    return {
+    rules = {
         key: (value, default) for key, value, default in _walk(case, "", False) if _is_rule(key)
     }
+    if isinstance(case, UseCase):
+        source = case.source
+        # A SELECT can turn good and bad round, as can another order where no header names columns.
+        if source.table is not None and one_select(source.table) is not None:
+            rules["source.table"] = (source.table, False)
+        if not source.header:
+            rules["columns, in order"] = (list(case.columns), False)
+    return rules
 
 
 def _walk(model: BaseModel, prefix: str, at_default: bool) -> Iterator[tuple[str, Any, bool]]:
@@ -322,7 +331,7 @@ def _is_rule(key: str) -> bool:
 def _is_question(key: str, case: Case) -> bool:
     """Whether a rule says what is forecast, of whom, or over which horizon."""
     top, _, rest = key.partition(".")
-    if top == "target":
+    if top == "target" or key in ("source.table", "columns, in order"):
         return True
     if isinstance(case, MarketCase):
         name, _, of = rest.rpartition(".")
