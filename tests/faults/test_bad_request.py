@@ -20,6 +20,24 @@ BODIES = {
     "no columns": (b'{"dataframe_records": [{}]}', "holds no rows"),
     "another form": (b'{"inputs": [[1]]}', "holds no rows"),
     "names that are numbers": (b'{"dataframe_split": {"columns": [1], "data": [[1]]}}', "names"),
+    "one name twice": (b'{"dataframe_records": [{"a": 1, "a": 2}]}', "names 'a' twice"),
+    "half a pair in a cell": (b'{"dataframe_records": [{"a": "\\ud800"}]}', "surrogate"),
+    "half a pair in a name": (b'{"dataframe_records": [{"\\ud800": 1}]}', "surrogate"),
+    "half a pair as bytes": (b'{"dataframe_records": [{"a": "\xed\xa0\x80"}]}', "surrogate"),
+    "a name of its own in each": (
+        json.dumps({"dataframe_records": [{f"c{i}": 1} for i in range(1_001)]}).encode(),
+        "1,001 columns",
+    ),
+    "a split of many names": (
+        json.dumps({"dataframe_split": {"columns": [f"c{i}" for i in range(1_001)]}}).encode(),
+        "1,001 columns",
+    ),
+    "empty records": (
+        json.dumps(
+            {"dataframe_records": [{f"c{i}": 1 for i in range(999)}] + [{}] * 5_000}
+        ).encode(),
+        "cells",
+    ),
     "reasons": (b'{"dataframe_records": [{"a": 1}], "params": {"reasons": "x"}}', "unknown"),
 }
 

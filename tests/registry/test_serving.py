@@ -166,3 +166,28 @@ def test_the_answer_is_the_bundles(client: Client, shared_live: Live) -> None:
     pds = [row["pd"] for row in got["predictions"]]
     assert pds == pytest.approx(wanted["pd"].tolist(), abs=1e-12)
     assert client.ask("GET", "/ping").json() == {"usecase": "tiny", "version": shared_live.version}
+
+
+def test_of_a_body_that_is_too_large_no_more_is_kept_than_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held: list[int] = []
+
+    def read(body: bytes) -> Any:
+        held.append(len(body))
+        raise InputRefused("too large")
+
+    monkeypatch.setattr("riskwright.bundle.requests.read_request", read)
+    monkeypatch.setattr("riskwright.bundle.requests.MOST_BYTES", 100)
+
+    async def sent() -> Any:
+        async def parts() -> Any:
+            for _ in range(1_000):
+                yield b" " * 60
+
+        transport = httpx.ASGITransport(application(None, "tiny", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://served") as asked:
+            return await asked.post("/invocations", content=parts())
+
+    assert asyncio.run(sent()).status_code == 400
+    assert held == [120]

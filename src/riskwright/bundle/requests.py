@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from riskwright.bundle.forecast_bundle import ForecastBundle
     from riskwright.bundle.loss_bundle import LossBundle
 
-MOST_BYTES = 32_000_000
+MOST_BYTES, MOST_COLUMNS, MOST_CELLS = 32_000_000, 1_000, 4_000_000
 LARGEST = int(sys.float_info.max)
 EXPECTED = '{"dataframe_records": [{"column": value, …}, …]}, or dataframe_split'
 REASONS = ("adverse", "all", "none")
@@ -37,9 +37,12 @@ def read_request(body: bytes) -> tuple[pd.DataFrame, str]:
     if len(body) > MOST_BYTES:
         raise _refused(f"the request is larger than {MOST_BYTES // 1_000_000} MB")
     try:
-        sent = json.loads(body)
+        sent = json.loads(body, object_pairs_hook=_once)
+        json.dumps(sent, ensure_ascii=False).encode()
     except RecursionError:
         raise _refused("the request is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise _refused("the request holds half of a surrogate pair, which is no text") from None
     except ValueError as error:
         raise _refused(f"the request is not JSON: {error}") from None
     if not isinstance(sent, dict):
@@ -55,10 +58,21 @@ def read_request(body: bytes) -> tuple[pd.DataFrame, str]:
     raise _refused("the request holds no rows")
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of the JSON; two cells of one name would leave the last in silence."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _refused(f"an object names {name!r} twice")
+        found[name] = value
+    return found
+
+
 def _records(rows: Any) -> pd.DataFrame:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise _refused("'dataframe_records' is not a list of objects")
     names = dict.fromkeys(name for row in rows for name in row)
+    _refuse_too_many(len(rows), len(names))
     return _frame(list(names), [[row.get(name) for name in names] for row in rows])
 
 
@@ -70,11 +84,20 @@ def _split(table: Any) -> pd.DataFrame:
         raise _refused("'dataframe_split.columns' is not a list of names")
     if len(set(columns)) < len(columns):
         raise _refused("'dataframe_split.columns' names a column twice")
+    _refuse_too_many(len(rows) if isinstance(rows, list) else 0, len(columns))
     if not isinstance(rows, list) or not all(
         isinstance(row, list) and len(row) == len(columns) for row in rows
     ):
         raise _refused("'dataframe_split.data' is not a list of rows with a cell for each column")
     return _frame(columns, rows)
+
+
+def _refuse_too_many(rows: int, columns: int) -> None:
+    """Refuse a small body that would become a huge table: a name of its own in each record."""
+    if columns > MOST_COLUMNS:
+        raise _refused(f"the request names {columns:,} columns, more than {MOST_COLUMNS:,}")
+    if rows * columns > MOST_CELLS:
+        raise _refused(f"the request is {rows:,} rows of {columns:,}: over {MOST_CELLS:,} cells")
 
 
 def _frame(columns: list[str], rows: list[list[Any]]) -> pd.DataFrame:

@@ -105,14 +105,18 @@ def application(bundle: Any, name: str, version: int) -> Any:
     from starlette.responses import JSONResponse
     from starlette.routing import Route
 
-    from riskwright.bundle.requests import answer, read_request
+    from riskwright.bundle.requests import MOST_BYTES, answer, read_request
 
     async def ping(request: Request) -> JSONResponse:
         return JSONResponse({"usecase": name, "version": version})
 
     async def invocations(request: Request) -> JSONResponse:
         try:
-            frame, reasons = read_request(await request.body())
+            body = bytearray()
+            async for part in request.stream():
+                if len(body) <= MOST_BYTES:  # of more the rest is let go: the client is told why
+                    body += part
+            frame, reasons = await run_in_threadpool(read_request, bytes(body))
             rows = await run_in_threadpool(answer, bundle, frame, reasons)
             return JSONResponse({"predictions": rows})
         except InputRefused as error:
