@@ -297,7 +297,8 @@ def _changed(
         "at": str(done.at),
         "notes": notes,
     }
-    told = f"{name}: version {done.version} is live (before: {done.previous}), {done.kind}"
+    before = "the first" if done.previous is None else f"before: {done.previous}"
+    told = f"{name}: version {done.version} is live ({before}), {done.kind}"
     say.decided(result, told, as_json)
 
 

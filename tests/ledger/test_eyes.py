@@ -279,3 +279,15 @@ def test_on_postgresql_the_role_that_signed_in_is_the_name(postgres_url: str) ->
                 for role in ("ann", "ben"):
                     connection.exec_driver_sql(f"DROP OWNED BY {role}")
                     connection.exec_driver_sql(f"DROP ROLE {role}")
+
+
+def test_what_a_colleague_is_asked_to_run_is_a_whole_command(ledger: Ledger) -> None:
+    version = train(ledger)
+    with pytest.raises(GateRefused) as approving:
+        promote(ledger, version, ANN)
+    assert "'riskwright approve credit 1 --reason WHY'" in approving.value.do
+    promote(ledger, version, BEN)
+    number = alert(ledger, version)
+    with pytest.raises(GateRefused) as deciding:
+        ledger.decide_alert(number, "accept", actor=ANN, reason=LONG)
+    assert "'riskwright alerts decide NUMBER accept --reason WHY'" in deciding.value.do

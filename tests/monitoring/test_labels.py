@@ -60,6 +60,37 @@ def test_an_outcome_means_the_same_in_the_batch_and_in_a_file(
     assert told == {name: other.counts[name] for name in told}
 
 
+@pytest.mark.parametrize(
+    "source",
+    [{"delimiter": ";"}, {"encoding": "utf-16"}, {"format": "parquet"}, {"format": "arff"}],
+    ids=lambda source: next(iter(source.values())),
+)
+def test_labels_beside_the_scores_are_read_however_the_use_case_writes_its_files(
+    usecase: UseCase, batch: Any, tmp_path: Path, source: dict[str, Any]
+) -> None:
+    raw, accepted, y = batch
+    written = usecase.model_copy(update={"source": usecase.source.model_copy(update=source)})
+    scores = file(tmp_path, key=raw["key"], pd=0.1, decision="approve", model_version=2, Y=y)
+    labels = read_labels(written, raw, accepted, scores)
+    assert labels is not None
+    np.testing.assert_array_equal(labels.y, y)
+    assert labels.version is not None
+    np.testing.assert_array_equal(labels.version, 2.0)
+
+
+def test_labels_of_neither_kind_are_refused_by_the_use_cases_own_delimiter(
+    usecase: UseCase, batch: Any, tmp_path: Path
+) -> None:
+    raw, accepted, y = batch
+    own = usecase.model_copy(
+        update={"source": usecase.source.model_copy(update={"delimiter": ";"})}
+    )
+    path = tmp_path / "labels.csv"
+    pd.DataFrame({"key": raw["key"], "Y": y}).to_csv(path, sep="|", index=False)
+    with pytest.raises(InputRefused, match="with ';' the first line has 1 column"):
+        read_labels(own, raw, accepted, str(path))
+
+
 def test_codes_that_nobody_declared_are_told_and_alarm(
     usecase: UseCase, reference: Any, batch: Any, scored: Any
 ) -> None:

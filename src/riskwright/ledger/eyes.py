@@ -59,7 +59,7 @@ def own_refusal(version: Row[Any], by: Account, act: str, command: str) -> GateR
     return GateRefused(
         f"{why}, who may not {act} it",
         expected=f"{'approval' if act == 'approve' else 'a decision'} by a second person",
-        do=f"ask a colleague to run 'riskwright {command}'",
+        do=f"ask a colleague to run 'riskwright {command} --reason WHY'",
     )
 
 
@@ -138,7 +138,9 @@ def decision_refusal(
         return refusal
     policy = version.evidence.get("alert_policy")
     if policy == "second_person" or (policy is None and second and severity in GRAVE):
-        return own_refusal(version, by, f"decide a {severity} alert about", "alerts decide")
+        return own_refusal(
+            version, by, f"decide a {severity} alert about", f"alerts decide NUMBER {decision}"
+        )
     return None
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,14 +14,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from riskwright.data import parsing
 from riskwright.data.meaning import ids_of, outcomes
-from riskwright.data.sources import read_chunks
+from riskwright.data.sources import is_file, read_chunks
 from riskwright.errors import InputRefused
 from riskwright.monitoring.cells import FAULT_ROWS, FAULT_SHARE
 from riskwright.monitoring.findings import Finding, band
-from riskwright.usecase import UseCase
+from riskwright.usecase import Column, Source, UseCase
 
 UNMATCHED_SHARE = 0.05  # of the labels without a row, and of the rows without a label
 RECORDED = {"pd": "pd", "decision": "decision", "version": "model_version"}  # as 'score' writes
+SCORE_WRITES: dict[str, Any] = {
+    "format": None,
+    "delimiter": ",",
+    "header": True,
+    "encoding": "utf-8-sig",
+    "rename": {},
+}
 SHOWN = 3
 
 Floats = NDArray[np.float64]
@@ -151,10 +159,25 @@ def _refused(usecase: UseCase, cells: pd.Series) -> dict[str, int]:
     return {"of_refused_rows": known}
 
 
+def _read(usecase: UseCase, path: str, wanted: Mapping[str, Column]) -> pd.DataFrame:
+    """Read a file of labels, written as the use case's files are, or as 'score' writes."""
+
+    def read(source: Source) -> pd.DataFrame:
+        return pd.concat(list(read_chunks(source, path, columns=wanted)))
+
+    score = usecase.source.model_copy(update=SCORE_WRITES)
+    if is_file(score, path):
+        with suppress(InputRefused):
+            given = read(score)
+            if set(wanted) <= set(given):
+                return given
+    return read(usecase.source)
+
+
 def _joined(usecase: UseCase, raw: pd.DataFrame, accepted: pd.DataFrame, path: str) -> Labels:
     id, target = str(usecase.id), usecase.target.column
     wanted = {name: usecase.columns[name] for name in (id, target)}
-    given = pd.concat(list(read_chunks(usecase.source, path, columns=wanted)))
+    given = _read(usecase, path, wanted)
     for name in (id, target):
         if name not in given:
             raise InputRefused(
