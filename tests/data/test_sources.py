@@ -40,7 +40,7 @@ def cells(frames: list[pd.DataFrame]) -> list[list[str | None]]:
 
 
 def gz(path: Path, data: bytes) -> None:
-    path.write_bytes(gzip.compress(data))
+    path.write_bytes(gzip.compress(data, mtime=0))
 
 
 def zipped(path: Path, data: bytes) -> None:
@@ -202,7 +202,7 @@ def test_arff(tmp_path: Path) -> None:
         ("empty.csv", b"", {}, "the file is empty"),
         ("blank.csv", b"\n \n", {}, "the file is empty"),
         ("header.csv", b"a,b,c\n", {}, "a header and no rows"),
-        ("header.csv.gz", gzip.compress(b"a,b,c\n"), {}, "a header and no rows"),
+        ("header.csv.gz", gzip.compress(b"a,b,c\n", mtime=0), {}, "a header and no rows"),
         ("noise.csv", np.random.default_rng(0).bytes(20_000), {}, "binary, not text"),
         ("short_noise.csv", bytes(range(128, 228)), {}, "not text"),
         ("nul.csv", b"a,b,c\n1,\0,3\n", {}, "binary"),
@@ -210,7 +210,7 @@ def test_arff(tmp_path: Path) -> None:
         ("book.csv", b"PK\x03\x04....", {}, "Excel"),
         ("wide.csv", "a,b,c\n1,2,3\n".encode("utf-16"), {}, "looks like text in utf-16"),
         ("not.csv.gz", b"a,b,c\n1,2,3\n", {}, "can't be unpacked"),
-        ("cut.csv.gz", gzip.compress(CSV.encode() * 9)[:-9], {}, "can't be unpacked"),
+        ("cut.csv.gz", gzip.compress(CSV.encode() * 9, mtime=0)[:-9], {}, "can't be unpacked"),
         ("not.csv.zip", b"a,b,c\n1,2,3\n", {}, "can't be unpacked"),
         ("tabs.csv", b"a\tb\tc\n1\t2\t3\n", {}, r"wrong delimiter.* seems to use '\\t'"),
         ("semi.csv", b"a;b;c\n1;2;3\n", {}, "wrong delimiter.* seems to use ';'"),
