@@ -23,7 +23,7 @@ demo: $(VENV)/.project ## Set up, then run the main job on simulated application
 	$(BIN)/riskwright demo $(ARGS)
 
 test: $(VENV)/.dev ## Set up with the test tools, then run the suite (ARGS="-k ledger" to choose)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(VENV)/.dev ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)

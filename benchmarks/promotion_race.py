@@ -55,7 +55,7 @@ def alias(home: Home) -> int | None:
 
 def promoter(root: Path, number: int, rounds: int, barrier: Any, results: Any) -> None:
     """Promote in each round one of two versions of one's own: the one that isn't live."""
-    from riskwright.registry.promotion import change_champion
+    from riskwright.registry.aliases import change_champion
 
     home = Home(root)
     quiet_environment(home)

@@ -39,14 +39,19 @@ def portfolio(
     """
     from flows.progress import bar, move
     from flows.runtime import prepare
+    from riskwright.data.maturity import loan_of
     from riskwright.monitoring.history import day_of
     from riskwright.registry.book import report_on
     from riskwright.registry.named import named, of_cases, trouble
     from riskwright.registry.promotion import trained_usecase
+    from riskwright.usecase import load_usecase
 
     home, ledger = prepare(create=False)
     found = named(usecase, home, ledger)
-    spec = trained_usecase(home, ledger, of_cases(found))
+    name = of_cases(found)
+    if ledger.champion(name) is None:
+        loan_of(load_usecase(usecase, home))  # rather than that it has no champion
+    spec = trained_usecase(home, ledger, name)
     with bar(STAGES, f"portfolio {spec.name}"):
         result: dict[str, Any] = report_on(
             spec,

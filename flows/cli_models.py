@@ -146,7 +146,7 @@ def approve(usecase: UseCaseName, version: Version, reason: Reason, as_json: Jso
     Example: riskwright approve company_credit 2 --reason "gates read, limits agreed"
     """
     from flows.runtime import prepare
-    from riskwright.registry.promotion import change_champion
+    from riskwright.registry.aliases import change_champion
     from riskwright.registry.rules import version_changes
 
     home, ledger = prepare(create=False)
@@ -176,7 +176,7 @@ def reject(usecase: UseCaseName, version: Version, reason: Reason, as_json: Json
     Example: riskwright reject company_credit 2 --reason "calibration of small firms"
     """
     from flows.runtime import prepare
-    from riskwright.registry.promotion import change_champion
+    from riskwright.registry.aliases import change_champion
 
     home, ledger = prepare(create=False)
     name = _name(usecase, home, ledger)

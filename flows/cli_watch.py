@@ -116,7 +116,7 @@ def _decide(home: Any, ledger: Any, id: int, decision: str, reason: str, as_json
     done = ledger.decide_alert(id, decision, actor=ledger.who(), reason=reason)
     notes: list[str] = []
     if decision in ("fallback", "rollback"):
-        from riskwright.registry.promotion import follow
+        from riskwright.registry.aliases import follow
 
         quiet_environment(home)
         follow(ledger.alert(id).use_case, home, ledger, notes.append)

@@ -75,7 +75,7 @@ def verified(home: Home) -> dict[str, str]:
 
 def mend(home: Home, ledger: Ledger) -> dict[str, str]:
     """Bring MLflow's aliases and addresses, and our own files' modes, to what they should be."""
-    from riskwright.registry.promotion import reconcile
+    from riskwright.registry.aliases import reconcile
 
     done = {}
     for name in sorted({event.use_case for event in ledger.events(kind="promotion")}):

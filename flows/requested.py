@@ -112,7 +112,7 @@ def _ask(
         place = place_of(case, ledger)
         folder = Path(place.location) if place.location else None
         clean = ingest_series(case, folder, home).snapshot.hash
-        known = learnt_from(ledger, case, (clean, None))
+        known = learnt_from(home, ledger, case, (clean, None))
         run: tuple[Callable[..., dict[str, Any]], dict[str, Any]] = (
             retrain_market_flow,
             {"usecase": named, "seed": seed},
@@ -123,6 +123,6 @@ def _ask(
         place = place_of(spec, ledger)
         found = ingest(spec, place.location, home)
         train, test = split(spec, found.clean, home)
-        clean, known = found.clean.hash, learnt_from(ledger, spec, (train.hash, test.hash))
+        clean, known = found.clean.hash, learnt_from(home, ledger, spec, (train.hash, test.hash))
         run = (retrain_flow, {"usecase": named, "budget": budget, "seed": seed})
     return run if known is None else nothing_new(place, clean, known)

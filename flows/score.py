@@ -16,9 +16,10 @@ from flows.runtime import prepare, world_failed
 def score_task(usecase: str, input: str, output: str, version: str, reasons: str) -> dict[str, Any]:
     """Score one file with a registered version."""
     from riskwright.bundle.scoring import score_file
+    from riskwright.registry.aliases import reconcile
     from riskwright.registry.named import named, of_cases, trouble
     from riskwright.registry.prices import pricer
-    from riskwright.registry.promotion import load_version, reconcile
+    from riskwright.registry.promotion import load_version
 
     home, ledger = prepare(create=False)
     found = named(usecase, home, ledger)

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.terminal import clean
+
 GAP = 2  # blanks between columns
 INDENT = 2  # of the lines below a row's name
 
@@ -22,6 +24,7 @@ def show(out: Console, title: str, columns: Sequence[str], rows: Sequence[Sequen
         Cells in Rich's markup, shape (rows, columns); a row may be shorter than the header.
     """
     out.print(Text(title, style="italic"), soft_wrap=False)
+    rows = [[clean(cell) for cell in row] for row in rows]  # Rich drops some control characters
     plain = [[Text.from_markup(cell).plain for cell in row] for row in rows]
     widths = _widths(columns, plain, out.width)
     if widths is None:

@@ -218,6 +218,7 @@ def test_pyfunc_answers_like_the_bundle(market: LiveMarket, later: Panel) -> Non
     import mlflow
 
     mlflow.set_tracking_uri(market.home.mlflow_uri)
+    mlflow.set_registry_uri(market.home.mlflow_uri)
     champion = market.ledger.champion("tiny_market")
     assert champion is not None
     model = mlflow.pyfunc.load_model("models:/tiny_market.m12@champion")

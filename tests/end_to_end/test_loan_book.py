@@ -16,7 +16,8 @@ from riskwright.data.loan_truth import CCF
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.models.exposure import Exposure
-from riskwright.registry.promotion import change_champion, load_loss, load_version
+from riskwright.registry.aliases import change_champion
+from riskwright.registry.promotion import load_loss, load_version
 from riskwright.registry.tracking import connect
 from riskwright.usecase import known_usecases
 

@@ -22,7 +22,7 @@ from flows.cli import app
 from riskwright.bundle.bundle import COLUMNS
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.registry.promotion import change_champion
+from riskwright.registry.aliases import change_champion
 from riskwright.usecase import known_usecases
 
 ROWS = 300

@@ -25,7 +25,8 @@ from world import World
 from flows import say
 from flows.cli import app, commands
 from riskwright.home import TELEMETRY_OFF, Home
-from riskwright.registry.promotion import change_champion, submit
+from riskwright.registry.aliases import change_champion
+from riskwright.registry.promotion import submit
 
 TREE = get_command(commands)
 HEAVY = (
@@ -91,7 +92,7 @@ def test_help_of_every_command_has_an_example_that_parses(path: tuple[str, ...])
 def test_every_command_of_the_plan_is_there() -> None:
     wanted = {
         *("demo", "usecases", "data", "check", "retrain", "challengers", "approve", "reject"),
-        *("rollback", "history", "score", "monitor", "alerts", "doctor"),
+        *("rollback", "history", "score", "monitor", "alerts", "doctor", "serve", "verify"),
         *("portfolio", "forecast", "backtest"),
     }
     assert set(TREE.commands) == wanted

@@ -26,6 +26,7 @@ from riskwright.home import Home
 from riskwright.ledger import Gate
 from riskwright.market.comparison import diebold_mariano
 from riskwright.market.ingest import panel_of
+from riskwright.registry.aliases import change_champion, reconcile
 from riskwright.registry.backtest import backtest
 from riskwright.registry.forecasting import LIVE, WALKED, forecast_of
 from riskwright.registry.market_evidence import planned, trial_log
@@ -39,7 +40,7 @@ from riskwright.registry.market_life import (
 )
 from riskwright.registry.market_record import declare, tried_before
 from riskwright.registry.policy import rules_digest
-from riskwright.registry.promotion import Submitted, change_champion, reconcile
+from riskwright.registry.promotion import Submitted
 from riskwright.registry.tracking import PARENT, ROLE, Tracker, connect, local_bundle
 
 NAME = "tiny_market"

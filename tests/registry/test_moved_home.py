@@ -16,7 +16,8 @@ from world import World
 from flows.cli import app
 from riskwright.home import HERE, Home
 from riskwright.ledger import Ledger
-from riskwright.registry.promotion import change_champion, load_version, submit
+from riskwright.registry.aliases import change_champion
+from riskwright.registry.promotion import load_version, submit
 from riskwright.registry.rollback import roll_back
 from riskwright.registry.tracking import connect
 

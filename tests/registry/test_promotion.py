@@ -17,15 +17,8 @@ from flows.cli import app
 from riskwright.data import snapshots
 from riskwright.errors import Conflict, GateRefused, InputRefused, IntegrityError
 from riskwright.ledger import Gate
-from riskwright.registry.promotion import (
-    Submission,
-    Submitted,
-    _champion_pds,
-    change_champion,
-    load_version,
-    reconcile,
-    submit,
-)
+from riskwright.registry.aliases import change_champion, reconcile
+from riskwright.registry.promotion import Submission, Submitted, _champion_pds, load_version, submit
 from riskwright.registry.specification import Frozen
 from riskwright.registry.tracking import KEY, ROLE, connect, local_bundle
 

@@ -11,6 +11,8 @@ from tiny import tiny_text
 from tiny_market import market_case
 
 from riskwright.errors import InputRefused, Unavailable
+from riskwright.home import Home
+from riskwright.registry import renewal
 from riskwright.registry.renewal import learnt_from, nothing_new, place_of, served_since
 from riskwright.usecase import UseCase, parse_usecase
 
@@ -100,19 +102,25 @@ def held(*versions: Any, ended: tuple[str, ...] = ()) -> Any:
     return SimpleNamespace(versions=lambda name: list(versions), runs=lambda name, status: runs)
 
 
-def test_what_was_learnt_from_already_is_told_by_data_and_rules(tmp_path: Path) -> None:
+def test_what_was_learnt_from_already_is_told_by_data_and_rules(
+    tmp_path: Path, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = usecase(tmp_path, location="cases.csv")
+    other_rules = parse_usecase(tiny_text(quarantine_limit=0.2), where="tests", folder=tmp_path)
+    kept = {3: other_rules}
+    monkeypatch.setattr(renewal, "kept_case", lambda home, v: kept.get(v.version, spec))
     waits = version(2, "b", status="challenger")
-    old = version(1, "a")
-    assert learnt_from(held(old, waits), spec, ("a", "t")) is old
-    assert learnt_from(held(old, waits), spec, ("c", "t")) is None
+    # An earlier release made another digest of the same rules.
+    old = version(1, "a", evidence={"train": "a", "test": "t", "rules": "of another release"})
+    assert learnt_from(home, held(old, waits), spec, ("a", "t")) is old
+    assert learnt_from(home, held(old, waits), spec, ("c", "t")) is None
     # A challenger of a retrain that was killed may lack its gates.
-    assert learnt_from(held(old, waits), spec, ("b", "t")) is None
-    assert learnt_from(held(old, waits, ended=("key2",)), spec, ("b", "t")) is waits
-    other = version(3, "a", evidence={"train": "a", "test": "t", "rules": "others"})
-    assert learnt_from(held(other), spec, ("a", "t")) is None
+    assert learnt_from(home, held(old, waits), spec, ("b", "t")) is None
+    assert learnt_from(home, held(old, waits, ended=("key2",)), spec, ("b", "t")) is waits
+    other = version(3, "a", evidence={"train": "a", "test": "t", "rules": "x"})
+    assert learnt_from(home, held(other), spec, ("a", "t")) is None
     standby = version(4, "a", evidence={"train": "a", "test": "t", "standby": True})
-    assert learnt_from(held(standby), spec, ("a", "t")) is None
+    assert learnt_from(home, held(standby), spec, ("a", "t")) is None
     (tmp_path / "cases.csv").write_text("x")
     told = nothing_new(place_of(spec, NONE), "0123456789abcdef", old)
     assert told.startswith("nothing new to learn from: the use case's own source (")

@@ -14,7 +14,8 @@ from world import World
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.registry.promotion import change_champion, load_version, submit
+from riskwright.registry.aliases import change_champion
+from riskwright.registry.promotion import load_version, submit
 from riskwright.registry.rules import (
     Changes,
     Difference,

@@ -15,7 +15,6 @@ from sqlalchemy.pool import NullPool
 from riskwright import account
 from riskwright.account import Account
 from riskwright.errors import InputRefused, IntegrityError, Unavailable
-from riskwright.home import make_database
 from riskwright.ledger import audit
 from riskwright.ledger.records import Event, Verdict
 from riskwright.ledger.tables import SCHEMA, SCHEMA_TABLE
@@ -60,6 +59,8 @@ class Store:
                 there = file.exists()
                 if create:
                     file.parent.mkdir(parents=True, exist_ok=True)
+                    from riskwright.home import make_database  # its settings need pydantic
+
                     make_database(file)
             if not there and not create:
                 raise self._missing()

@@ -171,11 +171,12 @@ class Ensemble:
         return total
 
     def describe(self) -> dict[str, Any]:
-        """Return weights and calibrations as plain values."""
+        """Return weights, calibrations and what training saw as plain values."""
         return {
             "weights": self.weights,
             "platt": {n: list(p) for n, p in self.platt.items()},
             "final": list(self.final),
+            "seen": self.seen,
         }
 
     def save(self, folder: Path) -> None:
@@ -183,9 +184,7 @@ class Ensemble:
         folder.mkdir(parents=True, exist_ok=True)
         for name, bag in self.bags.items():
             bag.save(folder / name)
-        (folder / "ensemble.json").write_text(
-            json.dumps({**self.describe(), "seen": self.seen}), encoding="utf-8"
-        )
+        (folder / "ensemble.json").write_text(json.dumps(self.describe()), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -20,9 +20,10 @@ from riskwright.market.case import MarketCase
 from riskwright.market.ingest import panel_of
 from riskwright.market.joined import Kind
 from riskwright.market.tables import at
+from riskwright.registry.aliases import follow
 from riskwright.registry.market_gates import Rival, gates
 from riskwright.registry.policy import go_live, version_number
-from riskwright.registry.promotion import Submitted, follow
+from riskwright.registry.promotion import Submitted
 from riskwright.registry.rules import Changes, changes, rules_digest, rules_set
 from riskwright.registry.seals import served_files, version_seals
 from riskwright.registry.specification import Frozen, specified

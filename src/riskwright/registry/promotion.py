@@ -21,12 +21,13 @@ from riskwright.data.units import learnt
 from riskwright.errors import InputRefused, IntegrityError, RiskwrightError
 from riskwright.home import Home
 from riskwright.ledger import Gate, Ledger, ModelRef
+from riskwright.registry.aliases import follow
 from riskwright.registry.gates import Choice, gates, grade_gate, loss_gate, not_compared
 from riskwright.registry.policy import go_live, version_number
 from riskwright.registry.rules import Changes, changes, rules_digest, rules_set
 from riskwright.registry.seals import served_files, version_seals
 from riskwright.registry.specification import Frozen, specified
-from riskwright.registry.tracking import Tracker, connect, local_bundle, model_folder, set_alias
+from riskwright.registry.tracking import Tracker, local_bundle, model_folder
 from riskwright.usecase import UseCase
 
 MODEL = "pd"
@@ -257,68 +258,6 @@ def load_loss(
         )
     ref = held[model]
     return LossBundle.load(local_bundle(ref.uri, home.root / "bundles" / ref.digest), ref.digest)
-
-
-def reconcile(usecase: str, home: Home, ledger: Ledger) -> list[str]:
-    """Make MLflow's aliases follow the ledger; return what had to change."""
-    client = connect(home)
-    changed: list[str] = []
-    while True:
-        champion = ledger.champion(usecase)
-        waiting = ledger.challengers(usecase)
-        names = {r.registered for v in ledger.versions(usecase) for r in v.models.values()}
-        wanted = {
-            "champion": champion.models if champion else {},
-            "challenger": waiting[-1].models if waiting else {},
-        }
-        for name in sorted(names):
-            for alias, models in wanted.items():
-                found = [r.mlflow_version for r in models.values() if r.registered == name]
-                if set_alias(client, name, alias, found[0] if found else None):
-                    changed.append(f"{name}@{alias}")
-        # Another process may have promoted between the reading and the writing.
-        if ledger.champion(usecase) == champion and ledger.challengers(usecase) == waiting:
-            return changed
-
-
-def follow(
-    usecase: str, home: Home, ledger: Ledger, tell: Callable[[str], object] = lambda note: None
-) -> None:
-    """Reconcile; if MLflow can't be had, tell so: what the ledger holds is decided all the same."""
-    try:
-        reconcile(usecase, home, ledger)
-    except Exception as error:  # noqa: BLE001  (whatever MLflow says, the decision is taken)
-        what = error.what if isinstance(error, RiskwrightError) else f"MLflow failed: {error}"
-        champion = ledger.champion(usecase)
-        live = f"version {champion.version} is live" if champion else "no version is live"
-        tell(
-            f"{what}. In the ledger {live}; MLflow's aliases follow with 'riskwright doctor "
-            "--mend', or at the next decision"
-        )
-
-
-def change_champion(
-    home: Home,
-    ledger: Ledger,
-    usecase: str,
-    action: str,
-    *,
-    actor: str | Account,
-    reason: str,
-    tell: Callable[[str], object] = lambda note: None,
-    **more: Any,
-) -> Any:
-    """Run one of the ledger's transactions (``promote``, ``rollback`` …), then the aliases.
-
-    Parameters
-    ----------
-    tell
-        Called with what is left to do, where MLflow can't be had.
-    """
-    try:
-        return getattr(ledger, action)(usecase, actor=actor, reason=reason, **more)
-    finally:
-        follow(usecase, home, ledger, tell)
 
 
 def _judge(of: Submission, version: int, changed: Changes) -> list[Gate]:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from riskwright.data.databases import without_query
-from riskwright.errors import InputRefused, Unavailable
+from riskwright.errors import InputRefused, RiskwrightError, Unavailable
+from riskwright.home import Home
 from riskwright.ledger import Ledger, Request, Version
 from riskwright.market.case import MarketCase
-from riskwright.registry.policy import rules_digest
+from riskwright.registry.rules import compare, kept_case
 from riskwright.usecase import UseCase
 
 
@@ -82,22 +83,28 @@ def learnt_already(ledger: Ledger, name: str, key: str) -> Version | None:
 
 
 def learnt_from(
-    ledger: Ledger, case: UseCase | MarketCase, data: tuple[str | None, ...]
+    home: Home, ledger: Ledger, case: UseCase | MarketCase, data: tuple[str | None, ...]
 ) -> Version | None:
     """Return the newest version that learnt from the same data under the same rules.
+
+    Rules are compared by the specification that the version keeps: an earlier release made another
+    digest of them.
 
     Parameters
     ----------
     data
         Hashes of the training and the test snapshot; of a market that of its series, and None.
     """
-    rules = rules_digest(case)
-    same = [
-        v
-        for v in _ended(ledger, case.name)
-        if _data(v) == data and rules == v.evidence.get("rules", rules)
-    ]
-    return same[-1] if same else None
+    for version in reversed(_ended(ledger, case.name)):
+        if _data(version) != data:
+            continue
+        try:
+            theirs = kept_case(home, version)
+        except (RiskwrightError, OSError, ValueError):
+            continue  # nobody can say what it learnt under
+        if all(d.default for d in compare(theirs, case, version.evidence.get("rules_set"))):
+            return version
+    return None
 
 
 def served_since(ledger: Ledger, request: Request) -> Version | None:

@@ -8,7 +8,7 @@ from riskwright.account import Account
 from riskwright.errors import Conflict
 from riskwright.home import Home
 from riskwright.ledger import Ledger, Promotion
-from riskwright.registry.promotion import change_champion, follow
+from riskwright.registry.aliases import change_champion, follow
 
 
 def roll_back(

@@ -13,23 +13,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticUndefined
 
 from riskwright.bundle import manifest
 from riskwright.data.databases import one_select
-from riskwright.data.outgoing import write_csv
 from riskwright.errors import RiskwrightError
 from riskwright.home import Home
 from riskwright.ledger import Ledger, Version
-from riskwright.market.case import MarketCase
 from riskwright.registry.tracking import local_bundle
 from riskwright.usecase import UseCase
 
-Case = UseCase | MarketCase
+if TYPE_CHECKING:
+    from riskwright.market.case import MarketCase
+
+    Case = UseCase | MarketCase
 # Names and texts; where rows come from, not how their cells are read; how long to search.
 NO_RULES = ("name", "title", "question", "tuning", "schedule", "compute", "notification")
 READING = ("source.missing", "source.rename", "source.dialect")
@@ -181,6 +181,10 @@ def write_changes(folder: Path, changed: Changes | None) -> dict[str, Any]:
     """
     if changed is None or not (changed.differences or changed.trouble):
         return {}
+    import pandas as pd
+
+    from riskwright.data.outgoing import write_csv
+
     rows = [d.as_dict() for d in changed.differences]
     table = pd.DataFrame(rows, columns=["rule", "old", "new", "note"])
     write_csv(table, folder / "rules_changed.csv")
@@ -217,6 +221,8 @@ def kept_case(home: Home, version: Version) -> Case:
     manifest.verify(folder, ref.digest)
     market = folder / "case.json"
     if market.is_file():
+        from riskwright.market.case import MarketCase
+
         return MarketCase.model_validate_json(market.read_text(encoding="utf-8"))
     return UseCase.model_validate_json((folder / "usecase.json").read_text(encoding="utf-8"))
 
@@ -333,7 +339,7 @@ def _is_question(key: str, case: Case) -> bool:
     top, _, rest = key.partition(".")
     if top == "target" or key in ("source.table", "columns, in order"):
         return True
-    if isinstance(case, MarketCase):
+    if not isinstance(case, UseCase):
         name, _, of = rest.rpartition(".")
         return top == "models" or (
             top == "series" and name in case.target_series and of in SERIES_QUESTION

@@ -33,6 +33,7 @@ def make_store(home: Home) -> None:
         if not _runs(int(left.name.split(".")[-2])):
             left.unlink(missing_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
     make_database(part)
     try:
         store = SqlAlchemyStore(f"sqlite:///{part}", (home.root / "mlartifacts").as_uri())
