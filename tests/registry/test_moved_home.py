@@ -94,14 +94,15 @@ def test_a_home_of_before_is_understood(tmp_path: Path) -> None:
     home = Home(tmp_path / "now").create()
     kept = home.folder("work", "tiny", "ab", "evidence")
     (home.folder("mlartifacts", "a b") / "m").touch()
-    gone = "/srv/gone"
-    assert home.find(f"{gone}/work/tiny/ab/evidence") == str(kept)
+    gone = Path("/srv/gone")
+    assert home.find(str(gone / "work" / "tiny" / "ab" / "evidence")) == str(kept)
     assert home.find(f"file://{gone}/mlartifacts/a%20b/m") == str(home.root / "mlartifacts/a b/m")
     # What isn't here, or lies in a folder that is no home, stays what it was.
     other = tmp_path / "data"
     (other / "work").mkdir(parents=True)
     (home.root / "work" / "rows.csv").touch()
-    for value in (f"{gone}/work/none", "mlflow-artifacts:/1/x", f"{other}/work/rows.csv", "", 3):
+    absent, rows = str(gone / "work" / "none"), str(other / "work" / "rows.csv")
+    for value in (absent, "mlflow-artifacts:/1/x", rows, "", 3):
         assert home.find(value) == value
     deep = {"a": [{"b": str(kept)}], "uri": kept.as_uri(), "n": None}
     short = home.shorten(deep)
