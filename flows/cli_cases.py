@@ -11,6 +11,7 @@ import typer
 
 from flows import say
 from flows.say import answer
+from flows.terminal import write
 
 UseCaseName = Annotated[str, typer.Argument(metavar="USECASE", help="name, or path to a YAML")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
@@ -76,7 +77,7 @@ def usecases(
     from riskwright.usecase_files import known_usecases, market_files
 
     if schema:
-        print(json_schema())
+        write(json_schema())
         return
     home = Home()
     rows = []

@@ -11,7 +11,7 @@ from typing import Any
 from rich.markup import escape
 
 from flows import tables
-from flows.terminal import Terminal, clean
+from flows.terminal import Terminal, clean, write
 from flows.typed import command
 from riskwright.monitoring.advice import advice
 
@@ -26,7 +26,7 @@ MARKS = {True: "[green]yes[/]", False: "[red]no[/]", None: "[yellow]not enough d
 def answer(result: Any, as_json: bool, tell: Callable[[], None]) -> None:
     """Print a result as JSON, or let ``tell`` show it to a person."""
     if as_json:
-        print(json.dumps(_plain(result), default=str, allow_nan=False))
+        write(json.dumps(_plain(result), default=str, allow_nan=False))
     else:
         tell()
 
@@ -227,11 +227,12 @@ def check(result: Mapping[str, Any]) -> None:
     )
     for reason, count in report["reasons"].items():
         out.print(f"  {count:>8,}  {escape(reason)}")
-    kin = report["kin"]
+    kin, parts = report["kin"], report["parts"]
     related = f" and {kin['relatives']:,} a relative (same {kin['group']})" if kin["group"] else ""
     out.print(
-        f"  test part: {kin['test_rows']:,} rows, of which {kin['twins']:,} have a twin (alike in "
-        f"all features){escape(related)} in training"
+        f"  test part: {kin['test_rows']:,} rows ({parts['share']:.1%}, planned "
+        f"{parts['planned']:.0%}), of which {kin['twins']:,} have a twin (alike in all features)"
+        f"{escape(related)} in training"
     )
     for warning in result["warnings"]:
         out.print(f"  note: {escape(warning)}")

@@ -226,3 +226,18 @@ def test_yaml_that_says_two_things(
     code, answer, _ = check(capsys, str(path))
     assert code == 2
     assert word in answer["what"]
+
+
+def test_nearly_all_rows_alike(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows alike stay together: wherever they go, a part is left without rows."""
+    frame = table(3000)
+    frame.loc[300:, ["income", "late", "country"]] = [20_000.0, 1, "DE"]
+    path = tmp_path / "in.csv"
+    frame.to_csv(path, index=False)
+    code, told, _ = check(capsys, spec(tmp_path), path)
+    assert code == 2
+    assert "the test part is nearly" in told["what"]
+    assert "split.test_share is 20%" in told["what"]
+    assert "split.key" in told["do"]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +108,26 @@ def test_two_dollar_signs_are_no_formula(tmp_path: Path) -> None:
     values = pd.Series(["$a_{$", "</text><script>", "$\\frac$"] * 10)
     drawn = column_chart(column, values, values, "$\\broken{$ <script>")
     assert "<script" not in drawn
+
+
+@pytest.mark.parametrize("how", ["closed", "nobody reads"])
+@pytest.mark.parametrize("more", [[], ["--json"], ["--schema"]], ids=["text", "json", "long"])
+def test_a_command_whose_answer_nobody_takes_ends_as_it_would(
+    how: str, more: list[str], tmp_path: Path
+) -> None:
+    """``| head -1`` ended with 1, "an outage", and a closed stdout with a traceback."""
+    code = (
+        "import os, sys; os.close(1)\n" if how == "closed" else "import sys\n"
+    ) + "os.execv(sys.executable, [sys.executable, '-m', 'flows.cli', *sys.argv[1:]])"
+    code = code if how == "closed" else f"import os; {code}"
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "usecases", *more],
+            stdout=writer, stderr=subprocess.PIPE, text=True, check=False,
+            env=os.environ | {"RISKWRIGHT_HOME": str(tmp_path)},
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")

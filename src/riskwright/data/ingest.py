@@ -16,7 +16,7 @@ from riskwright import __version__
 from riskwright.data import public, snapshots, sources, splits
 from riskwright.data.contract import Contract, target_of
 from riskwright.data.outgoing import formulas, write_csv
-from riskwright.data.parts import kinship, of_population, told, usable
+from riskwright.data.parts import kinship, of_population, sizes, told, uneven, usable
 from riskwright.data.plausible import check_outcomes
 from riskwright.data.snapshots import Snapshot
 from riskwright.data.telltale import leaks_told, telltales
@@ -137,7 +137,7 @@ def _run(
         outcome = target_of(usecase, ready)
         splits.check_enough(usecase, outcome, splits.test_mask(usecase, ready))
         train = splits.train_mask(usecase, ready)
-        splits.folds(usecase, ready[train], outcome[train])
+        parts = sizes(usecase, ready)
     others = int((~of_population(usecase, clean)).sum())
     if waiting := len(clean) - others - len(ready):
         warnings.append(
@@ -156,10 +156,10 @@ def _run(
             + ("dropped" if usecase.duplicate_rows == "drop" else "kept")
         )
     kin = kinship(usecase, ready)
-    warnings += told(usecase, kin)
+    warnings += [*uneven(usecase, parts), *told(usecase, kin)]
     raw = raw_writer.snapshot
     report = contract.report() | {"duplicates": repeats, "rows": len(clean), "bads": int(y.sum())}
-    report["kin"] = kin
+    report |= {"kin": kin, "parts": parts}
     report["telltales"] = telltales(
         usecase.schema_, ready[train][usecase.feature_names], outcome[train]
     )

@@ -14,6 +14,8 @@ from riskwright.data.units import Mask
 from riskwright.home import Home
 from riskwright.usecase import UseCase
 
+UNEVEN_TEST = 0.25  # of split.test_share
+
 
 def split(usecase: UseCase, clean: Snapshot, home: Home) -> tuple[Snapshot, Snapshot]:
     """Store and return the training and the test part; nothing fitted may read the second.
@@ -66,6 +68,63 @@ def kinship(usecase: UseCase, frame: pd.DataFrame) -> dict[str, Any]:
         "alike_differing": int((several & (same.kind == 2)[same.unit]).sum()),
         "left_out": 0 if splits.time_ordered(usecase) else int((~test & ~train).sum()),
     }
+
+
+def sizes(usecase: UseCase, frame: pd.DataFrame) -> dict[str, Any]:
+    """Count the rows of the parts, beside what was asked for.
+
+    Parameters
+    ----------
+    frame
+        (n,) usable canonical rows, which ``splits.folds`` can divide.
+
+    Returns
+    -------
+    ``rows``, ``test_rows``, ``train_rows``; ``share`` of the test part and ``planned``; rows of
+    each fold's validation part in ``folds``; ``units`` of rows that stay together.
+    """
+    test, train = splits.test_mask(usecase, frame), splits.train_mask(usecase, frame)
+    learnt = frame[train]
+    parts = splits.folds(usecase, learnt, target_of(usecase, learnt))
+    return {
+        "rows": len(frame),
+        "test_rows": int(test.sum()),
+        "train_rows": int(train.sum()),
+        "share": float(test.mean()),
+        "planned": usecase.split.test_share,
+        "folds": [len(validation) for _, validation in parts],
+        "units": int(units.units(usecase, frame).max(initial=-1)) + 1,
+    }
+
+
+def uneven(usecase: UseCase, counted: dict[str, Any]) -> list[str]:
+    """Say of ``sizes`` which parts are far from what was asked for.
+
+    The test part: a difference beyond a quarter of its share and beyond what separate rows would
+    show by chance (three standard errors). Folds: one of less than half, or more than twice, an
+    even share.
+    """
+    split, n = usecase.split, counted["rows"]
+    why = (
+        "whole dates stay together"
+        if splits.time_ordered(usecase)
+        else f"{n:,} rows are {counted['units']:,} units, each in one part (rows alike in all "
+        "features, or of one group)"
+    )
+    said = []
+    off = abs(counted["share"] - counted["planned"])
+    chance = 3 * (counted["planned"] * (1 - counted["planned"]) / n) ** 0.5
+    fixed = split.kind == "file" or split.test_from is not None
+    if not fixed and off > max(UNEVEN_TEST * counted["planned"], chance):
+        said.append(
+            f"the test part is {counted['test_rows']:,} of {n:,} rows ({counted['share']:.1%}), "
+            f"where split.test_share is {counted['planned']:.0%}: {why}"
+        )
+    even = sum(counted["folds"]) / len(counted["folds"])
+    least, most = min(counted["folds"]), max(counted["folds"])
+    if least < even / 2 or most > 2 * even:
+        said.append(f"folds of {least:,} to {most:,} rows, where {even:,.0f} would be even: {why}")
+    return said
 
 
 def told(usecase: UseCase, counts: dict[str, Any]) -> list[str]:

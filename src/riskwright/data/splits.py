@@ -23,6 +23,8 @@ from riskwright.usecase import UseCase
 
 MIN_TRAINING_ROWS = 50
 MIN_OF_CLASS = 2  # of each class, in the test part and in every fold
+LEAST_OF_SHARE = 0.25  # of what a part was meant to hold; with less it is nearly empty
+LARGE_UNIT = 0.1  # of a fold's rows: such units are dealt out first
 
 
 def time_ordered(usecase: UseCase) -> bool:
@@ -99,9 +101,12 @@ def folds(
 
     Without time, each class is cut into equal blocks along the order of its units' hashes: every
     fold gets its share of each class, and rows added later move only rows near a block's border.
-    Units that hold both classes are cut likewise, apart. With time, the rows are cut into
-    ``folds + 1`` blocks of whole dates; each block after the first is validated by a model of the
-    blocks before it, less ``purge_days`` and ``embargo_days``, and no older than ``window_days``.
+    Units that hold both classes are cut likewise, apart. Units of more than a tenth of a fold are
+    dealt first, the largest to the fold with the fewest rows (Graham 1969, SIAM J. Appl. Math. 17,
+    416-429: within a third of the best), and the blocks fill what they left. With time, the rows
+    are cut into ``folds + 1`` blocks of whole dates; each block after the first is validated by a
+    model of the blocks before it, less ``purge_days`` and ``embargo_days``, and no older than
+    ``window_days``.
 
     Parameters
     ----------
@@ -148,7 +153,8 @@ def check_enough(usecase: UseCase, y: npt.NDArray[np.int8], mask: Mask) -> None:
     Raises
     ------
     InputRefused
-        With the numbers: fewer than 50 training rows, or too few rows of a class.
+        With the numbers: fewer than 50 training rows, too few rows of a class, or a part with less
+        than a quarter of the share that it was meant to have.
     """
     training = y[~mask]
     if len(training) < MIN_TRAINING_ROWS:
@@ -160,6 +166,30 @@ def check_enough(usecase: UseCase, y: npt.NDArray[np.int8], mask: Mask) -> None:
     needed = MIN_OF_CLASS * (usecase.split.folds + int(time_ordered(usecase)))
     _both_classes(training, f"the training part ({usecase.split.folds} folds)", needed)
     _both_classes(y[mask], "the test part")
+    _enough_of_share(usecase, mask)
+
+
+def _enough_of_share(usecase: UseCase, mask: Mask) -> None:
+    """Refuse parts that hold other rows than were asked for: a few large units decide where."""
+    split = usecase.split
+    if split.kind == "file" or (time_ordered(usecase) and split.test_from is not None):
+        return  # a person said which rows
+    share, planned = float(mask.mean()), split.test_share
+    # Parts of so few rows that chance alone gives such a share are told (data.parts), not refused.
+    chance = 3 * (planned * (1 - planned) / len(mask)) ** 0.5
+    if share >= LEAST_OF_SHARE * planned - chance and (
+        1 - share >= LEAST_OF_SHARE * (1 - planned) - chance
+    ):
+        return
+    few = "the latest dates hold" if time_ordered(usecase) else "rows alike, or of one group, stay"
+    raise InputRefused(
+        f"the test part is nearly {'empty' if share < planned else 'all'}: {int(mask.sum()):,} of "
+        f"{len(mask):,} rows ({share:.1%}), and split.test_share is {planned:.0%}",
+        where=f"split.kind: {split.kind}",
+        expected=f"at least a quarter of the share for each part; {few} together",
+        do="set split.test_from" if time_ordered(usecase) else
+        "add features that tell cases apart, take another split.key, or list the test ids",
+    )  # fmt: skip
 
 
 def _both_classes(y: npt.NDArray[np.int8], part: str, needed: int = MIN_OF_CLASS) -> None:
@@ -187,13 +217,29 @@ def _uniform(usecase: UseCase, frame: pd.DataFrame, use: str) -> npt.NDArray[np.
 
 
 def _hash_folds(usecase: UseCase, frame: pd.DataFrame, y: npt.NDArray[np.int8]) -> Index:
-    """Return the fold (n,) of each row: its unit's rank by hash among its kind, cut into blocks."""
+    """Return the fold (n,) of each row: its unit's place by hash among its kind, cut into blocks.
+
+    Large units come first, each to the fold that holds the fewest rows of their kind.
+    """
     found = Kinds.of(y, units(usecase, frame))
-    kind = found.kind[found.unit]
-    place = pd.Series(_uniform(usecase, frame, "fold"))
-    rank = place.groupby(kind).rank(method="min").to_numpy() - 1
-    size = place.groupby(kind).transform("size").to_numpy()
-    return np.asarray(rank * usecase.split.folds // size, dtype=np.intp)
+    place = np.zeros(len(found.size))
+    place[found.unit] = _uniform(usecase, frame, "fold")
+    folds = np.zeros(len(found.size), dtype=np.intp)
+    for kind in range(3):
+        members = np.flatnonzero(found.kind == kind)
+        members = members[np.argsort(place[members])]
+        size = found.size[members]
+        level = size.sum() / usecase.split.folds
+        held = np.zeros(usecase.split.folds)
+        large = size > max(1, LARGE_UNIT * level)
+        for unit in members[large][np.argsort(-size[large], kind="stable")]:
+            folds[unit] = held.argmin()
+            held[folds[unit]] += found.size[unit]
+        rest, size = members[~large], size[~large]
+        room = np.maximum(level - held, 0.0)
+        edges = np.cumsum(room * (size.sum() / max(float(room.sum()), 1.0)))[:-1].round(6)
+        folds[rest] = np.searchsorted(edges, np.cumsum(size) - size, side="right")
+    return np.asarray(folds[found.unit], dtype=np.intp)
 
 
 def _listed(usecase: UseCase, frame: pd.DataFrame) -> Mask:
