@@ -504,6 +504,7 @@ def test_doctor_tells_a_server_that_is_down_and_an_altered_ledger(
         ["alerts", "tiny", "--all", "--json"],
         ["history", "tiny"],
         ["history", "tiny", "--json"],
+        ["challengers", "tiny"],
     ],
     ids=" ".join,
 )

@@ -52,14 +52,12 @@ def moved(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         away.rename(world.home.root)
 
 
-@pytest.mark.slow  # sees what other tests leave in the shared home: wants one of its own
 def test_no_event_says_where_the_home_was(moved: Home, world: World) -> None:
     said = [json.dumps(e.payload) for e in Ledger.open(moved).events()]
     assert [s for s in said if str(world.home.root) in s or world.home.root.as_uri() in s] == []
     assert any(HERE in s for s in said)
 
 
-@pytest.mark.slow  # sees what other tests leave in the shared home: wants one of its own
 def test_a_moved_home_goes_on(
     moved: Home, world: World, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -128,7 +126,6 @@ def down(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None
     return _down
 
 
-@pytest.mark.slow  # sees what other tests leave in the shared home: wants one of its own
 def test_a_rollback_while_mlflow_is_down_is_taken_once(
     world: World, down: Callable[[bool], None], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,15 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
 from riskwright import __version__
 from riskwright.errors import InputRefused, IntegrityError, Unavailable
 from riskwright.home import Home, fit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _ROW = "__row__"  # the index 'row' as a stored column, apart from a column called 'row'
 _GROUP = 100_000  # rows of a row group: fixed, since the bytes depend on it

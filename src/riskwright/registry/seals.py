@@ -46,11 +46,17 @@ def version_seals(
 
 
 def served_files(folder: Path) -> dict[str, str]:
-    """Return the hash of each file that serves a model: MLmodel, the code, the bundle.
+    """Return the hash of each file that serves a model: MLmodel, the code, the bundle."""
+    return {k: v for k, v in file_digests(folder).items() if not left_by_a_reader(k)}
 
-    Python's cache, which a plain ``mlflow models serve`` leaves there, is none of them.
+
+def left_by_a_reader(name: str) -> bool:
+    """Whether a file of a model's folder is one that reading it leaves there.
+
+    Python's cache of a plain ``mlflow models serve``, and the note that MLflow 3 writes into the
+    folder itself when a ``models:/`` address is loaded from a local store.
     """
-    return {k: v for k, v in file_digests(folder).items() if "__pycache__" not in k}
+    return "__pycache__" in name or name == "registered_model_meta"
 
 
 def data_files(home: Home, usecase: str, parts: Iterable[str]) -> list[Path]:

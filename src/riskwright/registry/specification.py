@@ -14,17 +14,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from socket import gethostname
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from riskwright.account import name_of
 from riskwright.errors import IntegrityError
 from riskwright.home import Home
-from riskwright.market.case import MarketCase
 from riskwright.usecase import UseCase
 from riskwright.usecase_files import Written, market_folder, shipped_folder
 
+if TYPE_CHECKING:
+    from riskwright.market.case import MarketCase
+
 SUFFIX = ".frozen.json"  # behind the SHA-256 of the file itself
-KINDS: dict[str, type[UseCase] | type[MarketCase]] = {"credit": UseCase, "market": MarketCase}
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def freeze(case: UseCase | MarketCase, written: Written, named: str, home: Home)
         As it was parsed from ``written``; a budget of the command line may have been added.
     """
     content = {
-        "kind": next(kind for kind, model in KINDS.items() if isinstance(case, model)),
+        "kind": "credit" if isinstance(case, UseCase) else "market",
         "case": case.model_dump(mode="json"),
         "named": named,
         "author": _author(written),
@@ -104,7 +105,7 @@ def thaw(path: str | Path) -> Frozen:
             do="run the command again: it begins anew with today's file",
         )
     content = json.loads(text)
-    case = KINDS[content["kind"]].model_validate_json(json.dumps(content["case"]))
+    case = _model(content["kind"]).model_validate_json(json.dumps(content["case"]))
     return Frozen(case, content["named"], content["author"], content["yaml"], found)
 
 
@@ -117,6 +118,8 @@ def thaw_usecase(path: str | Path) -> UseCase:
 
 def thaw_market(path: str | Path) -> MarketCase:
     """Return the market case of a run that ``retrain_market_flow`` began."""
+    from riskwright.market.case import MarketCase
+
     case = thaw(path).case
     assert isinstance(case, MarketCase)  # noqa: S101  (what was frozen says its kind)
     return case
@@ -143,6 +146,14 @@ def specified(held: Mapping[str, Any], began: Frozen | None) -> dict[str, Any]:
     if began is None:
         return {"specification": "", "frozen": None, "author": None}
     return dict(zip(keys, (began.named, began.sha256, began.author), strict=True))
+
+
+def _model(kind: str) -> type[UseCase] | type[MarketCase]:
+    if kind == "credit":
+        return UseCase
+    from riskwright.market.case import MarketCase  # with pandas: light commands do without
+
+    return MarketCase
 
 
 def _author(written: Written) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from riskwright.data.snapshots import Snapshot
 from riskwright.errors import Unavailable
 from riskwright.home import Home, fit
 from riskwright.ledger import ModelRef
-from riskwright.market.case import MarketCase
 from riskwright.registry.seals import placed
 from riskwright.registry.tracking_file import make_store, move_addresses
 from riskwright.usecase import UseCase
@@ -29,6 +28,8 @@ from riskwright.usecase import UseCase
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
+
+    from riskwright.market.case import MarketCase
 
 KEY, ROLE, VERSION = "riskwright.key", "riskwright.role", "riskwright.version"
 PARENT = "retrain"
@@ -312,7 +313,7 @@ def _signature(usecase: UseCase | MarketCase, model: str) -> ModelSignature:
 
     from riskwright.bundle.bundle import COLUMNS
 
-    if isinstance(usecase, MarketCase):
+    if not isinstance(usecase, UseCase):
         from riskwright.bundle import forecast_bundle
 
         given = ("origin", *usecase.predictors, *usecase.context, "change", "cash")

@@ -16,7 +16,7 @@ from riskwright.errors import InputRefused, IntegrityError, RiskwrightError
 from riskwright.home import Home
 from riskwright.ledger import Ledger, Version
 from riskwright.registry import market_record, record
-from riskwright.registry.seals import named, placed
+from riskwright.registry.seals import left_by_a_reader, named, placed
 from riskwright.registry.specification import SUFFIX
 from riskwright.registry.tracking import PARENT, ROLE, connect, model_folder
 
@@ -155,14 +155,14 @@ def _inside(home: Home, version: Version, model: str, folder: Path, of: str) -> 
         return
     present = manifest.file_digests(folder) if folder.is_dir() else {}
     wrong = differences(served, present)
-    cache = [name for name in wrong if "__pycache__" in name]
-    for name in cache:
+    left = [name for name in wrong if left_by_a_reader(name)]
+    for name in left:
         del wrong[name]
     state: State = "altered" if wrong else "intact"
     yield Finding("served code", of, named(home, folder), state, _listed(wrong))
-    if cache:
-        told = "Python's cache of a plain 'mlflow models serve'; nothing of ours reads it"
-        yield Finding("served code", of, named(home, folder / cache[0]), "not sealed", told)
+    if left:
+        told = "left by a plain load or serving of MLflow's; nothing of ours reads it"
+        yield Finding("served code", of, named(home, folder / left[0]), "not sealed", told)
 
 
 def differences(wanted: Mapping[str, str], present: Mapping[str, str]) -> dict[str, str]:
