@@ -139,7 +139,8 @@ class Home:
     def find(self, value: Any) -> Any:
         """Return what ``shorten`` made short, as paths in this home.
 
-        Homes of before kept whole paths and addresses: one whose end lies in this home is in it.
+        Homes of before kept whole paths and addresses: one into a home, wherever that lay, is one
+        into this home, the file missing or not. A copy never reads the original instead.
         """
         if isinstance(value, dict):
             return {k: self.find(v) for k, v in value.items()}
@@ -152,11 +153,12 @@ class Home:
         path = _as_path(value)
         if path is None or path.is_relative_to(self.root):
             return value
-        for i, part in enumerate(path.parts):
-            end, before = self.root.joinpath(*path.parts[i:]), Path(*path.parts[:i])
-            if part in ROOMS and end.exists() and _was_home(before):
-                return str(end)
-        return value
+        ends = [
+            self.root.joinpath(*path.parts[i:])
+            for i, part in enumerate(path.parts)
+            if part in ROOMS and _was_home(Path(*path.parts[:i]))
+        ]
+        return str(next((end for end in ends if end.exists()), ends[-1])) if ends else value
 
     @property
     def ledger_url(self) -> str:
@@ -182,8 +184,9 @@ def _as_path(value: str) -> Path | None:
 
 
 def _was_home(folder: Path) -> bool:
-    """Whether a folder is a home, or one that was moved away."""
-    return (folder / "ledger.db").exists() or not folder.exists()
+    """Whether a folder is a home, or one that was moved away; a ledger may be on a server."""
+    signs = (folder / "ledger.db", folder / "snapshots")
+    return not folder.exists() or any(sign.exists() for sign in signs)
 
 
 def is_shared(folder: Path) -> bool:

@@ -14,12 +14,15 @@ from place import enter
 from world import World
 
 from flows.cli import app
+from riskwright.errors import RiskwrightError
 from riskwright.home import HERE, Home
 from riskwright.ledger import Ledger
 from riskwright.registry.aliases import change_champion
 from riskwright.registry.promotion import load_version, submit
 from riskwright.registry.rollback import roll_back
+from riskwright.registry.seals import placed
 from riskwright.registry.tracking import connect
+from riskwright.registry.verify import verify_home
 
 NAME = "wanders"
 
@@ -95,12 +98,11 @@ def test_a_home_of_before_is_understood(tmp_path: Path) -> None:
     gone = Path("/srv/gone")
     assert home.find(str(gone / "work" / "tiny" / "ab" / "evidence")) == str(kept)
     assert home.find(f"file://{gone}/mlartifacts/a%20b/m") == str(home.root / "mlartifacts/a b/m")
-    # What isn't here, or lies in a folder that is no home, stays what it was.
+    # What lies in a folder that is no home was named by hand, and stays what it was.
     other = tmp_path / "data"
     (other / "work").mkdir(parents=True)
     (home.root / "work" / "rows.csv").touch()
-    absent, rows = str(gone / "work" / "none"), str(other / "work" / "rows.csv")
-    for value in (absent, "mlflow-artifacts:/1/x", rows, "", 3):
+    for value in ("mlflow-artifacts:/1/x", str(other / "work" / "rows.csv"), "", 3):
         assert home.find(value) == value
     deep = {"a": [{"b": str(kept)}], "uri": kept.as_uri(), "n": None}
     short = home.shorten(deep)
@@ -110,6 +112,51 @@ def test_a_home_of_before_is_understood(tmp_path: Path) -> None:
         "n": None,
     }
     assert home.find(short)["a"] == deep["a"]
+
+
+@pytest.mark.parametrize("sign", ["gone", "ledger.db", "snapshots"])
+def test_a_copy_of_a_home_of_before_never_reads_the_original(tmp_path: Path, sign: str) -> None:
+    copy, original = Home(tmp_path / "copy").create(), tmp_path / "work" / "original"
+    kept = original / "work" / "tiny" / "ab" / "evidence"
+    if sign != "gone":
+        kept.mkdir(parents=True)
+        (original / sign).mkdir()
+    here = copy.root / "work" / "tiny" / "ab" / "evidence"
+    assert not here.exists()
+    assert copy.find(str(kept)) == copy.find(kept.as_uri()) == str(here)
+    assert placed(copy, str(kept)) == placed(copy, kept.as_uri()) == here
+
+
+def test_what_a_copy_lacks_is_missing_there_wherever_the_original_has_it(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = world.usecase("copied")
+    version = submit(world.submission(spec, "one", "baseline")).version
+    plain = Ledger(world.home.ledger_url)  # without a home, it tells what stands in its rows
+    kept = plain.version("copied", version)
+    monkeypatch.setattr(Home, "shorten", lambda self, value: value)  # as releases before did
+    old = submit(world.submission(spec, "two", "baseline")).version
+    monkeypatch.undo()
+    assert kept.evidence["folder"].startswith(HERE)
+    held = plain.version("copied", old)
+    assert held.evidence["folder"].startswith(str(world.home.root))
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(world.home.root, copy.root)
+    enter(copy, monkeypatch)
+    evidence = copy.root / Path(held.evidence["folder"]).relative_to(world.home.root)
+    model = placed(copy, held.models["pd"].uri)
+    assert evidence.is_dir()
+    assert model.is_relative_to(copy.root)
+    assert model.is_dir()
+    shutil.rmtree(evidence)
+    shutil.rmtree(copy.root / "mlartifacts")
+    told = {(f.what, f.state) for f in verify_home(copy, "copied") if f"version {old}" in f.of}
+    assert {("evidence", "missing"), ("bundle", "missing")} <= told
+    with pytest.raises(RiskwrightError):
+        load_version(copy, Ledger.open(copy), "copied", str(old))
+    # MLflow's own file follows too, although the copy has no artifacts.
+    where = connect(copy).get_experiment_by_name("copied").artifact_location
+    assert where.startswith(copy.root.as_uri())
 
 
 @pytest.fixture

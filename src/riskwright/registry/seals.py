@@ -80,23 +80,14 @@ def named(home: Home, place: Path) -> str:
 
 
 def placed(home: Home, name: str) -> Path:
-    """Return where a file that the ledger names lies; a home that was moved is understood.
+    """Return where a file that the ledger names lies: what was in the home is looked for in it.
 
     Parameters
     ----------
     name
-        A path from the home, an absolute path, or a ``file:`` address. Versions registered by
-        earlier releases name absolute ones.
+        A path from the home, or what ``Home.find`` understands: ``home:``, an absolute path, or a
+        ``file:`` address. Versions registered by earlier releases name absolute ones.
     """
-    path = Path(unquote(urlparse(name).path)) if name.startswith("file:") else Path(name)
-    path = path if path.is_absolute() else home.root / path
-    if path.is_relative_to(home.root):
-        return path
-    parts = path.parts  # of a home that lay elsewhere, which may still be there, as another one
-    for room in ("work", "reports", "mlartifacts", "snapshots", "bundles"):
-        if room in parts:
-            last = len(parts) - 1 - parts[::-1].index(room)
-            moved = home.root.joinpath(*parts[last:])
-            if moved.exists():
-                return moved
-    return path
+    found = home.find(name)
+    path = Path(unquote(urlparse(found).path)) if found.startswith("file:") else Path(found)
+    return home.root / path

@@ -52,7 +52,7 @@ def move_addresses(home: Home) -> None:
     """
     path = Path(home.mlflow_uri.removeprefix("sqlite:///"))
     here = home.root / "mlartifacts"
-    if home.settings.mlflow_uri is not None or not path.is_file() or not here.is_dir():
+    if home.settings.mlflow_uri is not None or not path.is_file():
         return
     now = here.as_uri()
     with closing(sqlite3.connect(path, timeout=30)) as store, store:
