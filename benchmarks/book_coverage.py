@@ -57,7 +57,7 @@ from riskwright.data.ingest import ingest  # noqa: E402
 from riskwright.models.exposure import Exposure  # noqa: E402
 from riskwright.models.severity import Severity  # noqa: E402
 from riskwright.portfolio import basel, losses  # noqa: E402
-from riskwright.portfolio.expected import LEVEL, el_interval  # noqa: E402
+from riskwright.portfolio.expected import LEVEL, el_interval, level_error  # noqa: E402
 from riskwright.portfolio.stress import SCENARIOS  # noqa: E402
 from riskwright.registry.loss_evidence import judge_loss  # noqa: E402
 from riskwright.usecase import UseCase, load_usecase  # noqa: E402
@@ -117,22 +117,32 @@ def fitted(scenario: str, rows: int, seed: int, families: list[str]) -> Models:
         home = Home(root=Path(folder)).create()
         file = home.root / "loans.csv"
         frame.to_csv(file, index=False)
-        train, test = parts.split(usecase, ingest(usecase, str(file), home).clean, home)
-        steps = [
-            fit_family(usecase, home, train=train.hash, name=n, seed=seed, folder=home.root / n)
-            for n in usecase.families
-        ]
-        place = home.root / "joined"
-        joined = join(usecase, home, train=train.hash, families=steps, folder=place)
-        loss = fit_loss(usecase, home, train=train.hash, seed=seed, folder=home.root / "loss")
-        ensemble, limits = load_candidate(joined, "ensemble")
-        hazard = load_hazard(joined, "ensemble")
-        rest = snapshots.read(test, home)
-        pds = ensemble.predict(rest[usecase.feature_names])["pd"].to_numpy()
-        evidence = judge_loss(usecase, rest, pds, hazard, loss, home.root)
-        source = Path(loss["folder"])
-        severity = Severity.load(source / "lgd").live(constant=evidence["lgd"]["constant"])
-        exposure = Exposure.load(source / "ead.json")
+        return fitted_on(usecase, home, ingest(usecase, str(file), home).clean, seed)
+
+
+def fitted_on(
+    usecase: UseCase, home: Home, clean: snapshots.Snapshot, seed: int, place: str = "fit"
+) -> Models:
+    """Fit PD, LGD and EAD on the training part of a clean snapshot, in a folder of the home."""
+    train, test = parts.split(usecase, clean, home)
+    root = home.root / place
+    root.mkdir()
+    steps = [
+        fit_family(usecase, home, train=train.hash, name=n, seed=seed, folder=root / n)
+        for n in usecase.families
+    ]
+    joined = join(usecase, home, train=train.hash, families=steps, folder=root / "joined")
+    loss = fit_loss(
+        usecase, home, train=train.hash, seed=seed, folder=root / "loss", clean=clean.hash
+    )
+    ensemble, limits = load_candidate(joined, "ensemble")
+    hazard = load_hazard(joined, "ensemble")
+    rest = snapshots.read(test, home)
+    pds = ensemble.predict(rest[usecase.feature_names])["pd"].to_numpy()
+    evidence = judge_loss(usecase, rest, pds, hazard, loss, root)
+    source = Path(loss["folder"])
+    severity = Severity.load(source / "lgd").live(constant=evidence["lgd"]["constant"])
+    exposure = Exposure.load(source / "ead.json")
     return (
         Bundle(usecase, ensemble, limits, 1, "", hazard),
         LossBundle(usecase, "lgd", severity, 1, ""),
@@ -163,12 +173,18 @@ def compared(
     valued = value_loans(*models, book, status="green", scenarios=SCENARIOS.values())
     loans = valued.loans
     el, low, high = el_interval(loans["el"], valued.members_el, valued.weights, valued.errors)
+    moves = np.where(loans["stage"] < 3, basel.correlation(loans["pd"], "retail"), 0.0)
+    level = level_error(loans["ead"], loans["pd"], loans["lgd"], moves)
+    year = {**valued.errors, "level": level}
+    _, year_low, year_high = el_interval(loans["el"], valued.members_el, valued.weights, year)
     age = simulated["months_on_book"].to_numpy()
     pd_true, money = truth.pd_within(age), truth.loss_within(age)
     row = {
         "el": el,
         "low": low,
         "high": high,
+        "year_low": year_low,
+        "year_high": year_high,
         "true_el": float(money.sum()),
         "realised": float(loan_book.redraw(simulated, truth, seed).sum()),
         "balance": float(loans["balance"].sum()),
@@ -197,6 +213,7 @@ def summary(part: pd.DataFrame) -> dict[str, Any]:
         return [float(values.mean()), float(by.std(ddof=1) / np.sqrt(len(by)))]
 
     held = (part["low"] <= part["true_el"]) & (part["true_el"] <= part["high"])
+    below, above = part["realised"] < part["year_low"], part["realised"] > part["year_high"]
     out: dict[str, Any] = {
         "fits": int(part["fit"].nunique()),
         "books": len(part),
@@ -210,6 +227,10 @@ def summary(part: pd.DataFrame) -> dict[str, Any]:
         ),
         "interval_holds": mean(held.astype(float)),
         "interval_width": float(((part["high"] - part["low"]) / part["el"]).mean()),
+        "year_holds": mean((~below & ~above).astype(float)),
+        "year_below": float(below.mean()),
+        "year_above": float(above.mean()),
+        "year_width": float(((part["year_high"] - part["year_low"]) / part["el"]).mean()),
         # What one standard error is by the interval, and what it is by the fits.
         "stated_error": float(np.log(part["high"] / part["el"]).mean() / ndtri((1 + LEVEL) / 2)),
         "found_error": float(
@@ -249,8 +270,11 @@ def show(result: dict[str, dict[str, Any]], given: argparse.Namespace) -> None:
         ("of it EAD, and who fails", "ead_and_mix"),
     ):
         line(words, lambda f, k=key: f"{f[k][0]:+.1%} ({f[k][1]:.1%})")
-    line(f"{LEVEL:.0%} interval holds the true one", share("interval_holds"))
+    line(f"{LEVEL:.0%} interval of the models holds the true one", share("interval_holds"))
     line("its width, of the expected loss", lambda f: f"{f['interval_width']:.1%}")
+    line(f"{LEVEL:.0%} interval with the level holds the drawn year", share("year_holds"))
+    line("  years below, above", lambda f: f"{f['year_below']:.1%}, {f['year_above']:.1%}")
+    line("its width, of the expected loss", lambda f: f"{f['year_width']:.1%}")
     line("standard error by the interval", lambda f: f"{f['stated_error']:.1%}")
     if given.fits > 1:
         line("spread of the bias over fits", lambda f: f"{f['found_error']:.1%}")

@@ -47,6 +47,11 @@ def _prepare_environment() -> None:
 
 _prepare_environment()
 
+import hypothesis  # noqa: E402
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one is no fault
+hypothesis.settings.load_profile("any machine")
+
 # Prefect closes all logging handlers when it is imported, and absl's (which TensorFlow brings)
 # closes its stream with it: pytest's own stderr, if that happens while a test redirects it.
 import prefect.main  # noqa: E402, F401

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given as drawn
 from hypothesis import strategies as st
 
+from riskwright.data import maturity
 from riskwright.errors import InputRefused
-from riskwright.monitoring.history import as_known, cut, day_of, defaults_by, mature_labels
-from riskwright.usecase import load_usecase
+from riskwright.monitoring.history import (
+    as_known,
+    cut,
+    day_of,
+    defaults_by,
+    labels_in_time,
+    mature_labels,
+)
+from riskwright.monitoring.labels import Labels, read_labels, words
+from riskwright.usecase import UseCase, load_usecase
 
 USECASE = load_usecase("loan_book")
 START = pd.Timestamp("2010-01-01")
@@ -72,7 +82,7 @@ ROWS = st.lists(
 )
 
 
-@given(rows=ROWS, at=st.integers(0, 110), later=st.integers(0, 40))
+@drawn(rows=ROWS, at=st.integers(0, 110), later=st.integers(0, 40))
 def test_a_default_once_seen_stays_one(
     rows: list[tuple[int, int, int | None, str]], at: int, later: int
 ) -> None:
@@ -81,7 +91,7 @@ def test_a_default_once_seen_stays_one(
     assert (second | ~first).all()
 
 
-@given(rows=ROWS, at=st.integers(0, 110))
+@drawn(rows=ROWS, at=st.integers(0, 110))
 def test_what_is_known_is_known_without_the_future(
     rows: list[tuple[int, int, int | None, str]], at: int
 ) -> None:
@@ -155,8 +165,61 @@ def test_labels_are_the_mature_ones() -> None:
     unknown = frame.assign(loan_status=frame["loan_status"].mask(frame.index == 0, "Written off"))
     counts = mature_labels(USECASE, unknown, accepted, month(40)).counts  # type: ignore[union-attr]
     assert counts["undeclared"] == {"Written off": 1}
-    assert mature_labels(USECASE, frame.drop(columns="last_pymnt_d"), accepted, month(40)) is None
+    undated = mature_labels(USECASE, frame.drop(columns="last_pymnt_d"), accepted, month(40))
+    assert undated is not None
+    assert np.isnan(undated.y).all()
+    assert undated.counts["undated"] == 4
+    assert "4 of loans of which it isn't said when they were last paid" in words(undated)
     assert mature_labels(USECASE, frame, accepted[["issue_d"]], month(40)) is None
+
+
+def within(months: int | None) -> UseCase:
+    held = maturity.loan_of(USECASE).model_copy(update={"window_months": months})
+    return USECASE.model_copy(update={"loan": held})
+
+
+def given(
+    folder: Path, usecase: UseCase, rows: list[tuple[int, int, int | None, str]], dated: bool = True
+) -> Labels:
+    """Labels of loans from a file of ids and outcomes, with or without the last payment."""
+    ids = pd.Series([f"L{i}" for i in range(len(rows))], dtype="str")
+    batch = loans(rows).drop(columns=["last_pymnt_d", "loan_status"]).assign(id=ids)
+    file = raw(loans(rows))[["loan_status", *(["last_pymnt_d"] * dated)]].assign(id=ids)
+    path = folder / "labels.csv"
+    file.replace("nan", "").to_csv(path, index=False)
+    cells = batch.astype("str").rename_axis("row")
+    labels = read_labels(usecase, cells, batch, str(path))
+    assert labels is not None
+    return labels_in_time(usecase, cells, batch, labels, str(path))
+
+
+LABELLED: list[tuple[int, int, int | None, str]] = [
+    (0, 36, 5, BAD),
+    (0, 36, 20, BAD),  # a default, but not within a year
+    (0, 36, 36, GOOD),
+    (0, 36, 38, OPEN),
+    (30, 36, 4, BAD),  # the others of its month aren't known yet
+    (0, 12, 9, BAD),
+]
+
+
+def test_a_label_in_a_file_is_of_the_months_that_the_pd_is_about(tmp_path: Path) -> None:
+    found = given(tmp_path, within(12), LABELLED)
+    np.testing.assert_array_equal(found.y, [1, 0, 0, 0, np.nan, 1])
+    assert found.excluded is not None
+    assert found.excluded.tolist() == [False, False, False, False, True, False]
+    told = {name: found.counts[name] for name in ("bad", "good", "open", "immature")}
+    assert told == {"bad": 2, "good": 3, "open": 1, "immature": 1}
+
+
+def test_a_label_without_a_date_counts_only_where_any_month_does(tmp_path: Path) -> None:
+    found = given(tmp_path, within(12), LABELLED, dated=False)
+    np.testing.assert_array_equal(found.y, [np.nan] * 5 + [1])
+    assert found.counts["undated"] == 4
+    whole = given(tmp_path, within(None), LABELLED, dated=False)
+    np.testing.assert_array_equal(whole.y, [1, 1, 0, np.nan, 1, 1])
+    with pytest.raises(InputRefused, match="within 12 months, and a label may be of a later one"):
+        given(tmp_path, within(12), LABELLED[:5], dated=False)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2016-13-01", "nat", "2016"])

@@ -94,13 +94,17 @@ def test_without_risk_the_price_is_what_the_loan_costs() -> None:
     np.testing.assert_allclose(found, 0.068, atol=1e-8)
 
 
+def constant_hazard(annual_pd: Any, term: int) -> np.ndarray:
+    """The probability to default in each month at a constant hazard, (n, term)."""
+    stays = (1 - np.atleast_1d(annual_pd)[:, None]) ** (1 / 12)
+    return np.asarray(stays ** np.arange(term) * (1 - stays))
+
+
 def test_a_loan_of_one_month_by_hand() -> None:
     """(1 - q) (1 + r/12) + q (1 - LGD) = 1 + c/12, where q is the PD of a month."""
     q = 1 - 0.9 ** (1 / 12)
     wanted = 12 * ((1 + 0.05 / 12 - q * (1 - 0.4)) / (1 - q) - 1)
-    found = pricing.required_rate(
-        pricing.constant_hazard([0.1], 1), 0.4, 1, funding=0.05, cost=0.0
-    )[0]
+    found = pricing.required_rate(constant_hazard([0.1], 1), 0.4, 1, funding=0.05, cost=0.0)[0]
     assert found == pytest.approx(wanted, abs=1e-8)
 
 
@@ -108,14 +112,14 @@ def test_a_loan_of_one_month_by_hand() -> None:
 def test_the_price_earns_the_margin_and_grows_with_risk(
     pd: float, lgd: float, term: int, more: float
 ) -> None:
-    fails = pricing.constant_hazard([pd, pd + more], term)
+    fails = constant_hazard([pd, pd + more], term)
     rate, dearer = pricing.required_rate(fails, lgd, term, funding=0.03, cost=0.02)
     assert float(pricing.value(rate, fails[:1], lgd, term, 0.05)[0]) == pytest.approx(0, abs=1e-8)
     assert dearer > rate
 
 
 def test_what_no_rate_pays_for() -> None:
-    fails = pricing.constant_hazard([1.0], 36)
+    fails = constant_hazard([1.0], 36)
     assert np.isnan(pricing.required_rate(fails, 1.0, 36, funding=0.03, cost=0.02)).all()
 
 
@@ -177,13 +181,13 @@ def test_early_repayment_makes_a_risky_loan_no_dearer_and_timing_counts() -> Non
     alone = pricing.required_rate(hazard * (1 - hazard) ** k[None], 0.7, 36, **terms)[0]
     assert found == pytest.approx(alone, abs=0.004)  # the hazard sets the price, not the sum
     year = 1 - (1 - fails.sum()) ** (1 / 3)
-    spread = pricing.required_rate(pricing.constant_hazard(year, 36), 0.7, 36, **terms)[0]
+    spread = pricing.required_rate(constant_hazard(year, 36), 0.7, 36, **terms)[0]
     assert found > spread + 0.01  # what was printed before
 
 
 def test_the_best_cutoff_takes_what_earns() -> None:
     pds = np.array([0.01, 0.02, 0.05, 0.3, 0.5])
-    worth = pricing.value(0.12, pricing.constant_hazard(pds, 36), 0.6, 36, 0.05)
+    worth = pricing.value(0.12, constant_hazard(pds, 36), 0.6, 36, 0.05)
     table = pricing.cutoff_table(
         pds, np.full(5, 1000.0), worth, cutoffs=[0.01, 0.02, 0.05, 0.3, 0.5]
     )

@@ -59,9 +59,8 @@ def bads(usecase: UseCase, frame: pd.DataFrame) -> Mask:
     """Return which loans failed within the months that count, shape (n,)."""
     held = loan_of(usecase)
     failed = (frame[usecase.target.column] == usecase.target.bad).to_numpy()
-    counted = outcome_months(usecase, frame)
-    whole = counted >= frame[held.term].to_numpy()
-    return np.asarray(failed & (whole | (default_month(held, frame, str(usecase.time)) <= counted)))
+    within = default_month(held, frame, str(usecase.time)) <= outcome_months(usecase, frame)
+    return np.asarray(failed & (whole_life(usecase, frame) | within))
 
 
 def endings(
@@ -163,15 +162,24 @@ def mature(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) ->
     as_of
         The day on which somebody would have used them.
     """
-    held = loan_of(usecase)
-    age = months_between(frame[usecase.time], pd.Timestamp(as_of))
-    counted = outcome_months(usecase, frame)
-    status = frame[usecase.target.column]
+    over, status = ripe(usecase, frame, as_of), frame[usecase.target.column]
     known = status.isin([usecase.target.bad, usecase.target.good]).to_numpy()
     # Of a long loan that is still open enough is known.
-    enough = counted < frame[held.term].to_numpy()
-    known = known | (enough & status.isin(usecase.target.open).to_numpy())
-    return np.asarray((age >= counted + held.grace_months) & known)
+    open_ = status.isin(usecase.target.open).to_numpy()
+    known = known | (~whole_life(usecase, frame) & open_)
+    return np.asarray(over & known)
+
+
+def ripe(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -> Mask:
+    """Return of which loans the months that count and the grace are over by a date, shape (n,)."""
+    held = loan_of(usecase)
+    age = months_between(frame[usecase.time], pd.Timestamp(as_of))
+    return np.asarray(age >= outcome_months(usecase, frame) + held.grace_months)
+
+
+def whole_life(usecase: UseCase, frame: pd.DataFrame) -> Mask:
+    """Return of which loans a default counts in whatever month of the term it comes, (n,)."""
+    return np.asarray(outcome_months(usecase, frame) >= frame[loan_of(usecase).term].to_numpy())
 
 
 def calendar(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -> pd.DataFrame:

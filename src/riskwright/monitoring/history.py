@@ -7,7 +7,7 @@ that ``data.maturity`` calls mature by then.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -196,14 +196,17 @@ def mature_labels(
     Returns
     -------
     Labels
-        Of the accepted rows; None if the rows don't say how or when loans ended.
+        Of the accepted rows; None if the rows don't say how loans ended. If they don't say when,
+        no outcome is known, and the counts say so.
     """
     held, target = maturity.loan_of(usecase), usecase.target
-    if not {target.column, held.closed} <= set(raw):
-        return None
-    if not {str(usecase.time), held.term} <= set(accepted):
+    if target.column not in raw or not {str(usecase.time), held.term} <= set(accepted):
         return None
     ends = raw.loc[accepted.index]
+    if held.closed not in raw:
+        y, counts = tally(usecase, ends[target.column])
+        counts["undated"] = int(np.isfinite(y).sum())
+        return Labels(np.full(len(y), np.nan), counts, by_calendar=True)
     closed = _dates(usecase, ends, held.closed)
     status = outcomes(usecase, ends[target.column])
     frame = accepted.assign(**{target.column: status, held.closed: closed})
@@ -217,6 +220,56 @@ def mature_labels(
         whole = tally(usecase, history.raw[target.column])[1]
         counts |= {name: whole[name] for name in ("undeclared", "given")}
     return Labels(np.where(mature, bad.astype(float), np.nan), counts, by_calendar=True)
+
+
+def labels_in_time(
+    usecase: UseCase, raw: pd.DataFrame, accepted: pd.DataFrame, labels: Labels, where: str
+) -> Labels:
+    """Return what a file of labels says of the months that a loan's PD is about.
+
+    Where the file says when loans were last paid, a label counts as in training: by what became of
+    the loan within the months that count (``maturity.bads``), once these and the grace are over.
+    Where it doesn't, "bad" may mean a default in any month: the label of a loan whose PD is about a
+    part of its term isn't used.
+
+    Parameters
+    ----------
+    raw, accepted
+        The batch as it arrived, and its accepted rows, canonical, shape (n, k).
+    labels
+        As ``labels.read_labels`` joined them.
+    where
+        The file, for what is said of it.
+
+    Raises
+    ------
+    InputRefused
+        If no label can be used for want of a date.
+    """
+    held, ends = maturity.loan_of(usecase), labels.ends
+    if ends is None or not {str(usecase.time), held.term} <= set(accepted):
+        return labels
+    if held.closed not in ends:
+        part = ~maturity.whole_life(usecase, accepted)
+        undated = part & np.isfinite(labels.y)
+        if undated.any() and undated.sum() == np.isfinite(labels.y).sum():
+            months = int(maturity.outcome_months(usecase, accepted)[undated].max())
+            raise InputRefused(
+                f"the labels don't say when loans failed: the PD is of a default within {months} "
+                "months, and a label may be of a later one",
+                where=where,
+                expected=f"a column {held.closed!r}, the date of the last payment, beside "
+                f"{usecase.id!r} and {usecase.target.column!r}",
+            )
+        counts = labels.counts | {"undated": int(undated.sum())}
+        return replace(labels, y=np.where(part, np.nan, labels.y), counts=counts, excluded=part)
+    last = _dates(usecase, ends, held.closed).max()
+    seen = pd.Series([seen_until(usecase, raw), last], dtype="datetime64[us]").max()
+    dated = mature_labels(usecase, ends, accepted, seen)
+    assert dated is not None  # noqa: S101  (the columns are there)
+    counts = labels.counts | {name: dated.counts[name] for name in ("bad", "good", "immature")}
+    young = ~maturity.ripe(usecase, accepted, seen)
+    return replace(labels, y=dated.y, counts=counts, excluded=young)
 
 
 def _dates(usecase: UseCase, raw: pd.DataFrame, name: str) -> pd.Series:

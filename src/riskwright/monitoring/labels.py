@@ -33,6 +33,7 @@ SHOWN = 3
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Frame = pd.DataFrame  # "pd" is a field below
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ class Labels:
         Rows that no line of the labels is about, shape (n,); or None.
     excluded
         Rows that this look can't judge (n,): another version scored them, or this one learnt
-        from them. None: no such row.
+        from them, or a loan's months that count aren't over. None: no such row.
+    ends
+        The lines of a file of labels, one for each row, as they were written; or None.
     reference_decisions
         Gives the decisions about the reference's rows, shape (m,).
     """
@@ -69,6 +72,7 @@ class Labels:
     decision: NDArray[np.object_] | None = None
     without: Mask | None = None
     excluded: Mask | None = None
+    ends: Frame | None = None
     reference_decisions: Callable[[], ArrayLike] | None = None
 
     @property
@@ -221,7 +225,7 @@ def _joined(usecase: UseCase, raw: pd.DataFrame, accepted: pd.DataFrame, path: s
             f"{target!r}",
         )
     found.index = accepted.index
-    return Labels(y, counts, without=without, **_recorded(usecase, found))
+    return Labels(y, counts, without=without, ends=found, **_recorded(usecase, found))
 
 
 def _once(usecase: UseCase, lines: pd.DataFrame, path: str) -> pd.DataFrame:
@@ -294,6 +298,8 @@ def words(labels: Labels | None) -> str:
 
 TOLD = {
     "immature": "of loans whose labels aren't mature",
+    "undated": "of loans of which it isn't said when they were last paid, so whether they failed "
+    "within the months that count",
     "rows_without_label": "rows have no label",
     "of_refused_rows": "known outcomes are of refused rows",
     "own_not_used": "outcomes in the batch itself aren't used, since labels are given",

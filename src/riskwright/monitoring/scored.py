@@ -96,7 +96,7 @@ def judged_by(
         labels,
         counts=counts,
         decision=decision,
-        excluded=other | trained,
+        excluded=other | trained | (False if labels.excluded is None else labels.excluded),
         reference_decisions=lambda: bundle.score(reference.frame, reasons="none")["decision"],
     )
 

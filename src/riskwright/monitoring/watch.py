@@ -24,7 +24,14 @@ from riskwright.ledger import Ledger
 from riskwright.monitoring import monitor
 from riskwright.monitoring.book import Judged, judge_book
 from riskwright.monitoring.findings import Finding, severity_of
-from riskwright.monitoring.history import History, cut, day_of, mature_labels, seen_until
+from riskwright.monitoring.history import (
+    History,
+    cut,
+    day_of,
+    labels_in_time,
+    mature_labels,
+    seen_until,
+)
 from riskwright.monitoring.labels import Labels, read_labels, words
 from riskwright.monitoring.look import Plain, finish, folder_of, named
 from riskwright.monitoring.reference import Reference
@@ -169,6 +176,8 @@ def _open(
         known = mature_labels(usecase, raw, accepted, seen, history)
     else:
         known = read_labels(usecase, raw, accepted, labels)
+        if usecase.loan is not None and known is not None:
+            known = labels_in_time(usecase, raw, accepted, known, str(labels))
     by = np.empty(0)
     if known is not None:
         # Who names a version knows better than the calendar; a history is of loans of many years,

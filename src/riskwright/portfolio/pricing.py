@@ -20,21 +20,6 @@ HIGHEST = 5.0  # 500 % a year: no price below it means that the loan can't be pr
 STEPS = 36  # halvings of the bracket: 5 / 2^36 is below 1e-10
 
 
-def constant_hazard(annual_pd: npt.ArrayLike, term: npt.ArrayLike) -> FloatArray:
-    """Return the probability to default in each month at a constant hazard, (n, longest term).
-
-    Parameters
-    ----------
-    annual_pd, term
-        PD a year of a loan that is there, and months of life, (n,) or one number.
-    """
-    p = probabilities("annual_pd", np.atleast_1d(annual_pd))[:, None]
-    months = np.atleast_1d(np.asarray(term, dtype=float))[:, None]
-    k = np.arange(1, int(months.max()) + 1)[None, :]
-    stays = (1 - p) ** (1 / 12)
-    return np.where(k <= months, stays ** (k - 1) * (1 - stays), 0.0)
-
-
 def required_rate(
     fails: npt.ArrayLike,
     lgd: npt.ArrayLike,
