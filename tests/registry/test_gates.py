@@ -21,6 +21,9 @@ TRUE = expit(RNG.normal(-1.5, 1.0, ROWS))
 Y = (RNG.uniform(size=ROWS) < TRUE).astype(np.int8)
 NOISY = expit(logit(TRUE) + RNG.normal(0, 0.7, ROWS))
 CONSTANT = np.full(ROWS, Y.mean())
+WIDE, WIDER = expit(1.3 * logit(TRUE)), expit(2.0 * logit(TRUE))
+HALVED = TRUE / 2
+BOTH = ["ensemble", "scorecard"]
 ENSEMBLE = Choice("ensemble", "better", {"p": 0.01})
 BASELINE = Choice("baseline", "simple is enough", {"p": 0.4})
 EVERYWHERE = np.ones(ROWS, dtype=bool)
@@ -101,6 +104,37 @@ def test_a_better_ensemble_that_is_not_calibrated_gives_way_to_the_baseline() ->
     choice = choose_challenger(usecase(), Y, extreme, CONSTANT, seed=0)
     assert choice.kind == "baseline"
     assert "not calibrated" in choice.why
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "baseline", "kind", "wrong", "live"),
+    [
+        pytest.param(TRUE, NOISY, "ensemble", ["scorecard"], True, id="ensemble passes, better"),
+        pytest.param(TRUE, CONSTANT, "ensemble", [], True, id="both pass, ensemble better"),
+        pytest.param(TRUE, TRUE, "baseline", [], True, id="both pass, a tie"),
+        pytest.param(WIDE, CONSTANT, "baseline", ["ensemble"], True, id="ensemble fails"),
+        pytest.param(WIDE, WIDER, "ensemble", BOTH, False, id="both fail, baseline worse"),
+        pytest.param(WIDE, HALVED, "ensemble", BOTH, False, id="both fail, ECE against log loss"),
+        pytest.param(WIDER, WIDE, "baseline", BOTH, False, id="both fail, ensemble worse"),
+        pytest.param(CONSTANT, WIDE, "baseline", ["scorecard"], False, id="unbeaten baseline"),
+    ],
+)
+def test_a_choice_among_candidates_that_fail_names_both_figures(
+    ensemble: np.ndarray, baseline: np.ndarray, kind: str, wrong: list[str], live: bool
+) -> None:
+    """Only the ensemble's error was named, and a baseline that was further off was taken."""
+    spec = usecase()
+    choice = choose_challenger(spec, Y, ensemble, baseline, seed=0)
+    told = choice.why.partition("not calibrated: ")[2]
+    assert choice.kind == kind
+    assert (told.partition(" (")[0] == " and ".join(wrong)) if wrong else not told
+    if wrong:
+        for name in ("ece", "ece_limit", "ece_baseline", "ece_limit_baseline"):
+            assert f"{choice.figures[name]:.4f}" in told
+    assert ("neither can go live" in told) == (len(wrong) == 2)
+    gate = judge(choice=choice, pd_challenger=ensemble if kind == "ensemble" else baseline)
+    assert gate["calibration"].passed is live, gate["calibration"].detail
+    assert gate["calibration"].blocking
 
 
 def test_the_level_of_the_test_is_the_use_cases() -> None:

@@ -289,6 +289,11 @@ def words(labels: Labels | None) -> str:
         labels.undeclared
     )
     told += [f"{c[k]:,} {what}" for k, what in TOLD.items() if c.get(k)]
+    if c.get("chance_alike"):
+        told.append(
+            f"without an id, {c['chance_alike']:.0%} of new cases are like a training row by "
+            "chance: which were trained on can't be told, so they are judged"
+        )
     if c.get("labels_without_row"):
         told.append(
             f"{c['labels_without_row']:,} of {c['labels']:,} labels belong to no row of the batch"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,11 @@ class Choice:
 def choose_challenger(
     usecase: UseCase, y: np.ndarray, ensemble: np.ndarray, baseline: np.ndarray, seed: int
 ) -> Choice:
-    """The ensemble if it is calibrated and beats the baseline by a paired test, else the baseline.
+    """The ensemble if it beats the baseline by a paired test, else the baseline.
+
+    An ensemble that isn't calibrated gives way to a baseline that is. Where neither is, the better
+    one is shown with both figures, and the calibration gate stops it. A baseline that isn't
+    beaten stays the choice, calibrated or not: what isn't better by test takes nothing over.
 
     Parameters
     ----------
@@ -51,17 +55,32 @@ def choose_challenger(
         "auc_se": auc.se,
     }
     told = f"log loss {loss.difference:+.4f} (se {loss.se:.4f}), {_p(loss.p_greater)}"
-    if loss.p_greater < usecase.gates.alpha:
-        found, limit, floor = _ece(usecase, y, ensemble, seed)
-        if found <= max(limit, floor):
-            return Choice("ensemble", f"the ensemble beats the {usecase.baseline}: {told}", figures)
-        why = (
-            f"the ensemble beats the {usecase.baseline} ({told}) but is not calibrated "
-            f"(ECE {found:.4f}, limit {limit:.4f}): the baseline is taken"
+    errors = {
+        "ensemble": _ece(usecase, y, ensemble, seed),
+        usecase.baseline: _ece(usecase, y, baseline, seed),
+    }
+    figures |= {
+        "ece": errors["ensemble"].found,
+        "ece_baseline": errors[usecase.baseline].found,
+        "ece_limit": errors["ensemble"].allowed,
+        "ece_limit_baseline": errors[usecase.baseline].allowed,
+    }
+    wrong = [name for name, error in errors.items() if not error.passed]
+    more = ""
+    if wrong:
+        each = ", ".join(
+            f"{name} ECE {e.found:.4f}, limit {e.allowed:.4f}" for name, e in errors.items()
         )
-        return Choice("baseline", why, figures)
-    why = f"the ensemble doesn't beat the {usecase.baseline} by test ({told}): simple is enough"
-    return Choice("baseline", why, figures)
+        more = f"; not calibrated: {' and '.join(wrong)} ({each})"
+        if len(wrong) == 2:
+            more += ": neither can go live"
+    if loss.p_greater >= usecase.gates.alpha:
+        why = f"the ensemble doesn't beat the {usecase.baseline} by test ({told}): simple is enough"
+        return Choice("baseline", why + more, figures)
+    why = f"the ensemble beats the {usecase.baseline}: {told}"
+    if wrong == ["ensemble"]:
+        return Choice("baseline", f"{why}{more}: the baseline is taken", figures)
+    return Choice("ensemble", why + more, figures)
 
 
 def gates(
@@ -255,22 +274,37 @@ def _champion(
 
 def _calibration(usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int) -> Gate:
     """An error beyond chance and beyond the floor stops a challenger, the first one too."""
-    found, limit, floor = _ece(usecase, y, p, seed)
+    error = _ece(usecase, y, p, seed)
     detail = (
-        f"ECE {found:.4f}, a calibrated model stays below {limit:.4f} in "
+        f"ECE {error.found:.4f}, a calibrated model stays below {error.limit:.4f} in "
         f"{usecase.gates.calibration_quantile:.0%} of such samples"
     )
-    if limit < found <= floor:
-        detail += f"; below {floor:.4f}, where no decision hangs on it"
-    figures = {"ece": found, "limit": limit, "floor": floor}
-    return Gate("calibration", found <= max(limit, floor), detail, figures)
+    if error.limit < error.found <= error.floor:
+        detail += f"; below {error.floor:.4f}, where no decision hangs on it"
+    figures = {"ece": error.found, "limit": error.limit, "floor": error.floor}
+    return Gate("calibration", error.passed, detail, figures)
 
 
-def _ece(usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int) -> tuple[float, float, float]:
-    """ECE, what a calibrated model stays below in the stated share of such samples, the floor."""
+class _Error(NamedTuple):
+    """A calibration error, what a calibrated model stays below by chance, and the floor."""
+
+    found: float
+    limit: float
+    floor: float
+
+    @property
+    def allowed(self) -> float:
+        return max(self.limit, self.floor)
+
+    @property
+    def passed(self) -> bool:
+        return self.found <= self.allowed
+
+
+def _ece(usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int) -> _Error:
     draws = ece_when_calibrated(p, seed=seed).draws
-    floor = min(ECE_FLOOR, ECE_SHARE * float(np.mean(y)))
-    return float(ece(y, p)), float(np.quantile(draws, usecase.gates.calibration_quantile)), floor
+    limit = float(np.quantile(draws, usecase.gates.calibration_quantile))
+    return _Error(float(ece(y, p)), limit, min(ECE_FLOOR, ECE_SHARE * float(np.mean(y))))
 
 
 def _discrimination(

@@ -1,0 +1,89 @@
+"""Rows without an id and with few combinations of features: content names no case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from tiny import Live, train
+
+from riskwright.home import Home
+from riskwright.ledger import Ledger
+from riskwright.monitoring.watch import watch
+from riskwright.usecase import parse_usecase
+
+LEVELS = {"job": 6, "home": 5, "region": 4}
+PLAIN: dict[str, Any] = {
+    "name": "tiny",
+    "title": "Few codes",
+    "question": "Who defaults?",
+    "target": {"column": "bad", "bad": 1, "good": 0},
+    "families": ["logistic"],
+    "baseline": "logistic",
+    "split": {"test_share": 0.3, "folds": 3},
+    "approval": {"policy": "automatic"},
+    "columns": {
+        **{n: {"type": "category", "values": list("abcdef"[:k])} for n, k in LEVELS.items()},
+        "bad": {"type": "category", "values": [0, 1]},
+    },
+}
+
+
+def drawn(rows: int, seed: int, shift: float = 0.0) -> pd.DataFrame:
+    """Cases of at most 120 combinations; a shift adds to the log-odds of going bad."""
+    rng = np.random.default_rng(seed)
+    codes = {name: rng.integers(0, k, rows) for name, k in LEVELS.items()}
+    margin = -1.4 + shift + 0.6 * (codes["job"] - 2.5) - 0.4 * (codes["home"] - 2)
+    frame = pd.DataFrame({name: np.array(list("abcdef"))[c] for name, c in codes.items()})
+    return frame.assign(bad=(rng.uniform(size=rows) < 1 / (1 + np.exp(-margin))).astype(int))
+
+
+@pytest.fixture(scope="module")
+def few_codes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Live, Path]:
+    folder = tmp_path_factory.mktemp("few")
+    drawn(2500, 1).to_csv(folder / "train.csv", index=False)
+    home = Home(folder / "home").create()
+    plain = PLAIN | {"source": {"location": str(folder / "train.csv")}}
+    path = home.folder("usecases") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(plain), encoding="utf-8")
+    usecase = parse_usecase(path.read_text(encoding="utf-8"), where=str(path))
+    Ledger.open(home, create=True)
+    live = Live(home, usecase, path, train(home, usecase)["version"])
+    return live, folder / "train.csv"
+
+
+def look(live: Live, path: Path) -> dict[str, Any]:
+    return watch(live.usecase, live.home, live.ledger, input=str(path), labels=None)
+
+
+def test_outcomes_of_new_cases_are_judged_although_all_are_like_training_rows(
+    few_codes: tuple[Live, Path], tmp_path: Path
+) -> None:
+    live, _ = few_codes
+    for shift, verdict in ((0.0, "ok"), (1.0, "alarm")):
+        path = tmp_path / f"new{shift}.csv"
+        drawn(2500, 2, shift).to_csv(path, index=False)
+        found = look(live, path)
+        (ratio,) = [f for f in found["findings"] if f["code"] == "observed_expected"]
+        assert ratio["verdict"] == verdict
+        assert "of 2,500 (" in ratio["detail"]
+        assert found["labels"]["trained_on"] == 0
+        assert found["labels"]["chance_alike"] == 1
+        assert "by chance" in found["labels"]["words"]
+        assert "so they are judged" in found["labels"]["words"]
+
+
+def test_the_training_file_sent_again_is_noticed(
+    few_codes: tuple[Live, Path], tmp_path: Path
+) -> None:
+    live, given = few_codes
+    again = pd.read_csv(given).sample(frac=1, random_state=3)
+    again[3:].to_csv(tmp_path / "again.csv", index=False)  # in another order, three rows short
+    found = look(live, tmp_path / "again.csv")
+    assert found["labels"]["trained_on"] > 1000
+    assert "chance_alike" not in found["labels"]
+    assert "trained on, so not judged" in found["labels"]["words"]
