@@ -58,7 +58,8 @@ class Desk:
         self.model = Model(usecase, train, train["y"].to_numpy(), seed)
         scores = self.model.pd(kept)
         self.reference = Reference.build(usecase, kept, scores, kept["y"], seed)
-        self.cut = choose(kept["y"].to_numpy(), scores, bad_approved=5.0, good_declined=1.0)
+        y = kept["y"].to_numpy()
+        self.cut = choose(y, scores, bad_approved=5.0, good_declined=1.0).cutoff
 
     def decide(self, scores: np.ndarray) -> np.ndarray:
         """Decisions, a tenth around the cut-off referred."""

@@ -116,6 +116,7 @@ def retrained(result: Mapping[str, Any]) -> None:
     out.print(
         f"  approve below PD {limits['approve_below']:.3f}, decline from "
         f"{limits['decline_from']:.3f}, refer between and where the members disagree most"
+        + same_cost(limits)
     )
     out.print(f"  evidence, plots and explanations: {result['evidence']}", markup=False)
 
@@ -216,6 +217,16 @@ def challengers(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         else:
             shown = command(f'approve {name} {row["version"]} --reason "gates read"')
             out.print(f"  then: {shown}", markup=False)
+
+
+def same_cost(limits: Mapping[str, Any]) -> str:
+    """From where to where cut-offs cost the same; empty where a person chose them."""
+    if limits.get("cutoff_low") is None:
+        return ""
+    return (
+        f"; by cost {limits['cutoff']:.3f}: cut-offs from {limits['cutoff_low']:.3f} to "
+        f"{limits['cutoff_high']:.3f} cost the same to within a standard error"
+    )
 
 
 def check(result: Mapping[str, Any]) -> None:

@@ -240,9 +240,10 @@ def test_limits_by_least_cost_or_as_the_use_case_says() -> None:
         where="test",
     )
     found = choose_limits(by_cost, y, p, 0.7)
-    cutoff = choose(y, p, bad_approved=4, good_declined=1)
-    assert abs(cutoff - 1 / 5) < 0.1, "far from the cut-off of theory"
-    assert found == Limits(cutoff, cutoff * 0.75, cutoff * 1.25, 0.7)
+    cutoff, low, high = choose(y, p, bad_approved=4, good_declined=1)
+    assert cutoff == 1 / 5, "PDs are right, so it is the cut-off of theory"
+    assert low < cutoff < high
+    assert found == Limits(cutoff, cutoff * 0.75, cutoff * 1.25, 0.7, low, high)
     own = parse_usecase(
         tiny_text(cutoffs={"approve_below": 0.1, "decline_from": 0.4}), where="test"
     )

@@ -29,14 +29,29 @@ def test_confusion_is_scikit_learns(rows: list, twelfth: int) -> None:
 
 @settings(deadline=None)
 @given(rows, st.floats(0.2, 20), st.floats(0.2, 20))
-def test_chosen_cutoff_costs_least(rows: list, bad: float, good: float) -> None:
+def test_chosen_cutoff_costs_least_to_within_a_standard_error(
+    rows: list, bad: float, good: float
+) -> None:
     y, p = map(np.array, zip(*rows, strict=True))
     costs = {"bad_approved": bad, "good_declined": good}
-    chosen = choose(y, p, **costs)
-    assert 0 <= chosen <= 1
+    chosen, low, high = choose(y, p, **costs)
+    assert 0 <= low <= chosen <= high <= 1
+
+    def by_row(cutoff: float) -> np.ndarray:
+        return np.where(p >= cutoff, (1 - y) * good, y * bad)
+
     every = np.linspace(0, 1, 241)  # finer than the grid of PDs
-    least = min(cost(y, p, c, **costs) for c in every)
-    assert cost(y, p, chosen, **costs) == pytest.approx(least, rel=1e-9)
+    least = min(every, key=lambda c: by_row(c).mean())
+    limit = by_row(least).mean() + by_row(least).std() / len(y) ** 0.5
+    # Of several that cost the least the errors differ: any of them will do.
+    limits = [
+        by_row(c).mean() + by_row(c).std() / len(y) ** 0.5
+        for c in every
+        if by_row(c).mean() <= by_row(least).mean() + 1e-9
+    ]
+    assert by_row(chosen).mean() <= max(limit, *limits, 0.0) + 1e-9
+    for c in every:  # what costs the least lies in the range
+        assert low <= c <= high or by_row(c).mean() > by_row(least).mean()
 
 
 @settings(deadline=None)
@@ -45,10 +60,30 @@ def test_the_theoretical_cutoff_wins_a_tie(rows: list, bad: float) -> None:
     y, p = map(np.array, zip(*rows, strict=True))
     costs = {"bad_approved": bad, "good_declined": 1.0}
     theory = 1 / (1 + bad)
-    chosen = choose(y, p, **costs)
-    ours, theirs = cost(y, p, chosen, **costs), cost(y, p, theory, **costs)
-    assert ours <= theirs * (1 + 1e-9)
-    assert chosen == pytest.approx(theory) or ours < theirs * (1 - 1e-13)
+    chosen = choose(y, p, **costs).cutoff
+    theirs = cost(y, p, theory, **costs)
+    assert chosen == pytest.approx(theory) or theirs > min(
+        cost(y, p, c, **costs) for c in np.linspace(0, 1, 241)
+    ) * (1 - 1e-13)
+
+
+def test_a_flat_minimum_is_a_range_and_the_theoretical_cutoff_is_taken_in_it() -> None:
+    """The empirical minimum lies where chance put it, up to .06 from 1/6 on 1,000 rows."""
+    rng = np.random.default_rng(4)
+    widths, at_theory = [], []
+    for _ in range(60):
+        p = 1 / (1 + np.exp(-rng.normal(-1.5, 1.0, 1000)))
+        found = choose(rng.random(1000) < p, p, bad_approved=5, good_declined=1)
+        at_theory.append(found.cutoff == 1 / 6)
+        widths.append(found.high - found.low)
+    assert np.mean(at_theory) > 0.75
+    assert 0.02 < np.median(widths) < 0.2
+    # The same PDs doubled: the cut-off of theory isn't where they cost least, and isn't taken.
+    p = 1 / (1 + np.exp(-rng.normal(-1.5, 1.0, 20_000)))
+    y = rng.random(20_000) < p
+    doubled = choose(y, np.minimum(2 * p, 1), bad_approved=5, good_declined=1)
+    assert doubled.cutoff == pytest.approx(1 / 3, abs=0.06)
+    assert doubled.low > 1 / 6
 
 
 @pytest.mark.parametrize(
@@ -63,7 +98,7 @@ def test_the_theoretical_cutoff_wins_a_tie(rows: list, bad: float) -> None:
     ],
 )
 def test_choose_by_hand(y: list, p: list, expected: float) -> None:
-    assert choose(y, p, bad_approved=5, good_declined=1) == pytest.approx(expected)
+    assert choose(y, p, bad_approved=5, good_declined=1).cutoff == pytest.approx(expected)
 
 
 def test_choose_finds_the_theoretical_cutoff_of_right_pds() -> None:
@@ -71,7 +106,8 @@ def test_choose_finds_the_theoretical_cutoff_of_right_pds() -> None:
     p = rng.random(200_000)
     y = rng.random(200_000) < p
     chosen = choose(y, p, bad_approved=4, good_declined=1)
-    assert chosen == pytest.approx(0.2, abs=0.03)
+    assert chosen.cutoff == pytest.approx(0.2)
+    assert chosen.low < 0.2 < chosen.high
 
 
 pds = st.one_of(st.floats(0, 1), st.just(float("nan")))

@@ -41,12 +41,16 @@ class Limits:
     """Where decisions change: PD cut-offs, and the disagreement beyond which a person looks.
 
     ``refer_above`` None: the members can't be told apart (there is one), nobody is referred for it.
+    ``cutoff_low``, ``cutoff_high``: between which cut-offs cost the same to within one standard
+    error; None where a person chose, or by a version of before.
     """
 
     cutoff: float
     approve_below: float
     decline_from: float
     refer_above: float | None
+    cutoff_low: float | None = None
+    cutoff_high: float | None = None
 
     def decide(self, predicted: pd.DataFrame) -> np.ndarray:
         """Return approve, refer or decline for rows that ``Ensemble.predict`` scored."""
@@ -216,11 +220,12 @@ def choose_limits(
     if wanted.approve_below is not None and wanted.decline_from is not None:
         middle = (wanted.approve_below + wanted.decline_from) / 2
         return Limits(middle, wanted.approve_below, wanted.decline_from, refer_above)
-    cutoff = choose(
+    cutoff, low, high = choose(
         y,
         oof_pd,
         bad_approved=usecase.costs.bad_approved,
         good_declined=usecase.costs.good_declined,
     )
     within = wanted.refer_within
-    return Limits(cutoff, cutoff * (1 - within), min(1.0, cutoff * (1 + within)), refer_above)
+    below, above = cutoff * (1 - within), min(1.0, cutoff * (1 + within))
+    return Limits(cutoff, below, above, refer_above, low, high)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,12 +49,26 @@ def cost(
     return (counts.fn * bad_approved + counts.fp * good_declined) / len(np.asarray(y))
 
 
-def choose(y: ArrayLike, p: ArrayLike, *, bad_approved: float, good_declined: float) -> float:
-    """Return the cut-off of least cost on these rows.
+class Chosen(NamedTuple):
+    """A cut-off, and from where to where cut-offs cost no more than the least, as far as known."""
 
-    The cost only changes at an observed PD, so a whole gap between two of them is best. Of the
-    best gaps the one nearest to the theoretical cut-off ``good_declined / (good_declined +
-    bad_approved)`` is taken, and in it that cut-off itself if it lies inside, else the middle.
+    cutoff: float
+    low: float
+    high: float
+
+
+def choose(y: ArrayLike, p: ArrayLike, *, bad_approved: float, good_declined: float) -> Chosen:
+    """Return a cut-off whose cost on these rows is the least, to within one standard error.
+
+    The least cost of a sample lies where chance put it, and costs are flat around it. Every
+    cut-off whose cost is within one standard error (over rows) of the least is as good by these
+    rows (the rule of Breiman et al. 1984, Classification and Regression Trees, 3.4.3). Among them
+    the one nearest to the cut-off that is best for right PDs is taken,
+    ``good_declined / (good_declined + bad_approved)``: declining costs the second with
+    probability 1 - PD, approving the first with probability PD (Elkan 2001, IJCAI, 973-978).
+
+    The cost only changes at an observed PD: of a gap between two of them the theoretical cut-off
+    is taken if it lies inside, else the middle.
 
     Parameters
     ----------
@@ -64,8 +79,8 @@ def choose(y: ArrayLike, p: ArrayLike, *, bad_approved: float, good_declined: fl
 
     Returns
     -------
-    float
-        Between 0 and 1.
+    Chosen
+        All between 0 and 1. Between ``low`` and ``high`` single gaps may cost more.
 
     Raises
     ------
@@ -89,12 +104,16 @@ def choose(y: ArrayLike, p: ArrayLike, *, bad_approved: float, good_declined: fl
     lows = np.concatenate([[0.0], levels])
     highs = np.concatenate([levels, [1.0]])
     possible = (lows < highs) | (highs == 0)  # a PD of 1 can't be approved by a cut-off up to 1
-    least = possible & (costs <= costs[possible].min() * (1 + 1e-12))
+    least = int(np.flatnonzero(possible)[np.argmin(costs[possible])])
+    squares = approved_bads * bad_approved**2 + declined_goods * good_declined**2
+    # The variance of a sum of n rows' costs.
+    error = np.sqrt(max(float(squares[least] - costs[least] ** 2 / len(y_)), 0.0))
+    same = possible & (costs - costs[least] <= error + 1e-12 * costs[least])
     nearest = np.clip(theory, lows, highs)
-    best = int(np.flatnonzero(least)[np.argmin(np.abs(nearest - theory)[least])])
-    if lows[best] < theory <= highs[best]:
-        return float(theory)
-    return float((lows[best] + highs[best]) / 2)
+    best = int(np.flatnonzero(same)[np.argmin(np.abs(nearest - theory)[same])])
+    inside = lows[best] < theory <= highs[best]
+    chosen = theory if inside else (lows[best] + highs[best]) / 2
+    return Chosen(float(chosen), float(lows[same].min()), float(highs[same].max()))
 
 
 def decide(
