@@ -14,9 +14,9 @@ from scipy.special import logit, ndtr, ndtri
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from riskwright.bundle.loss import FEWEST
 from riskwright.data import maturity
 from riskwright.data.contract import target_of
+from riskwright.data.losses import FEWEST
 from riskwright.data.maturity import FAILED, RAN_OUT, REPAID, schedule_balance
 from riskwright.models.bag import fit_bag
 from riskwright.models.ensemble import Ensemble

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from riskwright.bundle.loss import (
     fit_loss,
-    known_losses,
     lgd_of,
     owed_later,
     owed_now,
@@ -22,6 +21,7 @@ from riskwright.bundle.loss_bundle import LossBundle
 from riskwright.data import snapshots
 from riskwright.data.loan_book import simulate_book
 from riskwright.data.loan_truth import CCF
+from riskwright.data.losses import known_losses
 from riskwright.data.simulators import simulate
 from riskwright.errors import InputRefused
 from riskwright.home import Home

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwright.data import maturity
+from riskwright.data import maturity, parts
 from riskwright.data.contract import target_of
 from riskwright.errors import InputRefused
 from riskwright.usecase import UseCase, load_usecase
@@ -119,6 +119,44 @@ def test_what_ended_is_known_and_what_is_open_is_censored(usecase: UseCase) -> N
     assert month.tolist() == [14, 34, 20, 60, 29, 27, 9, 40]
     f, r, o = maturity.FAILED, maturity.REPAID, maturity.RAN_OUT
     assert ended.tolist() == [f, f, r, o, o, o, f, o]
+
+
+def test_an_open_loan_that_fell_silent_within_its_months_is_not_known_to_be_good(
+    usecase: UseCase,
+) -> None:
+    """Seen once and never again: by the rule it would be in default, its status says open."""
+    rows = [(0, 60, 3, "Current"), (0, 60, 19, "Current"), (0, 60, 21, "Current")]
+    frame = loans([*rows, (0, 60, 60, "Current")]).assign(term=360.0)
+    seen = maturity.observed_until(usecase, frame)
+    assert maturity.silent(usecase, frame).tolist() == [True, True, False, False]
+    assert maturity.mature(usecase, frame, seen).tolist() == [False, False, True, True]
+
+
+@pytest.mark.parametrize(("term", "history", "window"), [(84, 40, 24), (60, 40, 24), (84, 24, 12)])
+def test_a_history_too_short_for_its_terms_is_told_which_window_would_do(
+    usecase: UseCase, term: int, history: int, window: int
+) -> None:
+    rng, n = np.random.default_rng(5), 4000
+    made, life = rng.integers(0, history, n), rng.geometric(0.02, n)
+    bad = life + 4 <= history - made
+    frame = loans(
+        [
+            (int(m), 200, int(min(k, history - m)), "Charged Off" if b else "Current")
+            for m, k, b in zip(made, life, bad, strict=True)
+        ]
+    ).assign(term=float(term), policy="standard")
+    with pytest.raises(InputRefused, match="have a known outcome: it is that of their first") as no:
+        parts.divided(usecase, frame, parts.usable(usecase, frame))
+    assert f"{term} months, and the oldest loan was seen for {history}" in no.value.what
+    assert f"set loan.window_months: {window} in the use case" in no.value.do
+    loan = maturity.loan_of(usecase).model_copy(update={"window_months": window})
+    other = usecase.model_copy(update={"loan": loan})
+    counted = parts.divided(other, frame, parts.usable(other, frame))
+    assert f"then {counted['rows']:,} loans count" in no.value.do
+    young = frame[frame["issue_d"] >= START + pd.DateOffset(months=history - 10)]
+    with pytest.raises(InputRefused) as no:
+        parts.divided(usecase, young, parts.usable(usecase, young))
+    assert "not even loan.window_months: 12 would leave enough" in no.value.do
 
 
 def test_the_calendar_counts_every_loan_once(usecase: UseCase) -> None:

@@ -11,8 +11,8 @@ import pandas as pd
 from scipy.special import logit
 
 from riskwright.bundle.candidates import Progress, new_part, publish
-from riskwright.data import maturity, snapshots, units
-from riskwright.errors import InputRefused
+from riskwright.data import losses, maturity, snapshots, units
+from riskwright.data.losses import FEWEST
 from riskwright.home import Home
 from riskwright.usecase import UseCase
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from riskwright.models.hazard import Hazard
 
 YEAR = 12
-FEWEST = 30  # failed loans, under which LGD and EAD can't be learnt
 
 
 def fit_loss(
@@ -57,16 +56,8 @@ def fit_loss(
 
     frame = snapshots.read(train, home)
     seen = maturity.recoveries_until(usecase, snapshots.read(clean, home) if clean else frame)
-    known, left_out = known_losses(usecase, frame, seen)
+    known, left_out = losses.enough(usecase, frame, seen)
     frame = frame[known]
-    if len(frame) < FEWEST:
-        others = "; ".join(f"{n:,} left out: {why}" for why, n in left_out.items())
-        raise InputRefused(
-            f"{len(frame)} loans of the training part failed and owed something",
-            where=others,
-            expected=f"at least {FEWEST}, to learn LGD and EAD from",
-            do="bring more data, or set models: [pd]",
-        )
     owed = maturity.owed_at_default(usecase, frame)
     exposure = _fit_exposure(usecase, frame)
     severity = Severity.fit(
@@ -121,44 +112,6 @@ def _fit_exposure(usecase: UseCase, frame: pd.DataFrame) -> Exposure:
     ahead = owed_within_the_year(usecase, measure(instalment[:half]), newer)
     off = ahead.sum() / maturity.owed_at_default(usecase, newer).sum() - 1
     return replace(exposure, relative_error=float(np.hypot(exposure.relative_error, off)))
-
-
-def known_losses(
-    usecase: UseCase, frame: pd.DataFrame, seen: pd.Timestamp | None = None
-) -> tuple[np.ndarray, dict[str, int]]:
-    """Return which loans failed, owed something, and have a known loss; and why others don't.
-
-    Parameters
-    ----------
-    frame
-        (n,) canonical loans.
-    seen
-        Up to when recoveries were seen; the frame's own last date if None.
-
-    Returns
-    -------
-    Mask (n,), and how many failed loans are left out by reason; each counts once.
-    """
-    held = maturity.loan_of(usecase)
-    # All that failed, when ever: a loss is a loss.
-    known = (frame[usecase.target.column] == usecase.target.bad).to_numpy()
-    owed = maturity.owed_at_default(usecase, frame)
-    until = maturity.recoveries_until(usecase, frame) if seen is None else seen
-    money = (held.recovered, held.recovery_costs, held.rate)
-    reasons = {
-        "what they owed is unknown": np.isnan(owed),
-        "they owed nothing": owed <= 0,
-        **{f"{name} is blank": frame[name].isna().to_numpy(dtype=bool) for name in money},
-        f"recoveries were seen for less than {held.recovery_months} months after the default": (
-            ~maturity.recovered(usecase, frame, until)
-        ),
-    }
-    left_out = {}
-    for why, rows in reasons.items():
-        if count := int((known & rows).sum()):
-            left_out[why] = count
-            known = known & ~rows
-    return known, left_out
 
 
 def lgd_of(usecase: UseCase, frame: pd.DataFrame) -> np.ndarray:

@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 
 from riskwright import __version__
-from riskwright.data import public, snapshots, sources, splits
+from riskwright.data import losses, public, snapshots, sources, splits
 from riskwright.data.contract import Contract, target_of
 from riskwright.data.outgoing import formulas, write_csv
-from riskwright.data.parts import kinship, of_population, sizes, told, uneven, usable
+from riskwright.data.parts import divided, kinship, told, uneven, unused, usable
 from riskwright.data.plausible import check_outcomes
 from riskwright.data.snapshots import Snapshot
 from riskwright.data.telltale import leaks_told, telltales
@@ -135,21 +135,10 @@ def _run(
         y = target_of(usecase, clean)
         ready = usable(usecase, clean)
         outcome = target_of(usecase, ready)
-        splits.check_enough(usecase, outcome, splits.test_mask(usecase, ready))
+        parts = divided(usecase, clean, ready)
         train = splits.train_mask(usecase, ready)
-        parts = sizes(usecase, ready)
-    others = int((~of_population(usecase, clean)).sum())
-    if waiting := len(clean) - others - len(ready):
-        warnings.append(
-            f"{waiting:,} loans are not mature yet: in no training and no test part; "
-            "their term, or the months that count (loan.window_months), isn't over"
-        )
-    if others and usecase.loan is not None and usecase.loan.population is not None:
-        usual = ", ".join(f"{k} = {v}" for k, v in usecase.loan.population.items())
-        warnings.append(
-            f"{others:,} loans are of another population than {usual}: in no training and no test "
-            "part, but scored and valued"
-        )
+        losses.check(usecase, ready[train], clean)
+    warnings += unused(usecase, clean, ready)
     if repeats:
         warnings.append(
             f"{repeats:,} rows repeat another one in all but the id: "

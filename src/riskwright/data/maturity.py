@@ -164,10 +164,24 @@ def mature(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) ->
     """
     over, status = ripe(usecase, frame, as_of), frame[usecase.target.column]
     known = status.isin([usecase.target.bad, usecase.target.good]).to_numpy()
-    # Of a long loan that is still open enough is known.
+    # Of a long loan that is still open enough is known, unless it fell silent within the months
+    # that count: by the rule it would be in default, and its status doesn't say so.
     open_ = status.isin(usecase.target.open).to_numpy()
-    known = known | (~whole_life(usecase, frame) & open_)
+    known = known | (~whole_life(usecase, frame) & open_ & ~silent(usecase, frame))
     return np.asarray(over & known)
+
+
+def silent(usecase: UseCase, frame: pd.DataFrame) -> Mask:
+    """Return which open loans were last paid so early that by the rule they failed, shape (n,).
+
+    Within the months that count, by ``grace_months`` after the last payment; what became of them
+    isn't known. An open loan without a date is taken to be paid.
+    """
+    held = loan_of(usecase)
+    month = default_month(held, frame, str(usecase.time))
+    paid = frame[held.closed].notna().to_numpy()
+    open_ = frame[usecase.target.column].isin(usecase.target.open).to_numpy()
+    return np.asarray(open_ & paid & (month <= outcome_months(usecase, frame)))
 
 
 def ripe(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -> Mask:

@@ -11,10 +11,12 @@ from riskwright.data import maturity, snapshots, splits, units
 from riskwright.data.contract import target_of
 from riskwright.data.snapshots import Snapshot
 from riskwright.data.units import Mask
+from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.usecase import UseCase
 
 UNEVEN_TEST = 0.25  # of split.test_share
+WINDOWS = (60, 48, 36, 24, 18, 12)  # months that count, tried where a history is too short
 
 
 def split(usecase: UseCase, clean: Snapshot, home: Home) -> tuple[Snapshot, Snapshot]:
@@ -68,6 +70,67 @@ def kinship(usecase: UseCase, frame: pd.DataFrame) -> dict[str, Any]:
         "alike_differing": int((several & (same.kind == 2)[same.unit]).sum()),
         "left_out": 0 if splits.time_ordered(usecase) else int((~test & ~train).sum()),
     }
+
+
+def divided(usecase: UseCase, frame: pd.DataFrame, ready: pd.DataFrame) -> dict[str, Any]:
+    """Return the ``sizes`` of the parts, if parts and folds can be made.
+
+    Parameters
+    ----------
+    frame
+        All clean rows.
+    ready
+        The ``usable`` ones, (n, k).
+
+    Raises
+    ------
+    InputRefused
+        If there are too few; of a loan book whose history is too short for the months that count
+        it says which window would do.
+    """
+    try:
+        splits.check_enough(usecase, target_of(usecase, ready), splits.test_mask(usecase, ready))
+        return sizes(usecase, ready)
+    except InputRefused as error:
+        if usecase.loan is None or len(ready) == len(frame):
+            raise
+        raise _with_window(usecase, frame, ready, error) from None
+
+
+def _with_window(
+    usecase: UseCase, frame: pd.DataFrame, ready: pd.DataFrame, error: InputRefused
+) -> InputRefused:
+    """Say the longest ``loan.window_months`` under which a short history can be trained on."""
+    held, mine = maturity.loan_of(usecase), frame[of_population(usecase, frame)]
+    if mine.empty:
+        return error
+    most = int(maturity.outcome_months(usecase, mine).max())
+    until = maturity.observed_until(usecase, mine)
+    age = int(maturity.months_between(mine[str(usecase.time)], until).max())
+    what = (
+        f"{len(ready):,} of {len(mine):,} loans have a known outcome: it is that of their first "
+        f"{most} months, and the oldest loan was seen for {age}; {error.what}"
+    )
+    for months in (m for m in WINDOWS if m < most):
+        loan = held.model_copy(update={"window_months": months})
+        other = usecase.model_copy(update={"loan": loan})
+        enough = usable(other, mine)
+        try:
+            divided(other, enough, enough)
+        except InputRefused:
+            continue
+        return InputRefused(
+            what,
+            where=f"loan.window_months: {held.window_months or 'not set'}",
+            expected=error.expected,
+            do=f"set loan.window_months: {months} in the use case: then {len(enough):,} loans "
+            f"count, {int(target_of(other, enough).sum()):,} of them bad. The PD is then that of a "
+            f"default within {months} months; later defaults are still learnt from, for the timing",
+        )
+    least = f"not even loan.window_months: {WINDOWS[-1]} would leave enough"
+    return InputRefused(
+        what, where=error.where, expected=error.expected, do=f"bring a longer history: {least}"
+    )
 
 
 def sizes(usecase: UseCase, frame: pd.DataFrame) -> dict[str, Any]:
@@ -149,6 +212,39 @@ def told(usecase: UseCase, counts: dict[str, Any]) -> list[str]:
         said.append(
             f"{counts['left_out']:,} rows are in no part: they have a twin or a relative among the "
             "listed test rows"
+        )
+    return said
+
+
+def unused(usecase: UseCase, frame: pd.DataFrame, ready: pd.DataFrame) -> list[str]:
+    """Say which loans are in no part, and why; of other use cases nothing.
+
+    Parameters
+    ----------
+    frame, ready
+        All clean rows, and the ``usable`` ones.
+    """
+    if usecase.loan is None:
+        return []
+    said, others = [], int((~of_population(usecase, frame)).sum())
+    if waiting := len(frame) - others - len(ready):
+        said.append(
+            f"{waiting:,} loans are not mature yet: in no training and no test part; "
+            "their term, or the months that count (loan.window_months), isn't over"
+        )
+    until = maturity.observed_until(usecase, frame)
+    lost = maturity.silent(usecase, frame) & maturity.ripe(usecase, frame, until)
+    if lost.any():
+        said.append(
+            f"{int(lost.sum()):,} loans are called open, but were last paid so early that they "
+            "would be in default by loan.grace_months: what became of them isn't known, so they "
+            "are in no training and no test part"
+        )
+    if others and usecase.loan.population is not None:
+        usual = ", ".join(f"{k} = {v}" for k, v in usecase.loan.population.items())
+        said.append(
+            f"{others:,} loans are of another population than {usual}: in no training and no test "
+            "part, but scored and valued"
         )
     return said
 

@@ -14,7 +14,6 @@ from scipy.stats import norm
 from riskwright.bundle.loss import (
     YEAR,
     drawn_before,
-    known_losses,
     lgd_of,
     owed_later,
     owed_within_the_year,
@@ -22,6 +21,7 @@ from riskwright.bundle.loss import (
 )
 from riskwright.data import maturity
 from riskwright.data.contract import target_of
+from riskwright.data.losses import known_losses
 from riskwright.data.outgoing import write_csv
 from riskwright.ledger.tables import plain
 from riskwright.usecase import UseCase
