@@ -168,3 +168,23 @@ def test_effective_maturity_is_one_to_five_years(years: float, taken: float) -> 
     bad = stats.norm.cdf((stats.norm.ppf(p) + r**0.5 * stats.norm.ppf(0.999)) / (1 - r) ** 0.5)
     wanted = loss * (bad - p) * (1 + (taken - 2.5) * b) / (1 - 1.5 * b)
     assert basel.capital_requirement(p, loss, "corporate", years)[0] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("months", [6, 18, 60, 120, 240])
+def test_the_time_left_is_never_below_the_maturity_of_the_payments(months: int) -> None:
+    """CRE32: M = sum t CF_t / sum CF_t; the time left stands in where a book doesn't say M."""
+    payments, t = np.full(months, 100.0), np.arange(1, months + 1) / 12
+    annuity = float(t @ payments / payments.sum())
+    assert annuity == pytest.approx((months + 1) / 24)
+    payments[-1] += 5000.0  # with a last instalment, as corporate loans have
+    balloon = float(t @ payments / payments.sum())
+    k = [
+        basel.capital_requirement(0.01, 0.45, "corporate", m)[0]
+        for m in (annuity, balloon, months / 12)
+    ]
+    assert k == sorted(k)
+    b = (0.11852 - 0.05478 * np.log(0.01)) ** 2
+    clamped = np.clip([annuity, balloon, months / 12], 1, 5)
+    assert np.array(k) / k[0] == pytest.approx(
+        (1 + (clamped - 2.5) * b) / (1 + (clamped[0] - 2.5) * b)
+    )

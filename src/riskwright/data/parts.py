@@ -226,14 +226,14 @@ def unused(usecase: UseCase, frame: pd.DataFrame, ready: pd.DataFrame) -> list[s
     """
     if usecase.loan is None:
         return []
-    said, others = [], int((~of_population(usecase, frame)).sum())
-    if waiting := len(frame) - others - len(ready):
+    mine, until = of_population(usecase, frame), maturity.observed_until(usecase, frame)
+    said, others = [], int((~mine).sum())
+    lost = mine & maturity.silent(usecase, frame) & maturity.ripe(usecase, frame, until)
+    if waiting := int(mine.sum()) - len(ready) - int(lost.sum()):
         said.append(
             f"{waiting:,} loans are not mature yet: in no training and no test part; "
             "their term, or the months that count (loan.window_months), isn't over"
         )
-    until = maturity.observed_until(usecase, frame)
-    lost = maturity.silent(usecase, frame) & maturity.ripe(usecase, frame, until)
     if lost.any():
         said.append(
             f"{int(lost.sum()):,} loans are called open, but were last paid so early that they "
