@@ -39,6 +39,21 @@ def test_hosmer_lemeshow_by_hand() -> None:
         backtests.hosmer_lemeshow([], [], [])
 
 
+@pytest.mark.parametrize("means", [[0.03, 0.09], [0.02, 0.06]])
+def test_grades_that_are_off_are_told_beside_the_level(means: list[float]) -> None:
+    """Nothing is said of the level but what the table shows: the issue's kind of tilt."""
+    loans, defaults = np.array([4950, 350]), np.array([101, 49])
+    table = pd.DataFrame(
+        {"loans": loans, "defaults": defaults, "mean_pd": means, "rate": defaults / loans},
+        index=["A", "G"],
+    )
+    said = backtests.off_by_grade(table)
+    assert f"A {means[0]:.2%} for 2.04%, G {means[1]:.2%} for 14.00% observed" in said
+    expected = (loans @ np.array(means)) / loans.sum()
+    assert f"all loans together {expected:.2%} for {150 / 5300:.2%}" in said
+    assert backtests.off_by_grade(table.assign(mean_pd=table["rate"])) == ""
+
+
 def test_hosmer_lemeshow_of_right_pds_is_uniform() -> None:
     rng = np.random.default_rng(3)
     rates, loans = np.array([0.02, 0.05, 0.1, 0.2, 0.3]), np.array([900, 800, 700, 600, 500])

@@ -21,6 +21,7 @@ from riskwright.portfolio.checks import FloatArray, probabilities
 from riskwright.portfolio.vasicek import conditional_pd
 
 YELLOW, RED = 0.05, 0.001  # corrected p-values from which a light is amber, and red
+OFF = 0.01  # p-value of all grades together, below which a report says so
 NODES = 4000  # equally likely years in the mean over the common factor
 
 
@@ -113,6 +114,36 @@ def hosmer_lemeshow(
         )
     found = float(((d - n * p) ** 2 / (n * p * (1 - p))).sum())
     return found, float(stats.chi2.sf(found, len(p)))
+
+
+def off_by_grade(table: pd.DataFrame) -> str:
+    """Say how far the grades' PDs are off, if that is no chance (``OFF``), and all loans together.
+
+    Parameters
+    ----------
+    table
+        Of ``by_grade``: ``loans``, ``defaults``, ``mean_pd``, ``rate``.
+
+    Returns
+    -------
+    One sentence; empty if the grades aren't off. Loans are taken for independent.
+    """
+    n, d, mean = (table[c].to_numpy(dtype=float) for c in ("loans", "defaults", "mean_pd"))
+    _, p = hosmer_lemeshow(d, n, mean)
+    if p >= OFF:
+        return ""
+    expected, came, all_ = float(n @ mean), float(d.sum()), float(n.sum())
+    spread = float(np.sqrt(n @ (mean * (1 - mean))))
+    level = float(2 * stats.norm.sf(abs(came - expected) / spread))
+    grades = ", ".join(
+        f"{name} {row['mean_pd']:.2%} for {row['rate']:.2%}"
+        for name, row in table.iloc[[0, -1]].iterrows()
+    )
+    return (
+        f"on the test loans the PDs of the lender's grades are off (p {p:.2g}), and with them "
+        f"loss, stage and price by grade: {grades} observed; all loans together "
+        f"{expected / all_:.2%} for {came / all_:.2%} (p {level:.2g}, loans taken for independent)"
+    )
 
 
 def lights(p_values: npt.ArrayLike) -> list[str]:

@@ -32,7 +32,6 @@ from riskwright.usecase import UseCase
 
 Progress = Callable[[str, float], None]
 LOANS = "loans.parquet"
-TILTED = 0.01  # p-value of all grades together, below which the page says so
 EDGES = (0.0, 0.01, 0.02, 0.05, 0.10, 0.20, 1.0)  # of the bands of the PD within a year
 
 
@@ -232,29 +231,18 @@ def _notes(bundle: Bundle, book: Book, conversion: bool) -> list[str]:
 
 
 def _grades(ledger: Ledger, bundle: Bundle) -> tuple[pd.DataFrame | None, list[str]]:
-    """The version's backtest by grade, and a note if the PDs of the grades are tilted.
-
-    The PD is made of what the loan's columns say and not of the lender's own grade; what the grade
-    knows beside them makes the PDs of good grades too high and those of bad ones too low.
-    """
+    """The version's backtest by grade, and a note if the PDs of the grades are off."""
     path = Path(ledger.version(bundle.usecase.name, bundle.version).evidence.get("folder", ""))
     try:
         table = pd.read_csv(path / "backtest_by_grade.csv", index_col=0)
         told = table[["loans", "defaults", "mean_pd", "rate"]]
     except (OSError, ValueError, KeyError):
         return None, []
-    told = told.assign(pd_over_rate=told["mean_pd"] / told["rate"].where(told["rate"] > 0))
-    _, p = backtests.hosmer_lemeshow(told["defaults"], told["loans"], told["mean_pd"])
-    if p >= TILTED:
-        return told, []
-    first, last = told.iloc[0], told.iloc[-1]
-    note = (
-        f"the PDs of the lender's grades are off on the test loans (p {p:.2g}): {told.index[0]} "
-        f"{first['mean_pd']:.2%} for {first['rate']:.2%} observed, {told.index[-1]} "
-        f"{last['mean_pd']:.2%} for {last['rate']:.2%}; the book's level isn't, the groups' are: "
-        "the PD doesn't know the grade"
-    )
-    return told, [note]
+    said, grade = backtests.off_by_grade(told), str(maturity.loan_of(bundle.usecase).grade)
+    if said and grade not in bundle.usecase.feature_names:
+        said += f"; the PD isn't made of the grade: 'feature: true' of the column {grade!r} lets it"
+    over = told["mean_pd"] / told["rate"].where(told["rate"] > 0)
+    return told.assign(pd_over_rate=over), [said] * bool(said)
 
 
 def _simulated(ledger: Ledger, bundle: Bundle) -> bool:
