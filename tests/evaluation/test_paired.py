@@ -138,3 +138,55 @@ def test_nan_one_class_and_lengths_are_refused() -> None:
             compare_auc(y, a, b)
     with pytest.raises(InputRefused):
         compare_log_loss([0, 1], [0.1, np.nan], [0.1, 0.2])
+
+
+def grouped(groups: int, each: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Borrowers whose loans share their outcome and what either model sees of them."""
+    rng = np.random.default_rng(seed)
+    margin = rng.normal(-1.0, 1.2, groups)
+    y = (rng.random(groups) < 1 / (1 + np.exp(-margin))).astype(int)
+    y[:2] = 0, 1
+    a, b = (1 / (1 + np.exp(-(margin + rng.normal(0, 0.7, groups)))) for _ in range(2))
+    who = np.repeat(np.arange(groups), each)
+    return y[who], a[who], b[who], who
+
+
+@pytest.mark.parametrize("compare", [compare_auc, compare_log_loss])
+def test_a_borrowers_loans_are_no_independent_evidence(compare) -> None:  # type: ignore[no-untyped-def]
+    """Five equal rows a borrower: the error is that of one row each, not sqrt(5) smaller."""
+    y, a, b, who = grouped(300, 5, 1)
+    one = compare(y[::5], a[::5], b[::5])
+    rows, clustered = compare(y, a, b), compare(y, a, b, who)
+    assert clustered.difference == pytest.approx(one.difference)
+    assert clustered.se == pytest.approx(one.se, rel=1e-9)
+    assert rows.se == pytest.approx(one.se / 5**0.5, rel=0.01)
+    # Rows that are all of their own group are what they were; the groups' numbers say nothing.
+    alone = np.random.default_rng(0).permutation(len(y)) * 3
+    assert astuple(compare(y, a, b, alone)) == pytest.approx(astuple(rows))
+
+
+@pytest.mark.parametrize("compare", [compare_auc, compare_log_loss])
+def test_level_of_the_test_of_grouped_rows(compare) -> None:  # type: ignore[no-untyped-def]
+    """By rows, two equally good models were told apart in one sample of four."""
+    p, by_rows = [], []
+    for seed in range(300):
+        y, a, b, who = grouped(120, 4, seed)
+        p.append(compare(y, a, b, who).p_greater)
+        by_rows.append(compare(y, a, b).p_greater)
+    assert np.mean(np.array(by_rows) < 0.05) > 0.15
+    assert 0.02 <= np.mean(np.array(p) < 0.05) <= 0.09
+
+
+def test_clustered_auc_error_is_the_bootstraps_over_groups() -> None:
+    """Groups that hold both classes tie the two parts together (Obuchowski 1997)."""
+    rng = np.random.default_rng(8)
+    who = np.repeat(np.arange(200), rng.integers(1, 7, 200))
+    shared = rng.normal(-0.5, 1.0, 200)[who]
+    y = (rng.random(len(who)) < 1 / (1 + np.exp(-shared))).astype(int)
+    p = 1 / (1 + np.exp(-(shared + rng.normal(0, 0.3, len(who)))))
+    draws, members = [], [np.flatnonzero(who == g) for g in range(200)]
+    for _ in range(300):
+        rows = np.concatenate([members[g] for g in rng.integers(200, size=200)])
+        draws.append(roc_auc_score(y[rows], p[rows]))
+    assert auc_with_se(y, p, who)[1] == pytest.approx(np.std(draws), rel=0.15)
+    assert auc_with_se(y, p)[1] < 0.85 * np.std(draws)

@@ -344,3 +344,28 @@ def test_approval_ratios_are_told_and_never_block() -> None:
     assert gate.figures == {"worst_ratio": 0.42}
     small = judge(fairness=table[2:])["approval ratios"]
     assert "too small" in small.detail
+
+
+def test_paired_gates_go_by_the_declared_groups() -> None:
+    """Every row five times, as a borrower's five loans: no verdict gets surer by it."""
+    rows = slice(0, 200)
+    five, who = np.repeat(np.arange(200), 5), np.repeat(np.arange(200), 5)
+    y, true, noisy = Y[rows], TRUE[rows], NOISY[rows]
+    once = choose_challenger(usecase(), y, true, noisy, seed=0)
+    grouped = choose_challenger(usecase(), y[five], true[five], noisy[five], seed=0, groups=who)
+    assert grouped.figures["p"] == pytest.approx(once.figures["p"])
+    assert grouped.figures["auc_se"] == pytest.approx(once.figures["auc_se"])
+    assert choose_challenger(usecase(), y[five], true[five], noisy[five], seed=0).figures[
+        "p"
+    ] < 0.5 * min(once.figures["p"], 1 - once.figures["p"])
+    found = [
+        judge(
+            y=y[i], pd_challenger=true[i], against=7, unseen_by_champion=np.ones(len(i), bool),
+            pd_champion=noisy[i], groups=groups,
+        )
+        for i, groups in ((np.arange(200), None), (five, who))
+    ]  # fmt: skip
+    for name, figure in (("champion", "p"), ("discrimination", "p_base_rate_is_better")):
+        one, other = (gates[name].figures[figure] for gates in found)
+        assert other == pytest.approx(one)
+    assert found[1]["discrimination"].figures["p"] > 1e-12

@@ -91,6 +91,19 @@ def units(usecase: UseCase, frame: pd.DataFrame) -> Index:
     return np.asarray(pd.factorize(part[alike])[0], dtype=np.intp)
 
 
+def clusters(usecase: UseCase, frame: pd.DataFrame) -> Index | None:
+    """Return numbers of the declared groups (n,), a row without one being its own; or None.
+
+    What became of a borrower's loans is no independent evidence: standard errors go by these.
+    """
+    if usecase.group is None or usecase.group not in frame:
+        return None
+    group = _groups(usecase, frame)
+    alone = group < 0
+    group[alone] = group.max(initial=-1) + 1 + np.arange(int(alone.sum()))
+    return group
+
+
 def unit_names(usecase: UseCase, frame: pd.DataFrame) -> list[bytes]:
     """Return for each row what names its unit: the least of the names of its rows.
 

@@ -15,6 +15,7 @@ CLIP = 1e-6  # PDs are kept this far from 0 and 1 where a logarithm is taken
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Clusters = NDArray[np.intp]  # numbers of the groups that rows belong to, shape (n,)
 
 
 class Estimate(NamedTuple):
@@ -115,10 +116,23 @@ def proportion(hits: int, n: int) -> Estimate:
     return Estimate(hits / n if n else 0.0, float(low), float(high))
 
 
-def mean(values: Floats) -> Estimate:
+def se_of_mean(values: Floats, groups: Clusters | None = None) -> float:
+    """Return the standard error of the mean of per-row values (n,); infinite for a single one.
+
+    Of rows that belong to ``groups``, from the groups' sums (the sandwich of Liang and Zeger 1986,
+    Biometrika 73, 13-22, with G / (G - 1) for the number of groups): without, each is its own.
+    """
+    gaps = values - values.mean()
+    if groups is not None:
+        gaps = np.bincount(np.unique(groups, return_inverse=True)[1], gaps)
+    if len(gaps) < 2:
+        return float("inf")
+    return float(np.sqrt((gaps**2).sum() * len(gaps) / (len(gaps) - 1))) / len(values)
+
+
+def mean(values: Floats, groups: Clusters | None = None) -> Estimate:
     """Return the mean of per-row values with its normal interval, shape (n,)."""
-    value = float(values.mean())
-    half = Z * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else np.inf
+    value, half = float(values.mean()), Z * se_of_mean(values, groups)
     return Estimate(value, value - half, value + half)
 
 

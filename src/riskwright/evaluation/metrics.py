@@ -9,6 +9,7 @@ from riskwright.evaluation.calibration import bin_edges, ece_when_calibrated
 from riskwright.evaluation.cutoffs import confusion
 from riskwright.evaluation.estimates import (
     LEVEL,
+    Clusters,
     Estimate,
     Floats,
     Ints,
@@ -44,7 +45,13 @@ _ECE_BINS = 10
 
 
 def evaluate(
-    y: ArrayLike, p: ArrayLike, *, cutoff: float, seed: int = 0, n_boot: int = 500
+    y: ArrayLike,
+    p: ArrayLike,
+    *,
+    cutoff: float,
+    seed: int = 0,
+    n_boot: int = 500,
+    groups: Clusters | None = None,
 ) -> dict[str, Estimate]:
     """Return every metric with its 95 % interval.
 
@@ -76,6 +83,9 @@ def evaluate(
         Of the bootstrap and the simulation.
     n_boot
         Bootstrap resamples.
+    groups
+        Numbers of the groups that rows belong to, shape (n,): AUC, Gini, Brier and log loss have
+        their intervals by groups, the others by rows.
 
     Raises
     ------
@@ -84,15 +94,15 @@ def evaluate(
     """
     y_, p_ = checked(y, p, both_classes=True)
     counts = confusion(y_, p_, cutoff)
-    auc = _auc(y_, p_)
+    auc = _auc(y_, p_, groups)
     found = {
         "accuracy": proportion(counts.tp + counts.tn, len(y_)),
         "precision": proportion(counts.tp, counts.tp + counts.fp),
         "recall": proportion(counts.tp, counts.tp + counts.fn),
         "roc_auc": auc,
         "gini": Estimate(*(2 * x - 1 for x in auc)),
-        "brier": _within(mean((p_ - y_) ** 2), 0.0, 1.0),
-        "log_loss": _within(mean(losses(y_, p_)), 0.0, np.inf),
+        "brier": _within(mean((p_ - y_) ** 2, groups), 0.0, 1.0),
+        "log_loss": _within(mean(losses(y_, p_), groups), 0.0, np.inf),
         "ece_calibrated_p95": _chance_ece(p_, seed),
     }
     found |= _resampled(
@@ -186,8 +196,8 @@ def _resampled(
     }
 
 
-def _auc(y: Ints, p: Floats) -> Estimate:
-    value, se = auc_with_se(y, p)
+def _auc(y: Ints, p: Floats, groups: Clusters | None) -> Estimate:
+    value, se = auc_with_se(y, p, groups)
     if se == 0 or not np.isfinite(se):
         fewer = int(min(y.sum(), len(y) - y.sum()))
         low, high = wilson(value * fewer, fewer)

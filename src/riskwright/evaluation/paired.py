@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm, rankdata
 
-from riskwright.evaluation.estimates import Floats, Ints, checked, losses
+from riskwright.evaluation.estimates import Clusters, Floats, Ints, checked, losses, se_of_mean
 
 SMALLEST_SE = 1e-12  # keeps z finite where every row agrees on the difference
 
@@ -42,16 +42,19 @@ def placements(y: Ints, p: Floats) -> tuple[Floats, Floats]:
     return of_bads, of_goods
 
 
-def auc_with_se(y: Ints, p: Floats) -> tuple[float, float]:
-    """Return the ROC AUC and its DeLong standard error (infinite with a single bad or good).
+def auc_with_se(y: Ints, p: Floats, groups: Clusters | None = None) -> tuple[float, float]:
+    """Return the ROC AUC and its standard error (infinite with a single bad or good).
 
-    Source: DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44, 837-845.
+    Source: DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44, 837-845; of rows that belong
+    to ``groups`` (n,), such as borrowers, Obuchowski (1997), Biometrics 53, 567-578.
     """
     of_bads, of_goods = placements(y, p)
-    return float(of_bads.mean()), _se(of_bads, of_goods)
+    return float(of_bads.mean()), _se(y, of_bads, of_goods, groups)
 
 
-def compare_auc(y: ArrayLike, p_a: ArrayLike, p_b: ArrayLike) -> Paired:
+def compare_auc(
+    y: ArrayLike, p_a: ArrayLike, p_b: ArrayLike, groups: Clusters | None = None
+) -> Paired:
     """Compare two models' ROC AUC on the same rows by DeLong's paired test.
 
     Parameters
@@ -60,6 +63,8 @@ def compare_auc(y: ArrayLike, p_a: ArrayLike, p_b: ArrayLike) -> Paired:
         Outcomes, shape (n,), 1 = bad.
     p_a, p_b
         PDs of the two models, shape (n,).
+    groups
+        Numbers of the groups that rows belong to, shape (n,), as in ``auc_with_se``.
 
     Returns
     -------
@@ -79,12 +84,14 @@ def compare_auc(y: ArrayLike, p_a: ArrayLike, p_b: ArrayLike) -> Paired:
     # The variance of the difference is taken from the differences, row by row: the covariance
     # is in it, and equal models give exactly 0.
     difference = float((bads_a - bads_b).mean())
-    se = _se(bads_a - bads_b, goods_a - goods_b)
+    se = _se(y_, bads_a - bads_b, goods_a - goods_b, groups)
     z = difference / max(se, SMALLEST_SE)
     return Paired(difference, se, z, float(norm.sf(z)))
 
 
-def compare_log_loss(y: ArrayLike, p_a: ArrayLike, p_b: ArrayLike) -> Paired:
+def compare_log_loss(
+    y: ArrayLike, p_a: ArrayLike, p_b: ArrayLike, groups: Clusters | None = None
+) -> Paired:
     """Compare two models' log loss on the same rows by the mean of per-row differences.
 
     Parameters
@@ -93,6 +100,9 @@ def compare_log_loss(y: ArrayLike, p_a: ArrayLike, p_b: ArrayLike) -> Paired:
         Outcomes, shape (n,), 1 = bad.
     p_a, p_b
         PDs of the two models, shape (n,), clipped to 1e-6 from 0 and 1.
+    groups
+        Numbers of the groups that rows belong to, shape (n,): rows of one are no independent
+        evidence, and the error is that of ``estimates.se_of_mean``.
 
     Returns
     -------
@@ -109,13 +119,28 @@ def compare_log_loss(y: ArrayLike, p_a: ArrayLike, p_b: ArrayLike) -> Paired:
     _, b = checked(y, p_b)
     gaps = losses(y_, a) - losses(y_, b)
     difference = float(gaps.mean())
-    se = float(gaps.std(ddof=1)) / len(gaps) ** 0.5 if len(gaps) > 1 else float("inf")
+    se = se_of_mean(gaps, groups)
     z = difference / max(se, SMALLEST_SE)
     return Paired(difference, se, z, float(norm.cdf(z)))
 
 
-def _se(of_bads: Floats, of_goods: Floats) -> float:
-    if min(len(of_bads), len(of_goods)) < 2:
+def _se(y: Ints, of_bads: Floats, of_goods: Floats, groups: Clusters | None) -> float:
+    """Standard error of the mean placement: each class's spread, and what groups tie together."""
+    bads, goods = len(of_bads), len(of_goods)
+    if min(bads, goods) < 2:
         return float("inf")  # one case says nothing about its spread
-    variance = of_bads.var(ddof=1) / len(of_bads) + of_goods.var(ddof=1) / len(of_goods)
-    return float(np.sqrt(variance))
+    if groups is None:
+        variance = of_bads.var(ddof=1) / bads + of_goods.var(ddof=1) / goods
+        return float(np.sqrt(variance))
+    unit = np.unique(groups, return_inverse=True)[1]
+    number = int(unit.max()) + 1
+    parts, tallies = [], []
+    for value, values in ((1, of_bads), (0, of_goods)):
+        mine = unit[y == value]
+        tallies.append(len(np.unique(mine)))
+        parts.append(np.bincount(mine, values - values.mean(), number) / len(values))
+    if min(tallies) < 2:
+        return float("inf")
+    variance = sum(n / (n - 1) * (s**2).sum() for n, s in zip(tallies, parts, strict=True))
+    variance += 2 * number / (number - 1) * (parts[0] * parts[1]).sum()
+    return float(np.sqrt(max(variance, 0.0)))

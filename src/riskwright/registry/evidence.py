@@ -17,6 +17,7 @@ from riskwright.data.outgoing import write_csv
 from riskwright.data.telltale import telltales
 from riskwright.evaluation.cutoffs import confusion
 from riskwright.evaluation.disagreement import error_by_band
+from riskwright.evaluation.estimates import Clusters
 from riskwright.evaluation.fairness import approval_ratios
 from riskwright.evaluation.metrics import evaluate
 from riskwright.evaluation.paired import compare_auc, compare_log_loss
@@ -68,15 +69,25 @@ def gather(
     pds = _family_pds(usecase, families, joined, x, cache)
     pds["baseline"] = baseline.predict(x, cache=cache)["pd"].to_numpy()
     pds["ensemble"] = table["pd"].to_numpy()
-    choice = choose_challenger(usecase, y, pds["ensemble"], pds["baseline"], seed)
+    groups = units.clusters(usecase, frame)
+    choice = choose_challenger(usecase, y, pds["ensemble"], pds["baseline"], seed, groups)
     chosen, chosen_limits = (
         (ensemble, limits) if choice.kind == "ensemble" else (baseline, baseline_limits)
     )
     metrics = {
-        name: {k: asdict_estimate(v) for k, v in _metrics(y, p, chosen_limits.cutoff, seed).items()}
+        name: {
+            k: asdict_estimate(v)
+            for k, v in evaluate(
+                y, p, cutoff=chosen_limits.cutoff, seed=seed, groups=groups
+            ).items()
+        }
         for name, p in pds.items()
     }
-    paired = {name: _paired(y, p, pds["baseline"]) for name, p in pds.items() if name != "baseline"}
+    paired = {
+        name: _paired(y, p, pds["baseline"], groups)
+        for name, p in pds.items()
+        if name != "baseline"
+    }
     deployed = table if choice.kind == "ensemble" else baseline.predict(x, cache=cache)
     decision = chosen_limits.decide(deployed)
     fairness = approval_ratios(
@@ -160,7 +171,8 @@ def judge_kin(
     bads = int(y[others].sum())
     enough = min(bads, int(others.sum()) - bads) >= usecase.gates.min_test_bads
     if known.any() and enough:
-        metrics = _metrics(y[others], p[others], 0.5, seed)
+        groups = units.clusters(usecase, test[others])
+        metrics = evaluate(y[others], p[others], cutoff=0.5, seed=seed, groups=groups)
         figures = {k: asdict_estimate(metrics[k]) for k in ("roc_auc", "log_loss")}
         found["without"] = {"rows": int(others.sum()), "bads": bads, **figures}
     return found
@@ -193,15 +205,14 @@ def _family_pds(
     return pds
 
 
-def _metrics(y: np.ndarray, p: np.ndarray, cutoff: float, seed: int) -> dict[str, Any]:
-    return evaluate(y, p, cutoff=cutoff, seed=seed)
-
-
-def _paired(y: np.ndarray, p: np.ndarray, baseline: np.ndarray) -> dict[str, dict[str, float]]:
-    return {
-        "roc_auc": {k: float(v) for k, v in vars(compare_auc(y, p, baseline)).items()},
-        "log_loss": {k: float(v) for k, v in vars(compare_log_loss(y, p, baseline)).items()},
+def _paired(
+    y: np.ndarray, p: np.ndarray, baseline: np.ndarray, groups: Clusters | None
+) -> dict[str, dict[str, float]]:
+    compared = {
+        "roc_auc": compare_auc(y, p, baseline, groups),
+        "log_loss": compare_log_loss(y, p, baseline, groups),
     }
+    return {k: {n: float(v) for n, v in vars(found).items()} for k, found in compared.items()}
 
 
 def _draw(

@@ -8,10 +8,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import mannwhitneyu
+from scipy.stats import mannwhitneyu, norm
 
 from riskwright.evaluation.calibration import ece, ece_when_calibrated
-from riskwright.evaluation.paired import compare_auc, compare_log_loss
+from riskwright.evaluation.estimates import Clusters
+from riskwright.evaluation.paired import (
+    SMALLEST_SE,
+    auc_with_se,
+    compare_auc,
+    compare_log_loss,
+)
 from riskwright.ledger import Gate
 from riskwright.models.calibration import LEAST_SLOPE
 from riskwright.usecase import UseCase
@@ -32,7 +38,12 @@ class Choice:
 
 
 def choose_challenger(
-    usecase: UseCase, y: np.ndarray, ensemble: np.ndarray, baseline: np.ndarray, seed: int
+    usecase: UseCase,
+    y: np.ndarray,
+    ensemble: np.ndarray,
+    baseline: np.ndarray,
+    seed: int,
+    groups: Clusters | None = None,
 ) -> Choice:
     """The ensemble if it beats the baseline by a paired test, else the baseline.
 
@@ -44,9 +55,11 @@ def choose_challenger(
     ----------
     y, ensemble, baseline
         Outcomes (1 = bad) and PDs of the same test rows, shape (n,).
+    groups
+        Of ``units.clusters``, shape (n,): paired tests go by them.
     """
-    loss = compare_log_loss(y, ensemble, baseline)
-    auc = compare_auc(y, ensemble, baseline)
+    loss = compare_log_loss(y, ensemble, baseline, groups)
+    auc = compare_auc(y, ensemble, baseline, groups)
     figures = {
         "log_loss_difference": loss.difference,
         "log_loss_se": loss.se,
@@ -98,6 +111,7 @@ def gates(
     slopes: Sequence[float] = (),
     kin: dict[str, Any] | None = None,
     telltales: Sequence[dict[str, Any]] = (),
+    groups: Clusters | None = None,
 ) -> list[Gate]:
     """Judge a challenger on the test part.
 
@@ -120,6 +134,8 @@ def gates(
         What ``evidence.judge_kin`` returned: test rows with a twin or a relative in training.
     telltales
         What ``data.telltale.telltales`` found in the training part.
+    groups
+        Of ``units.clusters``, shape (n,): paired tests go by them.
 
     Returns
     -------
@@ -129,9 +145,9 @@ def gates(
     return [
         _data(usecase, y, readings),
         Gate("baseline", True, choice.why, choice.figures, blocking=False),
-        _champion(usecase, y, pd_challenger, against, unseen_by_champion, pd_champion),
+        _champion(usecase, y, pd_challenger, against, unseen_by_champion, pd_champion, groups),
         _calibration(usecase, y, pd_challenger, seed),
-        _discrimination(usecase, y, pd_challenger, slopes),
+        _discrimination(usecase, y, pd_challenger, slopes, groups),
         _leakage(usecase),
         _fairness(fairness),
         *([_kin(kin)] if kin and kin["with_kin"] else []),
@@ -242,6 +258,7 @@ def _champion(
     against: int | None,
     unseen: np.ndarray | None,
     champion: np.ndarray | None,
+    groups: Clusters | None,
 ) -> Gate:
     told: dict[str, Any] = {"against": against}
     if against is None:
@@ -252,8 +269,9 @@ def _champion(
     if min(bads, int(unseen.sum()) - bads) < usecase.gates.min_test_bads:
         detail = f"not enough data: {int(unseen.sum())} rows that neither was trained on"
         return Gate("champion", None, detail, {**told, "rows": int(unseen.sum()), "bads": bads})
-    loss = compare_log_loss(y[unseen], challenger[unseen], champion)
-    auc = compare_auc(y[unseen], challenger[unseen], champion)
+    theirs = None if groups is None else groups[unseen]
+    loss = compare_log_loss(y[unseen], challenger[unseen], champion, theirs)
+    auc = compare_auc(y[unseen], challenger[unseen], champion, theirs)
     better = bool(loss.p_greater < usecase.gates.alpha)
     verdict = "better than the champion" if better else "not better by test: the champion stays"
     detail = (
@@ -308,12 +326,17 @@ def _ece(usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int) -> _Error:
 
 
 def _discrimination(
-    usecase: UseCase, y: np.ndarray, p: np.ndarray, slopes: Sequence[float]
+    usecase: UseCase,
+    y: np.ndarray,
+    p: np.ndarray,
+    slopes: Sequence[float],
+    groups: Clusters | None = None,
 ) -> Gate:
     """PDs tell goods from bads: not all alike, in the right order, and no worse than one rate.
 
-    The order by the exact one-sided rank test of Mann and Whitney (1947); beside the test part's
-    own bad rate for everybody by the paired test of log losses.
+    The order by the exact one-sided rank test of Mann and Whitney (1947), of grouped rows by the
+    AUC's own error instead; beside the test part's own bad rate for everybody by the paired test of
+    log losses.
     """
     bads = int(y.sum())
     if not 0 < bads < len(y):
@@ -321,19 +344,22 @@ def _discrimination(
     clipped = np.clip(p, 1e-12, 1 - 1e-12)
     spread = float(np.ptp(np.log(clipped / (1 - clipped))))
     test = mannwhitneyu(p[y == 1], p[y == 0], alternative="greater")
-    auc = float(test.statistic) / (bads * (len(y) - bads))
-    rate = compare_log_loss(y, np.full(len(y), y.mean()), p)
+    auc, none = float(test.statistic) / (bads * (len(y) - bads)), float(test.pvalue)
+    if groups is not None:
+        _, error = auc_with_se(y, p, groups)
+        none = max(none, float(norm.sf((auc - 0.5) / max(error, SMALLEST_SE))))
+    rate = compare_log_loss(y, np.full(len(y), y.mean()), p, groups)
     slope = min(slopes, default=1.0)
     level = usecase.gates.alpha
     figures = {
         "auc": auc,
-        "p": float(test.pvalue),
+        "p": none,
         "log_loss_above_base_rate": -rate.difference,
         "p_base_rate_is_better": rate.p_greater,
         "least_slope": slope,
     }
     detail = (
-        f"AUC {auc:.3f} ({_p(float(test.pvalue))} against none), log loss {-rate.difference:+.4f} "
+        f"AUC {auc:.3f} ({_p(none)} against none), log loss {-rate.difference:+.4f} "
         "beside the bad rate for everybody"
     )
     if spread <= EVEN or slope <= LEAST_SLOPE * (1 + 1e-6):
@@ -341,7 +367,7 @@ def _discrimination(
         return Gate("discrimination", False, f"{why}: nothing was learnt; {detail}", figures)
     if rate.p_greater < level or auc <= 0.5:
         return Gate("discrimination", False, f"no better than one rate; {detail}", figures)
-    passed = True if float(test.pvalue) < level else None
+    passed = True if none < level else None
     detail += "" if passed else ": not enough data to tell it from none"
     return Gate("discrimination", passed, detail, figures)
 

@@ -17,7 +17,7 @@ from riskwright.bundle.candidates import load_candidate, load_hazard, slopes_of
 from riskwright.bundle.loss_bundle import LossBundle, LossModel
 from riskwright.bundle.manifest import finished_bundle, verify
 from riskwright.data import snapshots
-from riskwright.data.units import learnt
+from riskwright.data.units import clusters, learnt
 from riskwright.errors import InputRefused, IntegrityError, RiskwrightError
 from riskwright.home import Home
 from riskwright.ledger import Gate, Ledger, ModelRef
@@ -287,6 +287,7 @@ def _judge(of: Submission, version: int, changed: Changes) -> list[Gate]:
         slopes=slopes_of(of.joined, of.kind),
         kin=evidence.get("kin"),
         telltales=evidence.get("telltales", ()),
+        groups=clusters(usecase, frame),
     )
     if champion is not None and changed.question:
         judged = [
