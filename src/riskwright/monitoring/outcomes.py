@@ -11,6 +11,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from riskwright.data.units import clusters
+from riskwright.evaluation.estimates import Clusters, se_of_mean
 from riskwright.evaluation.paired import SMALLEST_SE, auc_with_se
 from riskwright.monitoring.cells import plain_numbers
 from riskwright.monitoring.findings import CANT, NOT_ENOUGH, Finding, band, failed, way
@@ -31,13 +33,15 @@ class _Known:
     frame: pd.DataFrame
     pd: NDArray[np.float64]
     y: NDArray[np.int64]
+    groups: Clusters | None = None
 
     def enough(self, least: int) -> bool:
         bads = int(self.y.sum())
         return min(bads, len(self.y) - bads) >= least
 
     def where(self, mask: NDArray[np.bool_]) -> _Known:
-        return _Known(self.frame[mask], self.pd[mask], self.y[mask])
+        groups = None if self.groups is None else self.groups[mask]
+        return _Known(self.frame[mask], self.pd[mask], self.y[mask], groups)
 
 
 def check_labels(
@@ -57,6 +61,8 @@ def check_labels(
     - the same drop in each segment: the quartiles of the first numeric feature (cut where the
       reference's are) and the groups of each category, at a z corrected for their number
       (Bonferroni).
+
+    Where the use case declares a ``group``, standard errors go by groups.
 
     ``monitor.label_z`` is the z of one test. Where outcomes are known of a part that was selected
     by score, the reference is cut alike (``selection.part_of``).
@@ -113,8 +119,16 @@ def check_labels(
         trouble = "what the outcomes in codes that nobody declared are isn't known"
     if trouble:
         return [*told, Finding("labels", "outcomes", None, CANT, detail=trouble)]
-    now = _Known(current[part.now], scores[part.now], labels.y[part.now].astype(np.int64))
-    before = _Known(reference.frame, reference.pd, reference.y.astype(np.int64)).where(part.before)
+    groups = clusters(usecase, current)
+    now = _Known(
+        current[part.now],
+        scores[part.now],
+        labels.y[part.now].astype(np.int64),
+        None if groups is None else groups[part.now],
+    )
+    before = _Known(
+        reference.frame, reference.pd, reference.y.astype(np.int64), reference.groups
+    ).where(part.before)
     waiting = np.empty(0) if labels.by_calendar else scores[part.waiting]
     return [*told, *_checked(usecase, before, now, waiting)]
 
@@ -168,7 +182,8 @@ def _calibration(
     known (``waiting``, their PDs) turn out the other way.
     """
     limit = usecase.monitor.label_z
-    ratio, z, change = _against(before, now.pd, now.y)
+    grown = _grown(now)
+    ratio, z, change = _against(before, now.pd, now.y, grown)
     alarm, cant, more = abs(z) > limit and abs(change) >= RATIO_FLOOR, False, ""
     if alarm and len(waiting):
         word, outcome = ("good", 0) if change > 0 else ("bad", 1)
@@ -176,6 +191,7 @@ def _calibration(
             before,
             np.concatenate([now.pd, waiting]),
             np.concatenate([now.y, np.full(len(waiting), outcome)]),
+            grown,
         )
         stands = z_all * z > 0 and abs(z_all) > limit and abs(change_all) >= RATIO_FLOOR
         alarm, cant = stands, not stands
@@ -202,23 +218,31 @@ def _calibration(
 
 
 def _against(
-    before: _Known, pds: NDArray[np.float64], y: NDArray[np.int64]
+    before: _Known, pds: NDArray[np.float64], y: NDArray[np.int64], grown: float
 ) -> tuple[float, float, float]:
     """Return observed over expected bads, z of its change against the reference's, and the change.
 
-    Standard errors as if the PDs were right.
+    Standard errors as if the PDs were right, those of ``pds`` times ``grown``.
     """
-    (ratio, se), (usual, se_usual) = (
-        _observed_expected(p, o) for p, o in ((pds, y), (before.pd, before.y))
-    )
+    ratio, se = _observed_expected(pds, y)
+    usual, se_usual = _observed_expected(before.pd, before.y)
     change = ratio - usual
-    return ratio, change / max(float(np.hypot(se, se_usual)), SMALLEST_SE), change
+    error = float(np.hypot(se * grown, se_usual * _grown(before)))
+    return ratio, change / max(error, SMALLEST_SE), change
 
 
 def _observed_expected(pds: NDArray[np.float64], y: NDArray[np.int64]) -> tuple[float, float]:
     """Return observed over expected bads, and its standard error were the PDs right."""
     expected = max(float(pds.sum()), SMALLEST_SE)
     return float(y.sum()) / expected, float(np.sqrt((pds * (1 - pds)).sum())) / expected
+
+
+def _grown(known: _Known) -> float:
+    """Return how much larger the error is by declared groups than by rows; at least 1."""
+    if known.groups is None:
+        return 1.0
+    gaps = known.y - known.pd
+    return max(se_of_mean(gaps, known.groups) / max(se_of_mean(gaps), SMALLEST_SE), 1.0)
 
 
 def _auc(
@@ -234,8 +258,8 @@ def _auc(
     for known, whose in ((now, ""), (before, "in the reference ")):
         if not known.enough(least):
             return _few(code, column, known, least, where + whose)
-    auc_before, se_before = auc_with_se(before.y, before.pd)
-    auc_now, se_now = auc_with_se(now.y, now.pd)
+    auc_before, se_before = auc_with_se(before.y, before.pd, before.groups)
+    auc_now, se_now = auc_with_se(now.y, now.pd, now.groups)
     drop = auc_before - auc_now
     z = drop / max(float(np.hypot(se_before, se_now)), SMALLEST_SE)
     limit = float(stats.norm.isf(stats.norm.sf(usecase.monitor.label_z) / tests))

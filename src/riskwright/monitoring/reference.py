@@ -12,12 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from pandas import DataFrame, read_parquet
 
 from riskwright.data import snapshots
+from riskwright.data.units import clusters
 from riskwright.errors import IntegrityError
+from riskwright.evaluation.estimates import Clusters
 from riskwright.home import Home
 from riskwright.usecase import UseCase
 
 MAX_ROWS = 50_000
 _PD, _Y, _VERSION = "riskwright.pd", "riskwright.y", "riskwright.version"
+_GROUP = "riskwright.group"
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,15 @@ class Reference:
         Their outcomes, shape (n,), 1 = bad.
     version
         Which model version the PDs are of.
+    groups
+        Numbers of the rows' declared groups, shape (n,), as ``units.clusters`` gives them; or None.
     """
 
     frame: DataFrame
     pd: NDArray[np.float64]
     y: NDArray[np.int8]
     version: str
+    groups: Clusters | None = None
 
     @classmethod
     def build(
@@ -65,6 +71,7 @@ class Reference:
             Of the sample that is drawn when there are more than ``MAX_ROWS`` rows.
         """
         names = [name for name in watched(usecase) if name in frame]
+        groups = clusters(usecase, frame)
         keep = np.arange(len(frame))
         if len(frame) > MAX_ROWS:
             keep = np.sort(np.random.default_rng(seed).choice(len(frame), MAX_ROWS, replace=False))
@@ -73,6 +80,7 @@ class Reference:
             np.asarray(pd, dtype=np.float64)[keep],
             np.asarray(y, dtype=np.int8)[keep],
             str(version),
+            None if groups is None else groups[keep],
         )
 
     def __len__(self) -> int:
@@ -86,6 +94,8 @@ class Reference:
     def to_frame(self) -> DataFrame:
         """Return one plain table that Parquet can hold; ``from_frame`` reads it back."""
         stored: dict[str, Any] = {_PD: self.pd, _Y: self.y, _VERSION: self.version}
+        if self.groups is not None:
+            stored[_GROUP] = self.groups.astype(np.int64)
         return self.frame.assign(**stored)
 
     @classmethod
@@ -106,10 +116,11 @@ class Reference:
                 do="retrain, or restore the snapshot from a backup",
             )
         return cls(
-            table.drop(columns=[_PD, _Y, _VERSION]).reset_index(drop=True),
+            table.drop(columns=[_PD, _Y, _VERSION, _GROUP], errors="ignore").reset_index(drop=True),
             table[_PD].to_numpy(dtype=np.float64),
             table[_Y].to_numpy(dtype=np.int8),
             str(table[_VERSION].iloc[0]),
+            table[_GROUP].to_numpy(dtype=np.intp) if _GROUP in table else None,
         )
 
 
