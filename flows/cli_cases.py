@@ -85,7 +85,34 @@ def usecases(
         for name, path in files(home).items():
             found = load(path)
             rows.append({"name": name, "title": found.title, "question": found.question})
+    rows += _trained_elsewhere(home, {row["name"] for row in rows})
     answer(rows, as_json, lambda: say.table("Use cases", rows))
+
+
+def _trained_elsewhere(home: Any, known: set[str]) -> list[dict[str, str]]:
+    """Use cases that were trained from a path: commands know them by name, from then on."""
+    from riskwright.errors import InputRefused, RiskwrightError
+    from riskwright.ledger import Ledger
+    from riskwright.registry.rules import kept_case
+
+    rows: list[dict[str, str]] = []
+    try:
+        ledger = Ledger.open(home.existing())
+    except InputRefused:  # nothing was trained yet
+        return rows
+    for name in ledger.use_cases():
+        if name in known:
+            continue
+        trained = [v for v in ledger.versions(name) if v.evidence]
+        if not trained:
+            continue
+        try:
+            case = kept_case(home, trained[-1])
+            said = {"title": case.title, "question": case.question}
+        except (RiskwrightError, OSError, ValueError):
+            said = {"title": "", "question": ""}
+        rows.append({"name": name, **said})
+    return rows
 
 
 @data.command("list")

@@ -114,6 +114,7 @@ def challengers(usecase: UseCaseName, as_json: Json = False) -> None:
     Example: riskwright challengers company_credit
     """
     from riskwright.home import Home
+    from riskwright.ledger.eyes import unknown_author
     from riskwright.registry.rules import version_changes
 
     ledger, name = _open(usecase)
@@ -126,6 +127,7 @@ def challengers(usecase: UseCaseName, as_json: Json = False) -> None:
             "trained_by": v.trained_by,
             "asked_by": [a["name"] for a in v.evidence.get("asked", [])],
             "written_by": _author(v.evidence),
+            "author": unknown_author(v.evidence),
             "why": v.evidence.get("why"),
             "metrics": v.evidence.get("metrics"),
             "gates": [
@@ -146,14 +148,18 @@ def approve(usecase: UseCaseName, version: Version, reason: Reason, as_json: Jso
     Example: riskwright approve company_credit 2 --reason "gates read, limits agreed"
     """
     from flows.runtime import prepare
+    from riskwright.ledger.eyes import unknown_author
     from riskwright.registry.aliases import change_champion
     from riskwright.registry.rules import version_changes
 
     home, ledger = prepare(create=False)
     name = _name(usecase, home, ledger)
     champion = ledger.champion(name)
-    changed = version_changes(home, ledger, ledger.version(name, version)).as_dict()
+    asked = ledger.version(name, version)
+    changed = version_changes(home, ledger, asked).as_dict()
+    doubt = unknown_author(asked.evidence)
     if not as_json:
+        say.author(doubt)
         say.rules_changed(changed)
     notes: list[str] = []
     done = change_champion(
@@ -167,7 +173,7 @@ def approve(usecase: UseCaseName, version: Version, reason: Reason, as_json: Jso
         expected=champion.version if champion else None,
         version=version,
     )
-    _changed(name, done, notes, as_json, changed)
+    _changed(name, done, notes, as_json, {**changed, "author": doubt})
 
 
 def reject(usecase: UseCaseName, version: Version, reason: Reason, as_json: Json = False) -> None:

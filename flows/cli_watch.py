@@ -66,7 +66,9 @@ def monitor(
 
 
 def alerts(
-    what: Annotated[str | None, typer.Argument(metavar="[USECASE] | show | decide")] = None,
+    what: Annotated[
+        str | None, typer.Argument(metavar="[USECASE] | show | decide | withdraw")
+    ] = None,
     id: Annotated[int | None, typer.Argument(metavar="[ID]")] = None,
     decision: Annotated[str | None, typer.Argument(metavar="[DECISION]")] = None,
     reason: Annotated[str, typer.Option(help="why; kept in the ledger")] = "",
@@ -74,6 +76,8 @@ def alerts(
     as_json: Json = False,
 ) -> None:
     """List open alerts, show one, or decide it: accept, retrain, fallback or rollback.
+
+    'alerts withdraw REQUEST' ends a retrain that was asked for and is wanted no longer.
 
     Example: riskwright alerts decide 3 retrain --reason "new channel is here to stay"
     """
@@ -90,6 +94,17 @@ def alerts(
                 expected=f"alerts decide ID {'|'.join(DECISIONS)} --reason TEXT",
             )
         _decide(home, ledger, id, decision, reason, as_json)
+        return
+    if what == "withdraw":
+        if id is None or not reason.strip():
+            raise InputRefused(
+                "a withdrawal needs the number of a request, and a reason",
+                expected="alerts withdraw REQUEST --reason TEXT",
+                do="riskwright alerts",
+            )
+        gone = ledger.withdraw_request(id, actor=ledger.who(), reason=reason)
+        told = f"request {id} of {gone.use_case} is withdrawn; its alert stays decided"
+        answer(asdict(gone), as_json, lambda: print(typed(told)))
         return
     if what == "show":
         if id is None:

@@ -11,6 +11,7 @@ from flows.market import retrain_market_flow
 from flows.retrain import retrain_flow
 from flows.runtime import owner, with_budget
 from flows.say import verdict
+from flows.stop import on_the_way_out
 from riskwright.data.ingest import ingest
 from riskwright.data.parts import split
 from riskwright.errors import RiskwrightError
@@ -53,7 +54,8 @@ def serve(
             return None
         claimed = True
         run, arguments = asked
-        result = run(**arguments)
+        with on_the_way_out(lambda: ledger.return_request(request.id, owner(), "it was stopped")):
+            result = run(**arguments)
         if result.get("nothing_new"):
             ledger.return_request(request.id, owner(), result["told"])
             return said | _unchanged(result["told"], request)

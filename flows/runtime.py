@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.stop import at_once
+from riskwright.data.databases import refuse_secrets
 from riskwright.errors import Conflict, InputRefused, RiskwrightError, Unavailable
 from riskwright.home import Home, make_database, quiet_environment
 from riskwright.ledger import Ledger
@@ -84,11 +86,24 @@ def _within(usecase: UseCase, budget: str | None) -> UseCase:
 
 
 def owner() -> str:
-    """Return who holds a lease: this host, this process, and when it started.
+    """Return who holds a lease: this host, this process, when it started, and where it is seen.
 
     The start tells a process from a later one with its number (in a container both are often 1).
     """
-    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}@{_view()}"
+
+
+def _view() -> str:
+    """Name the boot of this machine and the namespace of its process numbers.
+
+    Two containers, or two machines, may have one host name, and do have processes of one number.
+    Empty where the system doesn't tell (macOS, which has no such namespaces).
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}.{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return ""
 
 
 def _started(pid: int) -> str:
@@ -133,9 +148,16 @@ def alone(ledger: Ledger, name: str) -> Iterator[threading.Event]:
 
 
 def dead(holder: str) -> bool:
-    """Whether a lease's or run's owner was a process of this host that is gone."""
+    """Whether a lease's or run's owner is known to be gone: a process that would be seen here.
+
+    Of any other nobody knows before its lease ends: of another host or container, of before the
+    machine was started again, or written by a release that didn't say where it was seen.
+    """
     host, pid, started = [*holder.rsplit(":", 2), "", ""][:3]
-    if host != socket.gethostname() or not pid.isdigit():
+    started, _, view = started.partition("@")
+    if host != socket.gethostname() or not pid.isdigit() or view != _view():
+        return False
+    if not view and sys.platform == "linux":
         return False
     try:
         os.kill(int(pid), 0)
@@ -147,12 +169,16 @@ def dead(holder: str) -> bool:
 
 
 def run(flow: Callable[..., Any], *arguments: Any) -> Any:
-    """Run a flow from a command line.
+    """Run a flow from a command line; Prefect keeps its arguments, so none may be a secret.
 
     Without a server of its own there are no automations to hear a flow's heartbeat, whose sender
     keeps each flow waiting up to a second at its end.
     """
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    for argument in arguments:
+        if isinstance(argument, str) and "://" in argument:
+            refuse_secrets(argument)
 
     if os.environ.get("PREFECT_API_URL"):
         return flow(*arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,8 +16,9 @@ from flows.terminal import Terminal, clean, write
 from flows.typed import command
 from riskwright.monitoring.advice import advice
 
-# A pipe or a log has no width of its own: wide enough for the tables.
-out = Terminal(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
+# A pipe or a log has no width of its own: wide enough for the tables, unless COLUMNS says.
+WIDTH = None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit() else 140
+out = Terminal(highlight=False, soft_wrap=True, width=WIDTH)
 SAID = ("failed", "told", "can't be judged")  # verdicts that a reader wants to know why
 TOLD = ("extra_columns",)  # findings that are no alarm but that a reader wants to know
 FIGURES = ("roc_auc", "ks", "log_loss", "brier", "ece")
@@ -109,6 +111,7 @@ def retrained(result: Mapping[str, Any]) -> None:
     gates(result["gates"])
     rules_changed(result["rules_changed"])
     out.print(f"\n[bold]{verdict(result)}[/]")
+    waits_for(result)
     if result["note"]:
         out.print(f"  note: {escape(result['note'])}")
     out.print(f"  why: {escape(result['why'])}")
@@ -119,6 +122,24 @@ def retrained(result: Mapping[str, Any]) -> None:
         + same_cost(limits)
     )
     out.print(f"  evidence, plots and explanations: {result['evidence']}", markup=False)
+
+
+def author(doubt: str) -> None:
+    """Tell whoever approves that nobody knows who wrote the rules."""
+    if doubt:
+        out.print(f"[bold red]{escape(doubt)}[/]")
+
+
+def waits_for(result: Mapping[str, Any]) -> None:
+    """Whose turn it is, and the commands, where a version waits for approval."""
+    if not result["passed"] or result["live"]:
+        return
+    name, number = result["usecase"], result["version"]
+    look, agree = (
+        command(f"challengers {name}"),
+        command(f'approve {name} {number} --reason "gates read"'),
+    )
+    out.print(f"  then: {look}; a second person: {agree}", markup=False)
 
 
 def rules_changed(changed: Mapping[str, Any]) -> None:
@@ -205,10 +226,11 @@ def challengers(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
             shown = say_market.challenger(figures)
         by = escape(str(row["trained_by"]))
         out.print(f"\n[bold]{name} version {row['version']}[/] ({row['kind']}) by {by}")
+        author(row["author"])
         rules_changed(row["rules_changed"])
         if row["asked_by"]:
             out.print(f"  asked for by {', '.join(row['asked_by'])}", markup=False)
-        if row["written_by"]:
+        if row["written_by"] and not row["author"]:
             out.print(f"  use case last changed by {row['written_by']}", markup=False)
         out.print(f"  why: {escape(str(row['why']))}\n  {shown}")
         gates(row["gates"])

@@ -32,6 +32,7 @@ def retrained(result: Mapping[str, Any]) -> None:
     say.gates(result["gates"])
     say.rules_changed(result["rules_changed"])
     out.print(f"\n[bold]{say.verdict(result)}[/]")
+    say.waits_for(result)
     if result["note"]:
         out.print(f"  note: {escape(result['note'])}")
     for line in str(result["why"]).split("; m"):

@@ -1,7 +1,8 @@
 """What ends a command before its time: SIGTERM or Ctrl-C, and the one line that it leaves.
 
 Nothing has to be put away: what is written is written whole or not at all, and a run that ended so
-is closed by the next one, as after a power cut.
+is closed by the next one, as after a power cut. What others would wait for is given back all the
+same, if that is done in a moment (``on_the_way_out``).
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
+_last: list[Callable[[], object]] = []  # what is left to do on the way out
+
+PATIENCE = 3.0
 LINE = "stopped; run the same command again to go on where it was"
 
 
@@ -70,8 +74,34 @@ def _raise(number: int, _frame: object) -> NoReturn:
     raise Stopped(number)
 
 
+@contextmanager
+def on_the_way_out(act: Callable[[], object]) -> Iterator[None]:
+    """Do something also where a signal ends the process on the spot, within ``PATIENCE`` seconds.
+
+    In a thread: what the signal interrupted may hold a lock that is then never given back.
+    """
+    _last.append(act)
+    try:
+        yield
+    finally:
+        _last.remove(act)
+
+
+def _put_away() -> None:
+    for act in _last:
+        thread = threading.Thread(target=_quietly, args=(act,), daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+
+
+def _quietly(act: Callable[[], object]) -> None:
+    with suppress(Exception):  # as after a power cut: the next run does it
+        act()
+
+
 def _leave(number: int, *_: object) -> NoReturn:
     _tell()
+    _put_away()
     _end_servers()
     os._exit(128 + number)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -18,17 +19,52 @@ from riskwright.home import Home
 
 @dataclass(frozen=True)
 class Written:
-    """A use case's file as it was read, once: where it lay, its text, and its owner's uid."""
+    """A use case's file as it was read, once.
+
+    Attributes
+    ----------
+    path, text
+        Where it lay, and what it says.
+    uid
+        Its owner's number.
+    others
+        Who besides its owner may write it, and so may have changed it last; empty if nobody.
+    """
 
     path: Path
     text: str
     uid: int
+    others: str = ""
 
 
 def read_file(path: Path) -> Written:
     """Read a use case's file; text and owner are those of one and the same file."""
     with path.open(encoding="utf-8") as stream:
-        return Written(path, stream.read(), os.fstat(stream.fileno()).st_uid)
+        found = os.fstat(stream.fileno())
+        return Written(path, stream.read(), found.st_uid, _others(found))
+
+
+def _others(found: os.stat_result) -> str:
+    """Say who besides its owner may write a file in place, which leaves the owner as it was."""
+    import grp
+    import pwd
+
+    if found.st_mode & stat.S_IWOTH:
+        return "everybody on this machine"
+    if not found.st_mode & stat.S_IWGRP:
+        return ""
+    try:
+        group = grp.getgrgid(found.st_gid)
+    except KeyError:
+        return f"the group {found.st_gid}"
+    members = {entry.pw_uid for entry in pwd.getpwall() if entry.pw_gid == found.st_gid}
+    for name in group.gr_mem:
+        try:
+            members.add(pwd.getpwnam(name).pw_uid)
+        except KeyError:  # listed, and no account of this system's any more
+            continue
+    # Many systems give each account a group of its own, and new files are writable for it.
+    return f"the group {group.gr_name}" if members - {found.st_uid, 0} else ""
 
 
 def shipped_folder() -> Path:

@@ -16,12 +16,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from tiny import tiny_text
 
-from riskwright.data.databases import one_select
+from flows.runtime import run
+from riskwright.data.databases import one_select, refuse_secrets
 from riskwright.data.public import download
 from riskwright.data.sources import FAULT, local_file, read_chunks
 from riskwright.errors import InputRefused, Unavailable
-from riskwright.usecase import Source
+from riskwright.home import Home
+from riskwright.registry.specification import freeze
+from riskwright.usecase import Source, parse_usecase
+from riskwright.usecase_files import Written
 
 COLUMNS = ["a", "b", "c"]
 ROWS = [["1", "x", "2.5"], ["2", None, "-1e3"], ["3", "z,\n z", "7"]]
@@ -473,6 +478,14 @@ def test_no_source_can_destroy_in_postgresql(postgres: str) -> None:
         "https://127.0.0.1:1/f.csv?token=s3cret",
         "s3://key:s3cret@bucket/f.csv",
         "http://user:s3cret@[::1/f.csv",
+        "https://s3cret@127.0.0.1:1/f.csv",
+        "https://127.0.0.1:1/f.csv?X-Amz-Credential=s3cret&X-Amz-Expires=60",
+        "https://127.0.0.1:1/f.csv?a=1&X-Amz-Signature=s3cret",
+        "https://127.0.0.1:1/f.csv?sv=2024&sig=s3cret",
+        "https://127.0.0.1:1/f.csv?GoogleAccessId=x&Signature=s3cret",
+        "https://127.0.0.1:1/f.csv?subscription-key=s3cret",
+        "https://127.0.0.1:1/f.csv#access_token=s3cret",
+        "https://127.0.0.1:1/f.csv?v=s3cret0123456789s3cret0123456789",
     ],
 )
 def test_a_password_in_an_address_is_refused_and_never_shown(address: str) -> None:
@@ -483,8 +496,35 @@ def test_a_password_in_an_address_is_refused_and_never_shown(address: str) -> No
         pass
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://h/f.csv?design=1&monkey=2&page=3",
+        "https://h/f.csv?downloadformat=csv&startdate=2020-01-01&enddate=2024-01-01",
+        "https://h/a-quite-long-and-quiet-name-of-a-file-of-2024.csv",
+        "postgresql+psycopg2://reader@h/base?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+    ],
+)
+def test_an_address_without_a_secret_is_none(address: str) -> None:
+    refuse_secrets(address)
+
+
+def test_no_secret_of_a_yaml_is_kept_with_a_run(home: Home) -> None:
+    text = tiny_text(source={"location": "https://h/f.csv?a=1&X-Amz-Signature=s3cret"})
+    usecase = parse_usecase(text, where="tiny.yaml")
+    with pytest.raises(InputRefused, match="a signature"):
+        freeze(usecase, Written(Path("tiny.yaml"), text, 1, ""), "tiny.yaml", home)
+    kept = [path for path in home.root.rglob("*") if path.is_file()]
+    assert [path for path in kept if b"s3cret" in path.read_bytes()] == []
+
+
+def test_no_secret_of_a_command_line_reaches_a_flow() -> None:
+    with pytest.raises(InputRefused, match="a signature"):
+        run(pytest.fail, "tiny", "https://h/f.csv?sig=s3cret", None)
+
+
 def test_what_stands_in_a_query_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(Unavailable) as failed:
-        download("http://127.0.0.1:1/f.csv?sig=s3cret", tmp_path / "f.csv")
+        download("http://127.0.0.1:1/f.csv?d=s3cret", tmp_path / "f.csv")
     assert "s3cret" not in str(failed.value)
     assert "f.csv?…" in failed.value.where

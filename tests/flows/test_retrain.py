@@ -22,13 +22,15 @@ import pytest
 from place import enter
 from tiny import applications, tiny_text
 
+from flows import runtime
 from flows.cli import app
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.registry.tracking import KEY, PARENT, ROLE, connect
 
-DEAD = f"{socket.gethostname()}:{2**22 - 3}:1"  # beyond the largest process id: nobody's
+NOBODY = 2**22 - 3  # beyond the largest process id
+DEAD = f"{socket.gethostname()}:{NOBODY}:1@{runtime._view()}"
 
 
 def run(*arguments: str) -> tuple[int, Any, str]:

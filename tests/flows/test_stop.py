@@ -48,6 +48,34 @@ def test_prefects_own_handler_is_the_one_that_is_replaced() -> None:
     assert engine._prefect_sigterm_handler is theirs
 
 
+LEFT_ON_THE_SPOT = """
+import os, signal, sys, threading
+from flows import stop
+
+stop.PATIENCE, held = 0.5, threading.Lock()
+held.acquire()
+with stop._handled(stop._leave, signal.SIGTERM):
+    with (
+        stop.on_the_way_out(lambda: 1 / 0),
+        stop.on_the_way_out(lambda: print("given back", flush=True)),
+        stop.on_the_way_out(held.acquire),  # never ends
+    ):
+        os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_what_others_wait_for_is_given_back_on_the_spot() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT_ON_THE_SPOT],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "given back\n")
+    assert done.stderr.splitlines() == [stop.LINE]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "group"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -26,8 +26,46 @@ Train = Callable[..., int]
     ],
 )
 def test_what_does_not_fit_the_order_is_doubtful(times: str, wrong: str) -> None:
-    places = clock.doubtful(list(times), "8")
+    places = clock.doubtful([f"2026-03-1{t}T12:00:00" for t in times], "2026-03-18T12:00:00")
     assert "".join(times[p] for p in places) == wrong
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wrong"),
+    [
+        ([0, 10, 9.8, 11], []),  # two hosts, 200 ms apart
+        ([0, 10, 6, 5.5, 11], []),
+        ([0, 10, 4, 11, 12], [1]),  # six seconds are no skew
+        ([0, 10, 20.003], []),  # ahead of this host's clock by milliseconds
+        ([0, 10, 24.9], []),
+        ([0, 10, 25.1], [2]),
+        ([0, 3, 10, 1, 2, 11, 12], [2]),
+    ],
+)
+def test_clocks_of_several_hosts_may_differ_by_seconds(
+    seconds: list[float], wrong: list[int]
+) -> None:
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    times = [(start + timedelta(seconds=s)).isoformat(timespec="microseconds") for s in seconds]
+    present = (start + timedelta(seconds=20)).isoformat(timespec="microseconds")
+    assert clock.doubtful(times, present) == wrong
+
+
+def test_a_host_a_moment_behind_leaves_no_doubt_and_history_never_goes_back(
+    ledger: Ledger, live: Train, at: Callable[[datetime], None]
+) -> None:
+    at(day(1))
+    live(ledger)
+    at(day(2))
+    live(ledger)
+    at(day(2) - timedelta(seconds=2))
+    live(ledger)
+    at(day(3))
+    ledger.count_reading("a test part", "credit", "evaluate", "key")
+    assert ledger.doubtful_promotions("credit") == {}
+    counts = ledger.live_since("credit")
+    assert counts == sorted(counts)
+    assert ledger.champion("credit", at=day(2)).version == 3
 
 
 def day(number: int) -> datetime:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,8 @@ import pytest
 from riskwright.account import Account
 from riskwright.errors import GateRefused, InputRefused
 from riskwright.ledger import Gate, Ledger, ModelRef
+from riskwright.ledger.eyes import unknown_author
+from riskwright.usecase_files import read_file
 
 ANN = Account("ann", 1001, "desk", "os-account")
 BEN = Account("ben", 1002, "desk", "os-account")
@@ -88,6 +93,57 @@ def test_another_person_is_no_author(lite: Ledger, other: Account) -> None:
     asks(lite, BEN)
     wrote = {"name": "root", "uid": 0, "host": "desk", "shipped": False}
     assert promote(lite, train(lite, author=wrote), other).version == 1
+
+
+def test_who_owns_a_file_that_others_may_write_is_refused_as_its_owner(lite: Ledger) -> None:
+    wrote = {**WROTE, "others": "the group risk"}
+    version = train(lite, author=wrote)
+    with pytest.raises(GateRefused, match="whose file belongs to ben, who may not approve it"):
+        promote(lite, version, BEN)
+    told = unknown_author(lite.version("credit", version).evidence)
+    assert "besides its owner ben the group risk may write it" in told
+    assert unknown_author({"author": WROTE}) == unknown_author({"author": None}) == ""
+    assert promote(lite, version, Account("cleo", 1003, "desk", "os-account")).actor == "cleo"
+
+
+@pytest.mark.parametrize(
+    ("mode", "members", "others"),
+    [
+        (0o644, ["mia", "tom"], ""),
+        (0o664, [], ""),  # a group of the account's own
+        (0o664, ["mia"], ""),
+        (0o664, ["mia", "tom"], "the group risk"),
+        (0o664, ["gone"], ""),
+        (0o660, None, "the group 3000"),
+        (0o666, [], "everybody on this machine"),
+    ],
+)
+def test_who_may_write_a_use_case_besides_its_owner(
+    mode: int,
+    members: list[str] | None,
+    others: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    numbers = {"mia": os.getuid(), "tom": 4711}
+
+    def group(number: int) -> Any:
+        if members is None:
+            raise KeyError(number)
+        return grp.struct_group(("risk", "x", number, members))
+
+    def account(name: str) -> Any:
+        return pwd.struct_passwd((name, "x", numbers[name], 3000, "", "/", "/bin/sh"))
+
+    monkeypatch.setattr(grp, "getgrgid", group)
+    monkeypatch.setattr(pwd, "getpwnam", account)
+    monkeypatch.setattr(pwd, "getpwall", list)
+    path = tmp_path / "u.yaml"
+    path.write_text("name: u")
+    path.chmod(mode)
+    found = os.stat_result([*path.stat()[:5], 3000, *path.stat()[6:]])
+    monkeypatch.setattr("os.fstat", lambda _: found)
+    assert read_file(path).others == others
 
 
 def test_nobody_wrote_what_came_with_the_package(lite: Ledger) -> None:

@@ -47,6 +47,31 @@ def test_a_finished_request_stays_finished(ledger: Ledger) -> None:
         ledger.finish_request(99, "done")
 
 
+def test_a_request_is_withdrawn_by_a_person_whatever_its_yaml_says(ledger: Ledger) -> None:
+    id, served = _ask(ledger), _ask(ledger)
+    gone = ledger.withdraw_request(id, actor="oscar", reason="the portfolio was sold")
+    told = (gone.status, gone.outcome, gone.detail)
+    assert told == ("finished", "withdrawn", "the portfolio was sold")
+    assert ledger.withdraw_request(id, actor="ben", reason="again") == gone
+    assert [r.id for r in ledger.requests()] == [served]
+    with ledger.held("retrain:credit", "host:1", 30):
+        claimed = ledger.claim_request("host:1")
+        assert claimed is not None
+        assert claimed.id == served
+        with pytest.raises(Conflict, match="being served"):
+            ledger.withdraw_request(served, actor="oscar", reason="too late")
+    # Its claimer is dead: it may be withdrawn.
+    assert ledger.withdraw_request(served, actor="oscar", reason="sold").outcome == "withdrawn"
+    done = _ask(ledger)
+    ledger.claim_request("host:2")
+    ledger.finish_request(done, "done", owner="host:2")
+    with pytest.raises(Conflict, match="is done"):
+        ledger.withdraw_request(done, actor="oscar", reason="too late")
+    with pytest.raises(InputRefused, match="no request 99"):
+        ledger.withdraw_request(99, actor="oscar", reason="what")
+    assert ledger.verify().ok
+
+
 def test_a_dead_claimers_request_is_claimed_again(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from contextlib import suppress
+from dataclasses import replace
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +23,11 @@ from tiny import Live, applications
 
 from riskwright.bundle.loss_bundle import open_bundle
 from riskwright.bundle.manifest import seal
-from riskwright.errors import InputRefused, IntegrityError
+from riskwright.errors import InputRefused, IntegrityError, Unavailable
 from riskwright.home import Home
 from riskwright.registry.promotion import load_version
 from riskwright.registry.seals import placed
-from riskwright.registry.serving import application, load_live
+from riskwright.registry.serving import application, checked_copy, load_live, serve
 
 
 def folder_of(live: Live) -> Path:
@@ -72,6 +82,76 @@ def test_what_mlflow_opens_is_held_against_the_ledger(live: Live, tmp_path: Path
     seal(bundle)
     with pytest.raises(IntegrityError, match="the ledger knows no bundle with its digest"):
         open_bundle(bundle)
+
+
+def test_the_error_names_the_bundle_and_no_copy_of_it(live: Live) -> None:
+    """A bundle that holds a file more than its manifest says, with all that the ledger names."""
+    version = live.ledger.version("tiny", live.version)
+    wrong = {"pd": replace(version.models["pd"], digest="0" * 64)}
+    with (
+        pytest.raises(IntegrityError) as refused,
+        checked_copy(live.home, replace(version, models=wrong), "pd"),
+    ):
+        pass
+    told = str(refused.value)
+    assert str(folder_of(live)) in told
+    assert "riskwright-" not in told
+
+
+SLOW = """
+import time
+from riskwright.bundle import requests
+from riskwright.registry import serving
+
+def answer(*_):
+    print("at it", flush=True)
+    time.sleep(60)
+
+requests.answer = answer
+serving.GRACE = 1
+print("ready", flush=True)
+from flows import stop
+with stop.by_signal():
+    serving.serve(None, "x", 1, PORT)
+"""
+
+
+def test_a_server_at_work_stops_when_it_is_told_to(free_port: int) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW.replace("PORT", str(free_port))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "ready\n"
+        sent = threading.Thread(target=_ask, args=(free_port,), daemon=True)
+        sent.start()
+        assert process.stdout.readline() == "at it\n"
+        process.terminate()
+        assert process.wait(15) in (143, -signal.SIGTERM)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _ask(port: int) -> None:
+    case = json.dumps({"dataframe_records": [CASE]}).encode()
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with suppress(OSError, HTTPException):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/invocations", case, timeout=30)
+            return
+        time.sleep(0.1)
+
+
+def test_a_port_that_is_taken_is_told(free_port: int) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_port))
+        taken.listen()
+        with pytest.raises(Unavailable, match="can't be started"):
+            serve(None, "x", 1, free_port)
 
 
 def test_without_a_ledger_nothing_is_served(

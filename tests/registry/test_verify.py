@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +19,7 @@ from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.registry.seals import placed
+from riskwright.registry.tracking import connect, local_path
 from riskwright.registry.verify import Finding, verify_home
 
 
@@ -126,6 +128,59 @@ def test_an_edited_figure_in_mlflow_shows(live: Live) -> None:
     assert all("retrain roc_auc is" in f.detail for f in found)
 
 
+def in_mlflow(live: Any, *parts: str) -> Path:
+    version = live.ledger.version(live.usecase.name, live.version)
+    run = connect(live.home).get_run(version.run_id)
+    folder = local_path(run.info.artifact_uri)
+    assert folder is not None
+    return folder.joinpath(*parts)
+
+
+@pytest.mark.parametrize("parts", [("evidence.json",), ("plots",), ("plots", "roc.png")])
+def test_what_is_gone_or_touched_in_mlflow_is_told(live: Live, parts: tuple[str, ...]) -> None:
+    path = in_mlflow(live, *parts)
+    with gone(path):
+        found = bad(verify_home(live.home))  # two versions have this run: one is on standby
+    assert {(f.what, f.state) for f in found} == {("MLflow's copies", "missing")}
+    assert all(f"{'/'.join(parts)} is missing" in f.detail for f in found)
+    if path.is_file():
+        with altered(path):
+            found = bad(verify_home(live.home))
+        assert {(f.what, f.state) for f in found} == {("MLflow's copies", "altered")}
+        assert all(f"{'/'.join(parts)} was altered" in f.detail for f in found)
+
+
+def test_a_table_that_is_gone_from_mlflow_is_told(live: Live) -> None:
+    with gone(next(in_mlflow(live).glob("*.csv"))):
+        found = bad(verify_home(live.home))
+    assert {(f.what, f.state) for f in found} == {("MLflow's copies", "missing")}
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "told"),
+    [
+        ("update model_versions set source = 'models:/m-0'", "missing", "is missing in its"),
+        (
+            "update logged_models set artifact_location = artifact_location || '/x'",
+            "altered",
+            "leads to another pd model",
+        ),
+    ],
+)
+def test_a_registry_that_leads_elsewhere_is_told(
+    live: Live, tmp_path: Path, change: str, state: str, told: str
+) -> None:
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(live.home.root, copy.root)
+    connect(copy)  # its addresses follow first
+    with closing(sqlite3.connect(copy.root / "mlflow.db")) as store, store:
+        store.execute(change)
+    found = bad(verify_home(copy))
+    connect(live.home)
+    assert {(f.what, f.state) for f in found} == {("MLflow's registry", state)}
+    assert all(told in f.detail for f in found)
+
+
 def test_an_untouched_home_is_intact_and_says_what_made_it(live: Live) -> None:
     found = verify_home(live.home)
     assert bad(found) == []
@@ -163,6 +218,17 @@ def test_the_page_of_a_look_is_covered(live: Live, tmp_path: Path) -> None:
     with altered(page):
         found = bad(verify_home(live.home))
     assert [(f.what, Path(f.where).name) for f in found] == [("page", "report.html")]
+    client = connect(live.home)
+    experiment = client.get_experiment_by_name(live.usecase.name).experiment_id
+    key = page.parent.name
+    (run,) = client.search_runs([experiment], f"tags.`riskwright.key` = '{key}'")
+    copy = local_path(run.info.artifact_uri) / key / page.name
+    with altered(copy):
+        (found,) = bad(verify_home(live.home))
+    assert (found.what, found.state) == ("MLflow's copies", "altered")
+    with gone(copy):
+        (found,) = bad(verify_home(live.home))
+    assert (found.what, found.state) == ("MLflow's copies", "missing")
 
 
 def test_of_another_use_case_nothing_is_looked_at(live: Live) -> None:

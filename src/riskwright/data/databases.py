@@ -20,7 +20,16 @@ from riskwright.errors import InputRefused, Unavailable
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-_SECRET = re.compile(r"(pass(word|wd|phrase)?|pwd|secret|token|api_?key)\s*=", re.IGNORECASE)
+# What a query calls a secret: a password, a key, or the signature of an address that is one.
+_SECRET = re.compile(
+    r"(pass(word|wd|phrase)?|pwd|secret|token|api_?key|access_?key(_?id)?|signature|credentials?"
+    r"|authorization|(?<![a-z])(sig|key|auth|sas|jwt|bearer))\s*=",
+    re.IGNORECASE,
+)
+# A value that nobody types: a link that opens for whoever knows it.
+_UNGUESSABLE = re.compile(
+    r"=(?=[^&;#=]*[a-z])(?=[^&;#=]*\d)[\w%.~+/-]{32,}=*(?=[&;#]|$)", re.IGNORECASE
+)
 _NOT_CODE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _COMMENT = re.compile(r"\s*(?:--[^\n]*(?:\n|$)|/\*(?:(?!/\*).)*?\*/)", re.DOTALL)
 _SELECT = re.compile(r"[\s(]*(select|with)\b", re.IGNORECASE)
@@ -83,25 +92,33 @@ def _closing(code: str) -> int:
 
 
 def refuse_secrets(location: str) -> None:
-    """Refuse a web address or a database's URL that holds a password.
+    """Refuse a web address or a database's URL that holds a password, a key or a signature.
+
+    Addresses are kept with each run, in several places, so none of them may be a secret. One in the
+    path of a web address can't be known for one.
 
     Raises
     ------
     InputRefused
         Without the secret.
     """
-    head, _, query = location.partition("?")
+    head, query = re.split(r"[?#]|$", location, maxsplit=1)
+    web = location.lower().startswith(("http://", "https://"))
     try:
         parts = urlsplit(location)
-        named, host = parts.password is not None, parts.netloc.rpartition("@")[2]
+        user, _, host = parts.netloc.rpartition("@")
+        # Who signs in to a web server by a name alone signs in by a token.
+        named = bool(user) if web else parts.password is not None
         bare = f"{parts.scheme}://{host}{parts.path}"
     except ValueError:
         named, bare = "@" in head, head.partition("://")[0] + "://…"
-    web = location.lower().startswith(("http://", "https://"))
-    if not named and not _SECRET.search(unquote(query)):
+    query = unquote(query)
+    if not named and not _SECRET.search(query) and not (web and _UNGUESSABLE.search(query)):
         return
     raise InputRefused(
-        "the web address holds a password" if web else "the database URL holds a password",
+        "the web address holds a password, a key or a signature"
+        if web
+        else "the database URL holds a password",
         where=bare,
         expected="an address without one: it is kept with each run and each bundle",
         do="get the file yourself, and name its path"

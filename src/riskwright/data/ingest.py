@@ -168,7 +168,8 @@ def _run(
         warnings.append(f"{contract.refused:,} rows refused, see {quarantine}")
         if changed:
             warnings.append(formulas(changed, "the quarantine file"))
-    found = Ingested(raw, cleaned, quarantine, report, warnings)
+    # Chunks say the same of a file each.
+    found = Ingested(raw, cleaned, quarantine, report, list(dict.fromkeys(warnings)))
     if note is not None:
         _remember(note, found)
     return found

@@ -309,7 +309,8 @@ def back_in(
             f"{use_case} has nothing to go back to: "
             + ("no former champion" if kind == "rollback" else "no baseline")
             + (" but the one that is live" if target is not None else ""),
-            do="reject the alert's cause, or approve another challenger",
+            do="correct what the alert is about, or retrain and approve another version: what is "
+            "live stays live until then",
         )
     return promote_in(
         connection,

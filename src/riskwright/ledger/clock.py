@@ -1,14 +1,15 @@
 """Times that the chain's order contradicts: a clock that ran ahead, or was set back.
 
 An event carries what its writer's clock said; its place in the chain says what came before it.
-Where the two disagree, the place is right.
+Where the two disagree, the place is right. The clocks of several hosts are never quite alike: what
+disagrees by less than ``TOLERANCE`` is no doubt.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -16,13 +17,43 @@ from sqlalchemy import Connection, Row, select
 from riskwright.ledger import tables
 from riskwright.ledger.tables import now
 
+TOLERANCE = timedelta(seconds=5)  # hosts that keep their time by NTP differ by far less
+
 
 def doubtful(times: Sequence[str], present: str) -> list[int]:
     """Return the places of the times that can't be right, in the chain's order.
 
     Those in the future can't; of the others, all that don't belong to the longest series of times
-    that never goes back.
+    that never goes back. Less than ``TOLERANCE`` beyond what is right on either side is right.
+
+    Parameters
+    ----------
+    times
+        ISO 8601, all in UTC and written alike, so that they sort as text.
+    present
+        The time by this process's clock.
     """
+    trusted = _longest(times, present)
+    right = sorted(trusted)
+    doubted = []
+    for place in range(len(times)):
+        if place in trusted:
+            continue
+        following = bisect_left(right, place)
+        earliest = times[right[following - 1]] if following else times[place]
+        latest = times[right[following]] if following < len(right) else present
+        if _ahead(earliest, times[place]) or _ahead(times[place], latest):
+            doubted.append(place)
+    return doubted
+
+
+def _ahead(this: str, that: str) -> bool:
+    """Whether a time is later than another by more than clocks differ."""
+    return this > that and datetime.fromisoformat(this) - datetime.fromisoformat(that) > TOLERANCE
+
+
+def _longest(times: Sequence[str], present: str) -> set[int]:
+    """Return the places of the longest series of times that never goes back, nor past now."""
     past = [place for place, at in enumerate(times) if at <= present]
     ends: list[str] = []  # the smallest last time of a series of each length (patience sorting)
     last: list[int] = []  # where that time is
@@ -36,7 +67,7 @@ def doubtful(times: Sequence[str], present: str) -> list[int]:
     while place_of is not None:
         trusted.add(place_of)
         place_of = before[place_of]
-    return [place for place in range(len(times)) if place not in trusted]
+    return trusted
 
 
 def live_at(connection: Connection, use_case: str, moment: str) -> Row[Any] | None:
@@ -66,7 +97,7 @@ def doubts(connection: Connection, use_case: str) -> dict[int, str]:
     return {
         sequence: f"its time can't be right (a clock ran ahead, or back): it was live by {at}"
         for sequence, (said, at) in enumerate(found, start=1)
-        if said != at
+        if _ahead(said, at) or _ahead(at, said)
     }
 
 
@@ -94,10 +125,14 @@ def _promotions(connection: Connection, use_case: str, present: str) -> list[tup
     times = [event.at for event in found]
     wrong = set(doubtful(times, present))
     right = [place for place in range(len(times)) if place not in wrong]
-    counts = []
+    counts: list[tuple[str, str]] = []
     for place, event in enumerate(found):
         if event.kind == "promotion" and event.use_case == use_case:
-            following = bisect_left(right, place)
-            at = times[right[following]] if following < len(right) else present
+            at = times[place]
+            if place in wrong:
+                following = bisect_left(right, place)
+                at = times[right[following]] if following < len(right) else present
+            # What is no doubt may still be a moment ahead of what came after it.
+            at = max(min(at, present), counts[-1][1] if counts else "")
             counts.append((times[place], at))
     return counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ ROLES = {
     "trained": "was trained by",
     "asked": "was asked for by",
     "wrote": "comes from a use case that was last changed by",
+    "owns": "comes from a use case whose file belongs to",
 }
 
 
@@ -34,7 +36,8 @@ def authorship(version: Row[Any], by: Account) -> str:
     """Say what makes an account an author of a version; empty if it is none.
 
     Authors are who ran the training, who asked for it, and who owned the use case's file when the
-    run began: who changed it last, unless it came with the package.
+    run began: who changed it last, unless it came with the package, or others may write it
+    (``unknown_author``).
     """
     evidence, people = version.evidence, []
     if version.trained_by:
@@ -43,12 +46,24 @@ def authorship(version: Row[Any], by: Account) -> str:
     people += [{**asker, "role": "asked"} for asker in evidence.get("asked", [])]
     author = evidence.get("author")
     if author and not author.get("shipped"):
-        people.append({"host": by.host, **author, "role": "wrote", "method": "file-owner"})
+        role = "owns" if author.get("others") else "wrote"
+        people.append({"host": by.host, **author, "role": role, "method": "file-owner"})
     for found in people:
         if by.same(found):
             name = f"version {version.version} of {version.use_case}"
             return f"{name} {ROLES[found['role']]} {found['name']}"
     return ""
+
+
+def unknown_author(evidence: Mapping[str, Any]) -> str:
+    """Say why nobody knows who changed a version's use case last; empty if its owner did."""
+    author = evidence.get("author") or {}
+    if not author.get("others"):
+        return ""
+    return (
+        f"who last changed its use case's file isn't known: besides its owner {author['name']} "
+        f"{author['others']} may write it"
+    )
 
 
 def own_refusal(version: Row[Any], by: Account, act: str, command: str) -> GateRefused | None:

@@ -12,6 +12,8 @@ from riskwright.ledger.leases import Leases, alive, assure
 from riskwright.ledger.records import Request
 from riskwright.ledger.tables import MACHINE, now, text
 
+WITHDRAWN = "withdrawn"
+
 
 class Requests(Leases):
     """The part of the ledger about requests."""
@@ -154,6 +156,43 @@ class Requests(Leases):
                 .where(t.c.id == id)
                 .values(status="finished", outcome=outcome, detail=detail, finished_at=event.at)
             )
+            return _request(connection, id)
+
+    def withdraw_request(self, id: int, *, actor: str | Account, reason: str) -> Request:
+        """End a request that nobody serves: who asked, or anybody else, no longer wants it.
+
+        The alert that it came from stays decided. The same again changes nothing.
+
+        Raises
+        ------
+        InputRefused
+            If there is no such request.
+        Conflict
+            If it has ended otherwise, or a retrain is at it.
+        """
+        by, reason = acting(actor), text("reason", reason)
+        t = tables.requests
+        with self._write() as connection:
+            held = _request(connection, id)
+            if (held.status, held.outcome) == ("finished", WITHDRAWN):
+                return held
+            if held.status == "finished" or (
+                held.status == "claimed" and alive(connection, held.owner, now())
+            ):
+                raise Conflict(
+                    f"request {id} is {held.outcome or 'being served'}",
+                    where=held.detail or held.owner or "",
+                    expected="a request that waits",
+                )
+            event = audit.append(
+                connection,
+                "request.finished",
+                actor=by,
+                use_case=held.use_case,
+                payload={"request": id, "outcome": WITHDRAWN, "detail": reason},
+            )
+            values = {"outcome": WITHDRAWN, "detail": reason, "finished_at": event.at}
+            connection.execute(update(t).where(t.c.id == id).values(status="finished", **values))
             return _request(connection, id)
 
 

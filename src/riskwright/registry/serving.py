@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from riskwright.bundle import manifest
 from riskwright.bundle.loss_bundle import open_bundle
-from riskwright.errors import InputRefused, IntegrityError
+from riskwright.errors import InputRefused, IntegrityError, Unavailable
 from riskwright.home import Home
 from riskwright.ledger import Ledger, Version
 from riskwright.registry.tracking import model_folder
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from riskwright.bundle.loss_bundle import LossBundle
 
 BUNDLE = Path("artifacts") / "bundle"
+GRACE = 5  # seconds
 
 
 @contextmanager
@@ -54,8 +58,13 @@ def checked_copy(home: Home, version: Version, model: str) -> Iterator[Path]:
             copy.write_bytes(content)
             if digest and manifest.file_digest(copy) != digest:
                 raise _refused(folder / name, "was altered")
-        manifest.verify(Path(place) / BUNDLE, ref.digest)
-        yield Path(place)
+        try:
+            manifest.verify(Path(place) / BUNDLE, ref.digest)
+            yield Path(place)
+        except IntegrityError as error:  # of the copy, which nobody can look at afterwards
+            said = (error.what, error.where, error.expected, error.do)
+            what, where, expected, do = (text.replace(place, str(folder)) for text in said)
+            raise IntegrityError(what, where=where, expected=expected, do=do) from None
 
 
 def load_live(
@@ -134,11 +143,39 @@ def application(bundle: Any, name: str, version: int) -> Any:
 
 
 def serve(bundle: Any, name: str, version: int, port: int) -> None:
-    """Answer on loopback until stopped."""
+    """Answer on loopback until stopped; what is being answered then has ``GRACE`` seconds.
+
+    A request's computation is a thread, which nothing but the end of the process stops.
+    """
     import uvicorn
 
     app = application(bundle, name, version)
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        timeout_graceful_shutdown=GRACE,
+    )
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            timer = threading.Timer(GRACE + 1, os._exit, [128 + sig])
+            timer.daemon = True
+            timer.start()
+            super().handle_exit(sig, frame)
+
+    server = Server(config)
+    try:
+        server.run()
+    except SystemExit:
+        if server.started:
+            raise
+        raise Unavailable(
+            "the server can't be started",
+            where=f"127.0.0.1:{port}",
+            do="see whether another process has the port, or choose one with --port",
+        ) from None
 
 
 def _refused(path: Path, why: str) -> IntegrityError:

@@ -17,6 +17,7 @@ from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
 from riskwright.account import name_of
+from riskwright.data.databases import refuse_secrets
 from riskwright.errors import IntegrityError
 from riskwright.home import Home
 from riskwright.usecase import UseCase
@@ -40,7 +41,7 @@ class Frozen:
         How it was named: a name, or the path of its YAML.
     author
         Who owned the YAML's file: ``uid`` and ``name``, and ``shipped`` if it came with the
-        package, which no user wrote.
+        package, which no user wrote; ``others`` says who else may write it.
     yaml
         The text it was read from.
     sha256
@@ -62,6 +63,8 @@ def freeze(case: UseCase | MarketCase, written: Written, named: str, home: Home)
     case
         As it was parsed from ``written``; a budget of the command line may have been added.
     """
+    if isinstance(case, UseCase) and case.source.location is not None:
+        refuse_secrets(case.source.location)  # before it is kept
     content = {
         "kind": "credit" if isinstance(case, UseCase) else "market",
         "case": case.model_dump(mode="json"),
@@ -159,4 +162,5 @@ def _model(kind: str) -> type[UseCase] | type[MarketCase]:
 def _author(written: Written) -> dict[str, Any]:
     shipped = written.path.parent in (shipped_folder(), market_folder())
     name = name_of(written.uid)
-    return {"uid": written.uid, "name": name, "host": gethostname(), "shipped": shipped}
+    found = {"uid": written.uid, "name": name, "host": gethostname(), "shipped": shipped}
+    return found | ({"others": written.others} if written.others and not shipped else {})

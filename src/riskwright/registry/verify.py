@@ -7,8 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Literal
 
 from riskwright.bundle import manifest
 from riskwright.data import snapshots
@@ -16,9 +15,10 @@ from riskwright.errors import InputRefused, IntegrityError, RiskwrightError
 from riskwright.home import Home
 from riskwright.ledger import Ledger, Version
 from riskwright.registry import market_record, record
+from riskwright.registry.copies import addresses, evidence_copies, page_copies
 from riskwright.registry.seals import left_by_a_reader, named, placed
 from riskwright.registry.specification import SUFFIX
-from riskwright.registry.tracking import PARENT, ROLE, connect, model_folder
+from riskwright.registry.tracking import KEY, PARENT, ROLE, connect, model_folder
 
 State = Literal["intact", "altered", "missing", "not sealed", "unreachable"]
 BAD: tuple[State, ...] = ("altered", "missing", "unreachable")
@@ -245,6 +245,7 @@ def _pages(home: Home, ledger: Ledger, usecase: str | None) -> Iterator[Finding]
             sealed[name] = (f"{event.use_case}: {event.payload['of']}", digest)
     for name, (of, digest) in sealed.items():
         yield _file(home, "page", of, name, digest)
+    yield from _page_copies(home, sealed)
     for alert in ledger.alerts(usecase, open_only=False):
         page = named(home, placed(home, alert.report))
         if alert.report and page not in sealed:
@@ -252,6 +253,33 @@ def _pages(home: Home, ledger: Ledger, usecase: str | None) -> Iterator[Finding]
             told = UNSEALED if exists else "the page that the alert cites is gone"
             state: State = "not sealed" if exists else "missing"
             yield Finding("page", f"alert {alert.id} of {alert.use_case}", page, state, told)
+
+
+def _page_copies(home: Home, sealed: Mapping[str, tuple[str, str]]) -> Iterator[Finding]:
+    """MLflow's copies of what looks wrote; one that was never logged (the look said so) isn't."""
+    looks: dict[Path, dict[str, str]] = {}
+    for name, (_, digest) in sealed.items():
+        path = Path(name)
+        if path.parts[0] == "reports" and len(path.parts) > 3:
+            inside = Path(*path.parts[2:]).as_posix()
+            looks.setdefault(Path(*path.parts[:3]), {})[inside] = digest
+    for folder, files in looks.items():
+        of, key = sealed[f"{folder.parent}/{next(iter(files))}"][0], folder.name
+        try:
+            client = connect(home)
+            experiment = client.get_experiment_by_name(folder.parts[1])
+            wanted = f"tags.`{KEY}` = '{key}' and tags.`{ROLE}` = 'monitor'"
+            runs = client.search_runs([experiment.experiment_id], wanted) if experiment else []
+            for run in runs:
+                if run.info.status == "FINISHED":
+                    wrong = page_copies(client, run.info.run_id, files)
+                    where = f"MLflow run {run.info.run_id}"
+                    yield Finding("MLflow's copies", of, where, _state(wrong), _listed(wrong))
+        except RiskwrightError as error:
+            yield Finding("MLflow's copies", of, folder.as_posix(), "unreachable", error.what)
+        except Exception as error:  # noqa: BLE001  (whatever MLflow or its store raises)
+            told = f"{type(error).__name__}: {error}"
+            yield Finding("MLflow's copies", of, folder.as_posix(), "missing", told)
 
 
 def _run(home: Home, ledger: Ledger, version: Version, of: str) -> Iterator[Finding]:
@@ -268,7 +296,10 @@ def _run(home: Home, ledger: Ledger, version: Version, of: str) -> Iterator[Find
         children = client.search_runs(
             [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
         )
-        copies = _copies(client, run.info.run_id, folder)
+        wanted_files = _of_evidence(home, version, folder)
+        sealed = version.evidence.get("seals") is not None
+        copies = evidence_copies(client, run.info.run_id, wanted_files, all_logged=sealed)
+        lost = addresses(client, home, version)
     except RiskwrightError as error:
         yield Finding("metrics", of, where, "unreachable", error.what)
         return
@@ -296,22 +327,25 @@ def _run(home: Home, ledger: Ledger, version: Version, of: str) -> Iterator[Find
                 wrong[f"{role} {name}"] = "is missing"
             elif got != value and not (math.isnan(got) and math.isnan(value)):
                 wrong[f"{role} {name}"] = f"is {got:.6g}, {value:.6g} in the evidence"
-    yield Finding("metrics", of, where, "altered" if wrong else "intact", _listed(wrong))
-    yield Finding("MLflow's copies", of, where, "altered" if copies else "intact", _listed(copies))
+    if run.info.lifecycle_stage == "deleted":
+        wrong["the run"] = "was deleted"
+    yield Finding("metrics", of, where, _state(wrong), _listed(wrong))
+    yield Finding("MLflow's copies", of, where, _state(copies), _listed(copies))
+    yield Finding("MLflow's registry", of, where, _state(lost), _listed(lost))
 
 
-def _copies(client: Any, run_id: str, folder: Path) -> dict[str, str]:
-    """Which of the evidence's files MLflow holds another copy of."""
-    wanted = manifest.file_digests(folder)
-    held = {entry.path for entry in client.list_artifacts(run_id)}
-    wrong = {}
-    with TemporaryDirectory() as place:
-        for top in sorted({name.partition("/")[0] for name in wanted} & held):
-            path = Path(client.download_artifacts(run_id, top, place))
-            for name in [n for n in wanted if n == top or n.startswith(f"{top}/")]:
-                copy = path if name == top else path / name.removeprefix(f"{top}/")
-                if not copy.is_file():
-                    wrong[name] = "is missing"
-                elif manifest.file_digest(copy) != wanted[name]:
-                    wrong[name] = "was altered"
-    return wrong
+def _of_evidence(home: Home, version: Version, folder: Path) -> dict[str, str]:
+    """The hash of each file that MLflow was given a copy of: the ledger's, if it holds them."""
+    sealed = version.evidence.get("seals")
+    if sealed is None:
+        return manifest.file_digests(folder)
+    within = f"{named(home, folder)}/"
+    found = {n.removeprefix(within): sha for n, sha in sealed.items() if n.startswith(within)}
+    return found | {Path(n).name: sha for n, sha in sealed.items() if n.startswith("reports/")}
+
+
+def _state(wrong: Mapping[str, str]) -> State:
+    """What is only gone is missing; one file that is otherwise makes it altered."""
+    if not wrong:
+        return "intact"
+    return "missing" if all("missing" in why for why in wrong.values()) else "altered"
