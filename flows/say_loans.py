@@ -18,15 +18,20 @@ def portfolio(result: Mapping[str, Any]) -> None:
         f"{result['loans']:,} live loans owe {result['balance']:,.0f} {money}"
     )
     out.print(
-        f"  expected loss, next twelve months: [bold]{result['el']:,.0f}[/] "
-        f"({result['el_low']:,.0f} to {result['el_high']:,.0f}), {result['el_rate']:.2%} of the "
-        f"balance; with the margin of the model status ({result['status']}) "
+        f"  expected loss, next twelve months: [bold]{result['el']:,.0f}[/], "
+        f"{result['el_rate']:.2%} of the balance; 95 % interval {result['el_low']:,.0f} to "
+        f"{result['el_high']:,.0f}, good and bad years in it ({result['el_models_low']:,.0f} to "
+        f"{result['el_models_high']:,.0f} were the year known)"
+    )
+    out.print(
+        f"  with the margin of the model status ({result['status']}): "
         f"{result['el_with_status']:,.0f}"
     )
     out.print(
-        f"  a year of 1 in {1 / (1 - result['confidence']):,.0f}: {result['var']:,.0f} "
-        f"(simulation error {result['var_low']:,.0f} to {result['var_high']:,.0f}); capital by the "
-        f"Basel formula {result['regulatory_capital']:,.0f}; booked loss {result['ecl']:,.0f}"
+        f"  loss in a bad year (1 in {1 / (1 - result['confidence']):,.0f}): {result['var']:,.0f} "
+        f"({result['var_low']:,.0f} to {result['var_high']:,.0f} by the simulation's error alone); "
+        f"capital by the Basel formula {result['regulatory_capital']:,.0f}; booked loss (IFRS 9 "
+        f"manner) {result['ecl']:,.0f}"
     )
     if result["scenario"] != "base":
         out.print(
