@@ -22,6 +22,7 @@ from pyarrow import parquet
 from riskwright.data import snapshots
 from riskwright.data.contract import Contract, target_of
 from riskwright.data.sources import read_chunks
+from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.usecase import Source, UseCase
 
@@ -247,10 +248,27 @@ def test_ids_are_text_and_a_whole_number_is_one(usecase: UseCase, tmp_path: Path
     parquet.write_table(pa.table({"key": pa.array([1000.0, None])}), tmp_path / "f.parquet")
     assert ids_in(str(tmp_path / "f.parquet"))[0] == "1000"
     with sqlite3.connect(tmp_path / "i.db") as connection:
-        connection.execute("CREATE TABLE t (key REAL)")
-        connection.executemany("INSERT INTO t VALUES (?)", [(1000.0,), (1e20,)])
+        connection.execute("CREATE TABLE t (key)")
+        connection.executemany("INSERT INTO t VALUES (?)", [(1000.0,), (1e20,), (-0.0,)])
     found = ids_in(f"sqlite:///{tmp_path}/i.db", table="t")
-    assert found == ["1000", str(10**20)]
+    assert found == ["1000", str(10**20), "0"]
+    parquet.write_table(pa.table({"key": pa.array([1000.0, 1e20, -0.0])}), tmp_path / "f.parquet")
+    assert ids_in(str(tmp_path / "f.parquet")) == found
+
+
+def test_bytes_of_a_database_are_no_cell_where_they_are_wanted(
+    usecase: UseCase, tmp_path: Path
+) -> None:
+    """An id read as "b'x'" is none; Parquet's are refused, and ignored where nobody reads them."""
+    with sqlite3.connect(tmp_path / "b.db") as connection:
+        connection.execute("CREATE TABLE t (key, other)")
+        connection.executemany("INSERT INTO t VALUES (?, ?)", [("1", b"x"), (b"x", "1")])
+    source = usecase.source.model_copy(update={"table": "t"})
+    with pytest.raises(InputRefused, match="'key' holds bytes, not plain values"):
+        list(read_chunks(source, f"sqlite:///{tmp_path}/b.db", columns=["key"]))
+    source = source.model_copy(update={"table": "SELECT key, other FROM t WHERE key = '1'"})
+    (chunk,) = read_chunks(source, f"sqlite:///{tmp_path}/b.db", columns=["key"])
+    assert chunk["key"].tolist() == ["1"]
 
 
 @settings(max_examples=200, deadline=None)

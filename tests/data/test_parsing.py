@@ -39,7 +39,9 @@ def test_a_typed_date_with_a_zone_is_its_local_day(zone: str) -> None:
     assert parsing.dates(one_by_one, ())[0].tolist() == [FIRST, FIRST]
 
 
-@pytest.mark.parametrize("written", ["2014-03-01T00:00:00+99:99", "31/1/2024", "2014-03-01+02"])
+@pytest.mark.parametrize(
+    "written", ["2014-03-01T00:00:00+99:99", "31/1/2024", "2014-03-01+02", "2020", "2020.0"]
+)
 def test_what_is_no_date_stays_refused(written: str) -> None:
     assert parsing.dates(pd.Series([written], dtype="str"), ())[1].all()
 

@@ -25,7 +25,9 @@ NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 NO_NUMBER = r"[+-]?(?i:nan|inf|infinity)"  # read as missing, and refused by the schema
 TRUTH = {"true": "1", "false": "0"}
 WHOLE = r"^(-?(?:0|[1-9][0-9]*))\.0+$"  # a whole number, as a column of floats writes it
-DATED = r"^[0-9]{4}[-0-9/.:TZ+ ]*$"  # else pandas takes "today", "now" and years before Christ
+NOTHING = r"^-0\.0+$"  # the same of zero, whose sign is no part of an id
+# Else pandas takes "today", "now" and years before Christ; a year alone is no day of it.
+DATED = r"^[0-9]{4}[-0-9/.:TZ+ ]+$"
 ZONED = r"^(.*[T ]\d{2}[\d:.,]*?)\s*(?:Z|[+-]\d{2}(?::?\d{2})?)$"  # the date and time before a zone
 
 _EXACT = Context(prec=400)  # of a code: more digits than any number has that is one
@@ -46,6 +48,7 @@ def _texts(cells: pd.Series) -> pa.Array:
     if array is None or not pc.all(pc.string_is_ascii(array)).as_py():
         array = _by_unique(cells, code)  # Arrow's utf8_normalize doesn't compose
     array = pc.utf8_trim_whitespace(array)
+    array = pc.replace_substring_regex(array, NOTHING, "0")
     return pc.replace_substring_regex(array, WHOLE, r"\1")
 
 

@@ -30,6 +30,7 @@ from riskwright.usecase import Column, Source, code
 
 __all__ = ["FAULT", "format_of", "is_file", "local_file", "read_chunks"]
 
+NOT_PLAIN = (bytes, bytearray, memoryview, list, tuple, dict)  # as a database may give them
 _EXTENSIONS = {".parquet": "parquet", ".pq": "parquet", ".arff": "arff"}
 
 
@@ -287,10 +288,25 @@ def _sql_chunks(
     def text(value: object) -> str | None:
         if value is None or value is pd.NaT:
             return None
+        if isinstance(value, NOT_PLAIN):
+            raise TypeError(type(value).__name__)
         if isinstance(value, bool) or (isinstance(value, float) and 1e16 <= abs(value) < np.inf):
             value = int(value)  # with all its digits, as an id has them
         cell = f"{value:f}" if isinstance(value, Decimal) else str(value)
         return None if cell in missing else cell
+
+    def read(name: str, cells: Sequence[object], index: pd.RangeIndex) -> pd.Series:
+        try:
+            return pd.Series([text(v) for v in cells], dtype="str", index=index)
+        except TypeError as kind:
+            if name not in columns:
+                return pd.Series(None, dtype="str", index=index)
+            raise InputRefused(
+                f"column {name!r} holds {kind}, not plain values",
+                where=shown,
+                expected="numbers, text, dates or true/false",
+                do="leave the column out, or convert it in a SELECT",
+            ) from None
 
     names = names_of(tuple(result.keys()), source, columns, shown)
     blocks = iter(lambda: result.fetchmany(rows), [])
@@ -304,7 +320,7 @@ def _sql_chunks(
         index = pd.RangeIndex(start, start + len(block), name="row")
         yield pd.DataFrame(
             {
-                name: pd.Series([text(v) for v in cells], dtype="str", index=index)
+                name: read(name, cells, index)
                 for name, cells in zip(names, zip(*block, strict=True), strict=True)
             }
         )
