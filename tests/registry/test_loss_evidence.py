@@ -112,7 +112,9 @@ def test_defaults_come_when_they_were_expected(judged: dict[str, Any]) -> None:
 def test_the_gate_says_it_in_one_sentence(judged: dict[str, Any]) -> None:
     gate = loss_gate(judged["told"])
     assert not gate.blocking
-    for words in ("failed test loans", "RMSE", "conversion factor 0.5", "failed ever", "(se 0.0"):
+    # A window that is shorter than the term is not "ever".
+    told = ("test loans that failed", "failed within the months that count", "RMSE", "(se 0.0")
+    for words in (*told, "conversion factor 0.5"):
         assert words in gate.detail
 
 

@@ -49,7 +49,9 @@ def el_interval(
 
     Returns
     -------
-    Expected loss, low, high. On a log scale, so that it stays above 0.
+    Expected loss, low, high. Log-normal with the expected loss as its mean: the middle of the
+    interval, the median, lies below the mean by half the variance, since a bad year loses more than
+    a good one spares.
     """
     total = float(amounts("expected loss", el).sum())
     if total <= 0:
@@ -61,7 +63,9 @@ def el_interval(
     spread = float(np.sqrt(w @ (members - w @ members) ** 2)) / total
     relative = float(np.sqrt(spread**2 + sum(e**2 for e in errors.values())))
     reach = float(ndtri((1 + level) / 2)) * relative
-    return total, total * float(np.exp(-reach)), min(total * float(np.exp(reach)), most)
+    # Of absurdly large errors the upper end would come down again.
+    median = total * float(np.exp(-min(relative**2 / 2, reach / 2)))
+    return total, median * float(np.exp(-reach)), min(median * float(np.exp(reach)), most)
 
 
 def level_error(

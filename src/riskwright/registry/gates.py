@@ -172,6 +172,9 @@ def not_compared(against: int, keys: Sequence[str]) -> Gate:
     return Gate("champion", None, detail, {"against": against, "question": list(keys)}, False)
 
 
+OF_MONTHS = "failed within the months that count"
+
+
 def loss_gate(found: dict[str, Any]) -> Gate:
     """Tell how LGD, EAD and timing did on the test part; a person judges it.
 
@@ -188,7 +191,7 @@ def loss_gate(found: dict[str, Any]) -> Gate:
         else "two parts, better on loans left out"
     )
     said = [
-        f"{found['failed']} failed test loans"
+        f"{found['failed']} test loans that failed, early or late"
         + "".join(f" ({n} more: {why})" for why, n in found["left_out"].items()),
         f"LGD {_three(lgd['predicted'])} expected, {_realised(lgd, 'realised_se')}, deployed is "
         f"{which} (RMSE {two:.3f} against {mean:.3f})",
@@ -203,7 +206,7 @@ def loss_gate(found: dict[str, Any]) -> Gate:
     else:
         seen = {"realised": lines["ccf_realised"], "se": lines["ccf_realised_se"]}
         said.append(f"conversion factor {_three(lines['ccf'])} expected, {_realised(seen)}")
-    for name, words in (("within_a_year", "failed within a year"), ("lifetime", "failed ever")):
+    for name, words in (("within_a_year", "failed within a year"), ("lifetime", OF_MONTHS)):
         if "timing" in found:
             part = found["timing"][name]
             said.append(f"{words}: {_three(part['expected'])} expected, {_realised(part)}")
