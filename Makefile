@@ -59,6 +59,7 @@ bench-accuracy: $(VENV)/.project ## Compare families, ensemble and yardsticks on
 bench-loans: $(VENV)/.project ## Measure the loan book: forecasts, a million loans, known truth (an hour)
 	$(BIN)/python benchmarks/accuracy.py lending_club
 	$(BIN)/python benchmarks/rolling_origins.py
+	$(BIN)/python benchmarks/book_years.py
 	$(BIN)/python benchmarks/portfolio_scale.py
 	$(BIN)/python benchmarks/book_coverage.py
 	$(BIN)/python benchmarks/book_coverage.py --fits 20 --books 5
