@@ -239,6 +239,7 @@ def test_without_four_eyes_an_unverified_account_decides_and_it_is_recorded(lite
     ("policy", "approval", "severity", "refused"),
     [
         (None, "approval", "critical", True),
+        (None, None, "critical", True),  # a version of before: neither is on record
         (None, "approval", "high", True),
         (None, "approval", "medium", False),
         (None, "automatic", "critical", False),
