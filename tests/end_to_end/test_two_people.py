@@ -6,6 +6,7 @@ import grp
 import json
 import os
 import pwd
+import re
 import shutil
 import site
 import stat
@@ -38,6 +39,17 @@ pytestmark = [
 ]
 
 
+def readme_lines(home: Path) -> tuple[str, str]:
+    """The README's lines for a shared home, for this group and folder: once, and by each person."""
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"```\n(sudo install .*\n(?:.+\n)*?)```", text)
+    assert block is not None, "the README's shared home is no block of its own"
+    once, *both = block[1].replace("/srv/riskwright", str(home)).splitlines()
+    assert "-g risk " in once, once
+    # We are root: sudo would change nothing here, and isn't on every system.
+    return once.removeprefix("sudo ").replace("-g risk ", f"-g {GROUP} "), "\n".join(both)
+
+
 @dataclass(frozen=True)
 class Office:
     """A folder that both may read, a home that they share, and a Python that they can run."""
@@ -45,6 +57,7 @@ class Office:
     place: Path
     python: Path
     path: str
+    login: str
 
     @property
     def home(self) -> Path:
@@ -52,10 +65,10 @@ class Office:
         return self.place / "riskwright"
 
     def run(
-        self, name: str, *arguments: str, umask: str = "007", before: str = ""
+        self, name: str, *arguments: str, later: str = "", before: str = ""
     ) -> tuple[int, str, str]:
-        """Run a command line as an account, as it would type it after logging in."""
-        line = f'umask {umask}; exec {before} "$0" -m flows.cli "$@"'
+        """Run a command line as an account that typed the README's lines after logging in."""
+        line = f'{self.login}\n{later}\nexec {before} "$0" -m flows.cli "$@"'
         account = pwd.getpwnam(name)
         done = subprocess.run(
             [
@@ -67,7 +80,6 @@ class Office:
                 "HOME": str(self.place / name),
                 "PYTHONPATH": self.path,
                 "LD_LIBRARY_PATH": str(self.python.parents[1] / "lib"),
-                "RISKWRIGHT_HOME": str(self.home),
             },
             cwd=self.place / name,
             capture_output=True,
@@ -120,10 +132,10 @@ def office() -> Iterator[Office]:
         base = _linked(Path(sys.base_prefix), place / "python")
         python = base / "bin" / f"python3.{sys.version_info.minor}"
         packages = _linked(Path(site.getsitepackages()[0]), place / "packages")
-        subprocess.run(
-            ["install", "-d", "-m", "2770", "-g", GROUP, place / "riskwright"], check=True
-        )
-        yield Office(place, python, os.pathsep.join(map(str, (code / "src", code, packages))))
+        once, both = readme_lines(place / "riskwright")
+        subprocess.run(["sh", "-c", once], check=True)
+        path = os.pathsep.join(map(str, (code / "src", code, packages)))
+        yield Office(place, python, path, both)
     finally:
         shutil.rmtree(place, ignore_errors=True)
         for name in (ANN, BEN):
@@ -149,8 +161,8 @@ def test_one_trains_and_another_approves_scores_monitors_and_decides(office: Off
     mine = office.place / ANN / "tiny.yaml"
     mine.write_text(tiny_text(approval={"policy": "approval"}), encoding="utf-8")
     os.chown(mine, pwd.getpwnam(ANN).pw_uid, -1)
-    copied = f"umask 007; mkdir -p {office.home}/usecases && cp {mine} {office.home}/usecases/"
-    account = ("setpriv", "--reuid", ANN, "--regid", GROUP, "--init-groups")
+    copied = f"{office.login}\nmkdir -p {office.home}/usecases && cp {mine} {office.home}/usecases/"
+    account = ("setpriv", "--reuid", ANN, "--regid", "nogroup", "--init-groups")
     subprocess.run([*account, "sh", "-c", copied], check=True)
     trained = office.json(ANN, "retrain", "tiny")
     version = str(trained["version"])
@@ -191,7 +203,7 @@ def test_one_trains_and_another_approves_scores_monitors_and_decides(office: Off
     done = office.json(BEN, "alerts", "decide", alert, "retrain", *why)
     assert (done["actor"], done["own_model"]) == (BEN, False)
     # Another umask changes nothing: the home's own mode is what counts.
-    code, out, err = office.run(BEN, "retrain", "tiny", umask="022")
+    code, out, err = office.run(BEN, "retrain", "tiny", later="umask 022")
     assert code == 0, (out, err)
     for name in (ANN, BEN):
         assert office.json(name, "history", "tiny")[0]["actor"] == BEN
