@@ -93,17 +93,20 @@ def clear_up(client: SyncPrefectClient, ledger: Ledger, current: FlowRun) -> Non
     """
     leases = ledger.leases()
     ended = _ended(client, leases, current)
+    ours = current.work_pool_name is not None
+    if ours:  # first: closing a dead run opens this run's slot for a moment, to whoever waits
+        _cancel_covered(client, current)
     for run in ended:
         if run.state_type in AT_WORK:
             _close(client, run)
+    if ours:
+        _free_slots(client, current)
     names = {f"{LEASE}{run.id}" for run in ended}
     owners = {lease.owner for lease in leases if lease.name in names}
     for lease in leases:  # what else they held; another server's runs are for that one to close
         if lease.owner in owners or (dead(lease.owner) and not lease.name.startswith(LEASE)):
             ledger.release(lease.name, lease.owner)
-    if current.work_pool_name is not None:
-        _cancel_covered(client, current)
-        _free_slots(client, current)
+    if ours:
         for run in ended:
             _make_up(client, run, current)
 

@@ -172,6 +172,27 @@ def test_a_slot_that_nobody_holds_is_freed(world: Schedules) -> None:
     assert (world.slots(daily), world.slots(requested)) == (0, 1)
 
 
+def test_no_tick_takes_the_slot_that_closing_a_dead_run_opens(
+    world: Schedules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own lease had ended, so Prefect frees the slot a second time: that of the live run."""
+    daily = world.deploy("daily")
+    dead = world.run(daily, Running(), lease=GONE)
+    world.set_slots(daily, 0)
+    current = world.run(daily, Running(), lease="me:2:100")
+    tick = world.client.create_flow_run_from_deployment(daily, tags=["makes-up:1"])
+    close, seen = at_work._close, []
+
+    def closed(client: SyncPrefectClient, run: FlowRun) -> None:
+        close(client, run)
+        seen.append((world.slots(daily), world.state(tick)))
+
+    monkeypatch.setattr(at_work, "_close", closed)
+    clear_up(world.client, world.ledger, current)
+    assert (world.state(dead), seen) == ("CRASHED", [(0, "CANCELLED")])
+    assert world.slots(daily) == 1
+
+
 def test_a_run_that_never_began_is_closed(
     world: Schedules, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from tiny import applications, make_live
+from tiny import ROWS, applications, make_live
 from tiny_market import market_plain, series, write_series
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -28,7 +28,9 @@ class World:
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder, self.port, self.api = folder, port, f"http://127.0.0.1:{port}/api"
-        self.live = make_live(folder / "home")
+        self.cases = folder / "cases.csv"
+        applications(ROWS).to_csv(self.cases, index=False)
+        self.live = make_live(folder / "home", source={"location": str(self.cases)})
         batch = folder / "batch.csv"
         applications(400).to_csv(batch, index=False)
         self.environment = {
@@ -51,6 +53,12 @@ class World:
         self.processes: list[subprocess.Popen[bytes]] = []
         self.start_server()
         self.run("prefect", "--no-prompt", "work-pool", "create", "riskwright", "--type", "process")
+
+    def new_cases(self, seed: int) -> None:
+        """Add cases to the source: a retrain on what was learnt already ends in seconds."""
+        more = applications(ROWS // 2, seed)
+        more["ID"] = [f"{seed}-{number}" for number in more["ID"]]
+        more.to_csv(self.cases, index=False, header=False, mode="a")
 
     def start_server(self) -> None:
         """Start the server and wait until it answers."""
