@@ -279,6 +279,11 @@ def scored(result: Mapping[str, Any]) -> None:
         f"version {result['model_version']}: {result['read']:,} rows read, "
         f"{result['accepted']:,} scored ({decisions or 'none'}), {result['refused']:,} refused"
     )
+    if (apart := result["disagreement"]) is not None and result["accepted"]:
+        out.print(
+            f"  referred since the members disagree: {apart['share']:.1%} "
+            f"(planned {apart['planned']:.0%})"
+        )
     out.print(f"  scores: {result['output']}", markup=False)
     if result["quarantine"]:
         out.print(f"  refused rows with reasons: {result['quarantine']}", markup=False)

@@ -6,6 +6,7 @@ import gzip
 import resource
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -426,3 +427,30 @@ def test_no_cell_of_the_output_is_a_formula(
         else:  # a typed file runs nothing
             assert ids[:2] == ["=cmd|'/C calc'!A0", "-7"]
             assert len(told) == 1
+
+
+def test_more_referrals_than_were_planned_are_told(
+    champion: Bundle, cases: pd.DataFrame, tmp_path: Path
+) -> None:
+    """The limit of disagreement was fixed in training: 20.6 % were referred where 5 % was asked."""
+    source = str(write(cases, tmp_path / "cases.csv"))
+    limits = champion.limits
+    spread = champion.predict(cases, "none")["disagreement"].dropna()
+    for share, words in ((0.05, 0), (0.4, 1)):
+        strict = Bundle(
+            champion.usecase,
+            champion.ensemble,
+            replace(limits, refer_above=float(spread.quantile(1 - share))),
+            champion.version,
+            champion.digest,
+        )
+        done = score_file(strict, source, tmp_path / "scores.csv")
+        assert done.disagreement is not None
+        assert done.disagreement["share"] == pytest.approx(share, abs=0.02)
+        assert done.disagreement["planned"] == 0.05
+        told = [w for w in done.warnings if "since the members disagree" in w]
+        assert len(told) == words
+        assert all("where 5% was planned" in w for w in told)
+    alone = replace(limits, refer_above=None)
+    bundle = Bundle(champion.usecase, champion.ensemble, alone, champion.version, champion.digest)
+    assert score_file(bundle, source, tmp_path / "scores.csv").disagreement is None

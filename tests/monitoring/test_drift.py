@@ -14,6 +14,7 @@ from scipy import stats
 
 from riskwright.monitoring.drift import (
     check_columns,
+    check_referred,
     check_score,
     chi_square,
     counts,
@@ -21,6 +22,7 @@ from riskwright.monitoring.drift import (
     psi,
 )
 from riskwright.monitoring.reference import Reference
+from riskwright.usecase import UseCase
 
 NUMBERS = ["LIMIT", "PAID", "AGE", "LATE", "INCOME"]
 
@@ -188,3 +190,26 @@ def test_a_score_of_one_value_is_found(usecase: Any, reference: Reference) -> No
     (same,) = check_score(usecase, constant, np.full(500, 0.2), 500)
     assert same.verdict == "ok"
     assert same.p_value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "rows", "verdict"),
+    [
+        (0.05, 0.05, 1000, "ok"),
+        (0.206, 0.05, 1000, "alarm"),
+        (0.09, 0.05, 5000, "ok"),  # beyond chance, below the floor
+        (0.206, 0.12, 1000, "ok"),  # the reference's own share is large
+        (0.13, 0.05, 300, "alarm"),
+        (0.5, 0.05, 100, None),  # too few rows to say
+    ],
+)
+def test_a_share_of_referrals_beyond_chance_and_plan_is_a_finding(
+    usecase: UseCase, now: float, before: float, rows: int, verdict: str | None
+) -> None:
+    masks = (np.arange(n) < share * n for share, n in ((now, rows), (before, 2000)))
+    found = check_referred(usecase, *masks)
+    assert [f.verdict for f in found] == ([verdict] if verdict else [])
+    for finding in found:
+        assert f"({now:.1%})" in finding.detail
+        assert "5% planned" in finding.detail
+        assert finding.alarm == (verdict == "alarm")

@@ -18,6 +18,7 @@ from riskwright.data.contract import Checked, Contract
 from riskwright.data.outgoing import formulas, write_csv
 from riskwright.data.sources import read_chunks
 from riskwright.errors import InputRefused, Unavailable
+from riskwright.evaluation.disagreement import told_share
 
 CHUNK = 50_000  # rows; at most THREADS + 1 chunks are in memory
 THREADS = 2
@@ -25,7 +26,11 @@ THREADS = 2
 
 @dataclass(frozen=True)
 class Scored:
-    """What a scoring run did; ``accepted + refused == read``."""
+    """What a scoring run did; ``accepted + refused == read``.
+
+    ``disagreement``: ``referred`` rows for which members disagree beyond the limit, their ``share``
+    and what was ``planned``; None where nobody is referred for it.
+    """
 
     read: int
     accepted: int
@@ -35,6 +40,7 @@ class Scored:
     quarantine: Path | None
     model_version: int
     warnings: list[str]
+    disagreement: dict[str, float] | None = None
 
 
 class TableWriter:
@@ -140,7 +146,8 @@ def score_file(
             where=f"{source} and {output}",
             do="choose another output",
         )
-    read = accepted = 0
+    read = accepted = apart = 0
+    limit, planned = bundle.limits.refer_above, usecase.ensemble.refer_share
     decisions: dict[str, int] = {}
     warnings: list[str] = []
     unseen: Counter[tuple[str, str | None]] = Counter()
@@ -157,6 +164,7 @@ def score_file(
             novel.count(bundle.ensemble.seen, checked.accepted, into=unseen)
             read += len(checked.accepted) + len(checked.refused)
             accepted += len(checked.accepted)
+            apart += 0 if limit is None else int((out["disagreement"] > limit).sum())
             for decision, count in out["decision"].value_counts().items():
                 decisions[str(decision)] = decisions.get(str(decision), 0) + int(count)
             warnings += [w for w in checked.warnings if w not in warnings]
@@ -169,6 +177,8 @@ def score_file(
     blank = [n for n in bundle.schema.names if accepted and contract.missing[n] == accepted]
     if blank:
         warnings.append(f"missing in every row: {', '.join(blank)}; compare with the trained data")
+    if limit is not None and (much := told_share(apart, accepted, planned)):
+        warnings.append(much)
     if accepted == read:
         refusals.unlink(missing_ok=True)  # of an earlier run: it would belie this one
     return Scored(
@@ -180,6 +190,9 @@ def score_file(
         quarantine=refusals if read > accepted else None,
         model_version=bundle.version,
         warnings=warnings,
+        disagreement=None
+        if limit is None
+        else {"referred": apart, "share": apart / max(accepted, 1), "planned": planned},
     )
 
 

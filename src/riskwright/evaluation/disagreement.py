@@ -9,6 +9,24 @@ from numpy.typing import ArrayLike
 from riskwright.errors import InputRefused
 from riskwright.evaluation.estimates import CLIP, checked, jeffreys, losses, mean
 
+TWICE = 2.0  # of what was planned: a limit from a few hundred rows is itself known to a third
+
+
+def told_share(referred: int, rows: int, planned: float) -> str:
+    """Say that far more rows are referred for disagreement than was planned; else nothing.
+
+    At least twice as many, and so many once in a thousand batches by chance (exact binomial).
+    """
+    from scipy.stats import binom  # here, since scoring imports this module and not it
+
+    share = referred / max(rows, 1)
+    if share < TWICE * planned or binom.sf(referred - 1, rows, planned) >= 0.001:
+        return ""
+    return (
+        f"{referred:,} of {rows:,} rows ({share:.1%}) go to a person since the members disagree, "
+        f"where {planned:.0%} was planned on the training rows: these cases are unlike them"
+    )
+
 
 def error_by_band(
     y: ArrayLike, pd_: ArrayLike, disagreement: ArrayLike, bands: int = 5

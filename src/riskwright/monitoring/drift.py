@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from riskwright.evaluation.disagreement import TWICE
 from riskwright.monitoring.cells import plain_numbers
-from riskwright.monitoring.findings import NOT_ENOUGH, Finding, failed, way
+from riskwright.monitoring.findings import NOT_ENOUGH, Finding, band, failed, way
 from riskwright.monitoring.reference import Reference, watched
 from riskwright.usecase import Column, UseCase
 
@@ -217,6 +218,47 @@ def check_score(
         )
     )
     return findings
+
+
+def check_referred(
+    usecase: UseCase, now: NDArray[np.bool_], before: NDArray[np.bool_]
+) -> list[Finding]:
+    """Hold the share of rows that members disagree on beyond the limit against the reference's.
+
+    The limit was set on training rows. An alarm needs a two-sided Fisher p below
+    ``monitor.score_p`` and a share of at least twice the reference's and the planned one.
+
+    Parameters
+    ----------
+    now, before
+        Which rows of the batch (n,), and of the reference (m,), are beyond it.
+    """
+    if len(now) < usecase.monitor.min_rows or not len(before):
+        return []
+    planned, usual, share = usecase.ensemble.refer_share, float(before.mean()), float(now.mean())
+    floor = TWICE * max(planned, usual)
+    table = [[int(m.sum()), int((~m).sum())] for m in (now, before)]
+    p = float(stats.fisher_exact(table).pvalue)
+    alarm = p < usecase.monitor.score_p and share >= floor
+    return [
+        Finding(
+            "score",
+            "referred_share",
+            None,
+            "alarm" if alarm else "ok",
+            "share referred since members disagree",
+            share,
+            floor,
+            p_value=p,
+            effect=share - usual,
+            detail=f"{table[0][0]:,} of {len(now):,} rows ({share:.1%}) are referred since the "
+            f"members disagree; {usual:.1%} of the reference, {planned:.0%} planned (alarm from "
+            f"{floor:.1%} on, p {p:.2g})",
+            alarm=alarm,
+            direction=way(share - usual),
+            band=band(share, floor),
+        )
+    ]
 
 
 def _mean_z(before: NDArray[np.float64], now: NDArray[np.float64]) -> float:

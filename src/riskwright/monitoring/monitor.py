@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 
 from riskwright.data.contract import Checked, Contract, HeaderVerdict
-from riskwright.monitoring.drift import check_columns, check_score
+from riskwright.monitoring.drift import check_columns, check_referred, check_score
 from riskwright.monitoring.findings import (
     NO_LABELS,
     FamilyName,
@@ -42,6 +42,7 @@ def run(
     pd: NDArray[np.float64] | None,
     labels: Labels | None,
     book: list[Finding] | None = None,
+    apart: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None,
 ) -> Result:
     """Judge one batch.
 
@@ -59,6 +60,8 @@ def run(
         What is known of the outcomes of the accepted rows, in their order; or None.
     book
         What ``book.judge_book`` found in the loans behind the batch, if it comes from a loan book.
+    apart
+        Which rows of the batch, and of the reference, members disagree on beyond the limit.
 
     Returns
     -------
@@ -69,7 +72,10 @@ def run(
     families: dict[FamilyName, Callable[[], list[Finding]]] = {
         "quality": lambda: check_quality(usecase, reference, raw, checked, header),
         "columns": lambda: check_columns(usecase, reference, accepted),
-        "score": lambda: check_score(usecase, reference, pd, len(accepted)),
+        "score": lambda: [
+            *check_score(usecase, reference, pd, len(accepted)),
+            *(check_referred(usecase, *apart) if apart else []),
+        ],
         "labels": lambda: check_labels(usecase, reference, accepted, pd, labels),
     }
     if book is not None:

@@ -41,6 +41,8 @@ from riskwright.registry.policy import version_number
 from riskwright.registry.promotion import load_registered
 from riskwright.usecase import UseCase
 
+MOST_APART = 5_000  # rows
+
 
 @dataclass(frozen=True)
 class _Opened:
@@ -124,6 +126,7 @@ def watch(
         pd=scores,
         labels=known,
         book=seen.judged.findings if seen.judged else None,
+        apart=None if scores is None else _apart(bundle, reference, accepted),
     )
     result = replace(result, findings=[*result.findings, *_never_in_training(bundle, accepted)])
     told: dict[str, Any] = {
@@ -185,6 +188,21 @@ def _open(
         asked = version is not None or day is not None
         by = recorded(known) if asked else scored_by(ledger, usecase, known, accepted)
     return _Opened(bundle, reference, raw, batch, checked, header, known, by, history, judged)
+
+
+def _apart(
+    bundle: Bundle, reference: Reference, accepted: pd.DataFrame
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+    """Which rows of batch and reference (of at most 5,000 each) members disagree on too much."""
+    limit = bundle.limits.refer_above
+    if limit is None:
+        return None
+    frames = (f.iloc[:: -(-len(f) // MOST_APART)] for f in (accepted, reference.frame) if len(f))
+    found = [
+        bundle.ensemble.predict(f[bundle.schema.names])["disagreement"].to_numpy() > limit
+        for f in frames
+    ]
+    return (found[0], found[1]) if len(found) == 2 else None
 
 
 def _never_in_training(bundle: Bundle, accepted: pd.DataFrame) -> list[Finding]:
