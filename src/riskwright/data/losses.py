@@ -34,13 +34,14 @@ def known_losses(
     owed = maturity.owed_at_default(usecase, frame)
     until = maturity.recoveries_until(usecase, frame) if seen is None else seen
     money = (held.recovered, held.recovery_costs, held.rate)
+    late = f"recoveries were seen for less than {held.recovery_months} months after the default"
+    if not held.recovery_months:
+        late = "the months of grace after their last payment weren't over"
     reasons = {
         "what they owed is unknown": np.isnan(owed),
         "they owed nothing": owed <= 0,
         **{f"{name} is blank": frame[name].isna().to_numpy(dtype=bool) for name in money},
-        f"recoveries were seen for less than {held.recovery_months} months after the default": (
-            ~maturity.recovered(usecase, frame, until)
-        ),
+        late: ~maturity.recovered(usecase, frame, until),
     }
     left_out = {}
     for why, rows in reasons.items():
