@@ -37,19 +37,36 @@ def portfolio(result: Mapping[str, Any]) -> None:
         out.print(
             f"  under the scenario {result['scenario']}: expected loss {result['stressed_el']:,.0f}"
         )
-    keep = ("scenario", "el", "times_base", "bad_year_asymptotic")
-    table("stress", [{k: _figure(r[k]) for k in keep} for r in result["stress"]])
-    worst = ("group", "loans", "balance", "pd", "lgd", "el", "el_rate")
-    table("where it is lost", [{k: _figure(r[k]) for k in worst} for r in result["worst"]])
+    what = "stress (stated scenarios; bad year: 1 in {:,.0f}, of so many loans that none matters)"
+    table(
+        what.format(1 / (1 - result["confidence"])),
+        [
+            {
+                "scenario": row["scenario"],
+                "expected loss": f"{row['el']:,.0f}",
+                "times base": f"{row['times_base']:.2f}",
+                "bad year": f"{row['bad_year_asymptotic']:,.0f}",
+            }
+            for row in result["stress"]
+        ],
+    )
+    table(
+        f"where it is lost, by {result['worst_by']} (95 % interval, good and bad years in it)",
+        [
+            {
+                "group": row["group"],
+                "balance": f"{row['balance']:,.0f}",
+                "PD": f"{row['pd']:.2%}",
+                "LGD": f"{row['lgd']:.0%}",
+                "expected loss": f"{row['el']:,.0f}",
+                "interval": f"{row['el_low']:,.0f}–{row['el_high']:,.0f}",
+            }
+            for row in result["worst"]
+        ],
+    )
     if result["steps"]:
         moved = ", ".join(f"{k} {v:+,.0f}" for k, v in list(result["steps"].items())[1:-1])
         out.print(f"since the last report: {moved}. {escape(result['compared'])}")
     for note in result["notes"]:
         out.print(f"  note: {escape(note)}")
     out.print(f"  report: {result['report']}", markup=False)
-
-
-def _figure(value: Any) -> str:
-    if not isinstance(value, (int, float)):
-        return str(value)
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"

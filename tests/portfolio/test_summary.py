@@ -112,6 +112,19 @@ def test_a_loan_without_a_price_is_counted_and_not_taken_for_free() -> None:
     assert table.loc["B", "price"] == pytest.approx(0.12)
 
 
+def test_a_scenario_beyond_the_bad_year_is_explained() -> None:
+    """An officer sees a stress that costs more than the year of 1 in 100: why is told."""
+    loans = book(300, stage=1, pd=0.06)
+    calm = summary(loans, loan=LOAN.model_copy(update={"rho": 0.01}))
+    said = [n for n in calm.notes if "under stress is above the loss of a year of 1 in 100" in n]
+    worse = calm.tables["Stress"].query("el > @calm.distribution.var").index
+    assert said
+    assert said[0].startswith(f"{', '.join(worse)}: ")
+    assert "base" not in worse
+    wild = summary(loans, loan=LOAN.model_copy(update={"rho": 0.9}))
+    assert not any("under stress is above" in n for n in wild.notes)
+
+
 @pytest.mark.parametrize(
     "loans",
     [book(1), book(12, lgd=0.0), book(12, pd=1.0, stage=3), book(12, price=np.nan)],

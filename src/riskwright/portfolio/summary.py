@@ -165,6 +165,7 @@ def summarise(
         "carried": stress.carried(carriers),
     }
     notes = [found.warning] if found.warning else _lumpy(headline["effective_names"], confidence)
+    notes += _beyond(stresses, found)
     return Summary(headline, found, groups, tables, steps, notes)
 
 
@@ -203,6 +204,19 @@ def _lumpy(names: float, confidence: float) -> list[str]:
     return [
         f"the book counts as {names:.0f} equal loans: single defaults decide a year of 1 in "
         f"{1 / (1 - confidence):,.0f}, and simulation error dominates its loss and who carries it"
+    ]
+
+
+def _beyond(stresses: pd.DataFrame, found: losses.LossDistribution) -> list[str]:
+    """Say so where a scenario costs more than the bad year of the loss distribution."""
+    more = stresses.index[stresses["el"] > found.var].astype(str)
+    if more.empty:
+        return []
+    return [
+        f"{', '.join(more)}: the expected loss under stress is above the loss of a year of 1 in "
+        f"{1 / (1 - found.confidence):,.0f}. The two don't rest on the same thing: what a scenario "
+        "does to the PD is stated, and cautious; the bad year rests on the asset correlation of "
+        "the capital formula (or loan.rho). Neither is estimated from this book"
     ]
 
 

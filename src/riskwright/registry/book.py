@@ -154,6 +154,7 @@ def report_on(
         "left_out": book.left_out,
         "notes": found.notes,
         "stress": found.tables["Stress"].reset_index().to_dict("records"),
+        "worst_by": next(iter(found.groups)),
         "worst": next(iter(found.groups.values())).head(5).reset_index().to_dict("records"),
         "steps": None if found.steps is None else found.steps.to_dict(),
         "compared": compared,
