@@ -37,7 +37,7 @@ def portfolio(result: Mapping[str, Any]) -> None:
         out.print(
             f"  under the scenario {result['scenario']}: expected loss {result['stressed_el']:,.0f}"
         )
-    what = "stress (stated scenarios; bad year: 1 in {:,.0f}, of so many loans that none matters)"
+    what = "stress, with the status's margin (bad year: 1 in {:,.0f}, no single loan matters)"
     table(
         what.format(1 / (1 - result["confidence"])),
         [
