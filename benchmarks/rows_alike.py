@@ -1,9 +1,11 @@
 """Rows alike in all features with outcomes of both kinds: PDs without an id beside those with one.
 
 ``python benchmarks/rows_alike.py [ROWS]`` simulates applications by a logistic model, of which 6 %
-are pairs that are alike in all features, one of them bad and one good. A row without an id was once
-named by its features and its outcome; the folds then told which of a pair is bad, and every PD
-became one number. Prints log loss and calibration error of the test part, and the gates.
+are alike in all features, half of them bad: in pairs, or all of them one blank form. A row without
+an id was once named by its features and its outcome. The bad copies of the form then were in one
+fold and the good ones in another, each was forecast from its opposite, the calibration's slope
+fell to its bound, and every PD became one number; pairs didn't show it. Prints log loss and
+calibration error of the test part.
 """
 
 from __future__ import annotations
@@ -36,8 +38,14 @@ FAMILIES: dict[str, Any] = {
 }
 
 
-def simulated(rows: int, seed: int = 1) -> pd.DataFrame:
-    """Applications with an id, outcomes by a logistic model; 6 % in pairs of both outcomes."""
+def simulated(rows: int, shape: str = "pairs", seed: int = 1) -> pd.DataFrame:
+    """Applications with an id, outcomes by a logistic model; 6 % alike, half of them bad.
+
+    Parameters
+    ----------
+    shape
+        ``pairs`` of one bad and one good, or ``form``: one form without an entry, again and again.
+    """
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(
         {
@@ -57,7 +65,10 @@ def simulated(rows: int, seed: int = 1) -> pd.DataFrame:
     )
     bad = rng.random(rows) < 1 / (1 + np.exp(-margin))
     pairs = round(SHARE * rows / 2)
-    frame.iloc[pairs : 2 * pairs] = frame.iloc[:pairs].to_numpy()
+    if shape == "form":
+        frame.iloc[: 2 * pairs] = np.nan
+    else:
+        frame.iloc[pairs : 2 * pairs] = frame.iloc[:pairs].to_numpy()
     bad[:pairs], bad[pairs : 2 * pairs] = True, False
     frame["bad"] = bad.astype(int)
     frame = frame.sample(frac=1, random_state=seed).reset_index(drop=True)
@@ -120,11 +131,12 @@ def judged(
 def main() -> None:
     """Print both columns."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    frame = simulated(rows)
     table = {}
-    for word, named in (("with an id", True), ("without", False)):
-        with tempfile.TemporaryDirectory() as folder:
-            table[word] = judged(Path(folder), frame, named=named)
+    for shape in ("pairs", "form"):
+        frame = simulated(rows, shape)
+        for word, named in (("with an id", True), ("without", False)):
+            with tempfile.TemporaryDirectory() as folder:
+                table[f"{shape} {word}"] = judged(Path(folder), frame, named=named)
     print(pd.DataFrame(table).round(4).to_string())
 
 
