@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import say
+from flows import say, say_data
 from flows.say import answer
 from flows.terminal import write
 
@@ -167,7 +167,7 @@ def check(
         usecase = specification_of(usecase, home, Ledger.open(home.existing()))
     spec = load_usecase(usecase, home)
     result = check_data(spec, data, home.create())
-    answer(result, as_json, lambda: say.check(result))
+    answer(result, as_json, lambda: say_data.check(result))
 
 
 def score(
@@ -215,7 +215,7 @@ def score(
     result: dict[str, Any] = {
         k: str(v) if isinstance(v, Path) else v for k, v in asdict(done).items()
     }
-    answer(result, as_json, lambda: say.scored(result))
+    answer(result, as_json, lambda: say_data.scored(result))
 
 
 def doctor(

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flows import say
+from flows import say, say_data
 from flows.progress import console
 from flows.runtime import prepare, run
 from flows.typed import command
@@ -74,7 +74,7 @@ def write_batch(path: Path, scenario: str) -> Path:
 def _page(result: dict[str, Any]) -> None:
     say.retrained(result["retrain"])
     say.out.print("\n[bold]a new batch[/]")
-    say.scored(result["scored"])
+    say_data.scored(result["scored"])
     say.monitored(result["monitor_new_batch"])
     say.out.print(f"\n[bold]a batch with an injected change ({CHANGE.replace('_', ' ')})[/]")
     say.monitored(result["monitor_changed_batch"])

@@ -42,6 +42,8 @@ def retrain_flow(
     seed
         Of everything drawn at random; never of the split.
     """
+    from riskwright.models.families import applicable
+
     home, ledger = prepare()
     if is_frozen(usecase):  # it says who its author is: only a run that read the YAML may
         raise InputRefused(
@@ -55,7 +57,8 @@ def retrain_flow(
     place = place_of(spec, ledger, data)
     started = time.monotonic()
     with alone(ledger, f"retrain:{spec.name}") as lost:
-        plan = progress.retrain_plan(list(spec.families), loans=spec.loan is not None)
+        fits = [name for name in spec.families if not applicable(name, spec.schema_)]
+        plan = progress.retrain_plan(fits, loans=spec.loan is not None)
         with progress.bar(plan, f"retrain {spec.name}"):
             data_step = {**ingest_flow(usecase, place.location), "source": place.words}
             key = run_key(spec, data_step["train"], data_step["test"], seed)

@@ -12,7 +12,8 @@ from tiny import tiny_text
 
 from riskwright.evaluation.paired import compare_log_loss
 from riskwright.ledger import Gate
-from riskwright.registry.gates import Choice, _discrimination, choose_challenger, gates
+from riskwright.registry.choice import Choice, choose_challenger
+from riskwright.registry.gates import _discrimination, gates
 from riskwright.usecase import UseCase, parse_usecase
 
 ROWS = 4000

@@ -22,7 +22,7 @@ from riskwright.evaluation.fairness import approval_ratios
 from riskwright.evaluation.metrics import evaluate
 from riskwright.evaluation.paired import compare_auc, compare_log_loss
 from riskwright.home import Home
-from riskwright.registry.gates import choose_challenger
+from riskwright.registry.choice import choose_challenger
 from riskwright.registry.rules import Changes, write_changes
 from riskwright.usecase import UseCase
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import mannwhitneyu, norm
 
-from riskwright.evaluation.calibration import ece, ece_when_calibrated
 from riskwright.evaluation.estimates import Clusters
 from riskwright.evaluation.paired import (
     SMALLEST_SE,
@@ -20,80 +18,10 @@ from riskwright.evaluation.paired import (
 )
 from riskwright.ledger import Gate
 from riskwright.models.calibration import LEAST_SLOPE
+from riskwright.registry.choice import Choice, calibration_error, p_words
 from riskwright.usecase import UseCase
 
-# A calibration error below both moves no decision that a person would notice, however certain it
-# is on many rows: two points of PD, and a fifth of the bad rate where that is less.
-ECE_FLOOR, ECE_SHARE = 0.02, 0.2
 EVEN = 1e-6  # log-odds: PDs that differ by no more are all alike
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which candidate becomes the challenger, and why."""
-
-    kind: str
-    why: str
-    figures: dict[str, Any]
-
-
-def choose_challenger(
-    usecase: UseCase,
-    y: np.ndarray,
-    ensemble: np.ndarray,
-    baseline: np.ndarray,
-    seed: int,
-    groups: Clusters | None = None,
-) -> Choice:
-    """The ensemble if it beats the baseline by a paired test, else the baseline.
-
-    An ensemble that isn't calibrated gives way to a baseline that is. Where neither is, the better
-    one is shown with both figures, and the calibration gate stops it. A baseline that isn't
-    beaten stays the choice, calibrated or not: what isn't better by test takes nothing over.
-
-    Parameters
-    ----------
-    y, ensemble, baseline
-        Outcomes (1 = bad) and PDs of the same test rows, shape (n,).
-    groups
-        Of ``units.clusters``, shape (n,): paired tests go by them.
-    """
-    loss = compare_log_loss(y, ensemble, baseline, groups)
-    auc = compare_auc(y, ensemble, baseline, groups)
-    figures = {
-        "log_loss_difference": loss.difference,
-        "log_loss_se": loss.se,
-        "p": loss.p_greater,
-        "auc_difference": auc.difference,
-        "auc_se": auc.se,
-    }
-    told = f"log loss {loss.difference:+.4f} (se {loss.se:.4f}), {_p(loss.p_greater)}"
-    errors = {
-        "ensemble": _ece(usecase, y, ensemble, seed),
-        usecase.baseline: _ece(usecase, y, baseline, seed),
-    }
-    figures |= {
-        "ece": errors["ensemble"].found,
-        "ece_baseline": errors[usecase.baseline].found,
-        "ece_limit": errors["ensemble"].allowed,
-        "ece_limit_baseline": errors[usecase.baseline].allowed,
-    }
-    wrong = [name for name, error in errors.items() if not error.passed]
-    more = ""
-    if wrong:
-        each = ", ".join(
-            f"{name} ECE {e.found:.4f}, limit {e.allowed:.4f}" for name, e in errors.items()
-        )
-        more = f"; not calibrated: {' and '.join(wrong)} ({each})"
-        if len(wrong) == 2:
-            more += ": neither can go live"
-    if loss.p_greater >= usecase.gates.alpha:
-        why = f"the ensemble doesn't beat the {usecase.baseline} by test ({told}): simple is enough"
-        return Choice("baseline", why + more, figures)
-    why = f"the ensemble beats the {usecase.baseline}: {told}"
-    if wrong == ["ensemble"]:
-        return Choice("baseline", f"{why}{more}: the baseline is taken", figures)
-    return Choice("ensemble", why + more, figures)
 
 
 def gates(
@@ -225,7 +153,7 @@ def grade_gate(found: dict[str, Any]) -> Gate:
     lights = ", ".join(f"{n} {colour}" for colour, n in sorted(found["lights"].items()))
     detail = (
         f"grades by traffic light, defaults correlated by {found['rho']:.3f}: {lights}; "
-        f"Hosmer-Lemeshow {_p(found['hosmer_lemeshow_p'])} (without correlation)"
+        f"Hosmer-Lemeshow {p_words(found['hosmer_lemeshow_p'])} (without correlation)"
     )
     passed = "red" not in found["lights"]
     return Gate("grades", passed, detail, found, blocking=False)
@@ -237,10 +165,6 @@ def _three(value: float | None) -> str:
 
 def _realised(part: dict[str, Any], error: str = "se") -> str:
     return f"{_three(part['realised'])} (se {_three(part[error])}) realised"
-
-
-def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
 
 
 def _data(usecase: UseCase, y: np.ndarray, readings: int) -> Gate:
@@ -278,8 +202,8 @@ def _champion(
     better = bool(loss.p_greater < usecase.gates.alpha)
     verdict = "better than the champion" if better else "not better by test: the champion stays"
     detail = (
-        f"{verdict}; log loss {loss.difference:+.4f} (se {loss.se:.4f}), {_p(loss.p_greater)}, "
-        f"AUC {auc.difference:+.4f} (se {auc.se:.4f}) on {int(unseen.sum())} rows"
+        f"{verdict}; log loss {loss.difference:+.4f} (se {loss.se:.4f}), {p_words(loss.p_greater)}"
+        f", AUC {auc.difference:+.4f} (se {auc.se:.4f}) on {int(unseen.sum())} rows"
     )
     figures = {
         **told,
@@ -295,7 +219,7 @@ def _champion(
 
 def _calibration(usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int) -> Gate:
     """An error beyond chance and beyond the floor stops a challenger, the first one too."""
-    error = _ece(usecase, y, p, seed)
+    error = calibration_error(usecase, y, p, seed)
     detail = (
         f"ECE {error.found:.4f}, a calibrated model stays below {error.limit:.4f} in "
         f"{usecase.gates.calibration_quantile:.0%} of such samples"
@@ -304,28 +228,6 @@ def _calibration(usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int) -> G
         detail += f"; below {error.floor:.4f}, where no decision hangs on it"
     figures = {"ece": error.found, "limit": error.limit, "floor": error.floor}
     return Gate("calibration", error.passed, detail, figures)
-
-
-class _Error(NamedTuple):
-    """A calibration error, what a calibrated model stays below by chance, and the floor."""
-
-    found: float
-    limit: float
-    floor: float
-
-    @property
-    def allowed(self) -> float:
-        return max(self.limit, self.floor)
-
-    @property
-    def passed(self) -> bool:
-        return self.found <= self.allowed
-
-
-def _ece(usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int) -> _Error:
-    draws = ece_when_calibrated(p, seed=seed).draws
-    limit = float(np.quantile(draws, usecase.gates.calibration_quantile))
-    return _Error(float(ece(y, p)), limit, min(ECE_FLOOR, ECE_SHARE * float(np.mean(y))))
 
 
 def _discrimination(
@@ -362,7 +264,7 @@ def _discrimination(
         "least_slope": slope,
     }
     detail = (
-        f"AUC {auc:.3f} ({_p(none)} against none), log loss {-rate.difference:+.4f} "
+        f"AUC {auc:.3f} ({p_words(none)} against none), log loss {-rate.difference:+.4f} "
         "beside the bad rate for everybody"
     )
     if spread <= EVEN or slope <= LEAST_SLOPE * (1 + 1e-6):

@@ -22,7 +22,8 @@ from riskwright.errors import InputRefused, IntegrityError, RiskwrightError
 from riskwright.home import Home
 from riskwright.ledger import Gate, Ledger, ModelRef
 from riskwright.registry.aliases import follow
-from riskwright.registry.gates import Choice, gates, grade_gate, loss_gate, not_compared
+from riskwright.registry.choice import Choice
+from riskwright.registry.gates import gates, grade_gate, loss_gate, not_compared
 from riskwright.registry.policy import go_live, version_number
 from riskwright.registry.rules import Changes, changes, rules_digest, rules_set
 from riskwright.registry.seals import served_files, version_seals

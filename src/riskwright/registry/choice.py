@@ -1,0 +1,117 @@
+"""Which candidate becomes the challenger, by paired test and by calibration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from riskwright.evaluation.calibration import ece, ece_when_calibrated
+from riskwright.evaluation.estimates import Clusters
+from riskwright.evaluation.paired import compare_auc, compare_log_loss
+from riskwright.usecase import UseCase
+
+# A calibration error below both moves no decision that a person would notice, however certain it
+# is on many rows: two points of PD, and a fifth of the bad rate where that is less.
+ECE_FLOOR, ECE_SHARE = 0.02, 0.2
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which candidate becomes the challenger, and why."""
+
+    kind: str
+    why: str
+    figures: dict[str, Any]
+
+
+def choose_challenger(
+    usecase: UseCase,
+    y: np.ndarray,
+    ensemble: np.ndarray,
+    baseline: np.ndarray,
+    seed: int,
+    groups: Clusters | None = None,
+) -> Choice:
+    """The ensemble if it beats the baseline by a paired test, else the baseline.
+
+    An ensemble that isn't calibrated gives way to a baseline that is. Where neither is, the better
+    one is shown with both figures, and the calibration gate stops it. A baseline that isn't
+    beaten stays the choice, calibrated or not: what isn't better by test takes nothing over.
+
+    Parameters
+    ----------
+    y, ensemble, baseline
+        Outcomes (1 = bad) and PDs of the same test rows, shape (n,).
+    groups
+        Of ``units.clusters``, shape (n,): paired tests go by them.
+    """
+    loss = compare_log_loss(y, ensemble, baseline, groups)
+    auc = compare_auc(y, ensemble, baseline, groups)
+    figures = {
+        "log_loss_difference": loss.difference,
+        "log_loss_se": loss.se,
+        "p": loss.p_greater,
+        "auc_difference": auc.difference,
+        "auc_se": auc.se,
+    }
+    told = f"log loss {loss.difference:+.4f} (se {loss.se:.4f}), {p_words(loss.p_greater)}"
+    errors = {
+        "ensemble": calibration_error(usecase, y, ensemble, seed),
+        usecase.baseline: calibration_error(usecase, y, baseline, seed),
+    }
+    figures |= {
+        "ece": errors["ensemble"].found,
+        "ece_baseline": errors[usecase.baseline].found,
+        "ece_limit": errors["ensemble"].allowed,
+        "ece_limit_baseline": errors[usecase.baseline].allowed,
+    }
+    wrong = [name for name, error in errors.items() if not error.passed]
+    more = ""
+    if wrong:
+        each = ", ".join(
+            f"{name} ECE {e.found:.4f}, limit {e.allowed:.4f}" for name, e in errors.items()
+        )
+        more = f"; not calibrated: {' and '.join(wrong)} ({each})"
+        if len(wrong) == 2:
+            more += ": neither can go live"
+    if loss.p_greater >= usecase.gates.alpha:
+        why = f"the ensemble doesn't beat the {usecase.baseline} by test ({told}): simple is enough"
+        return Choice("baseline", why + more, figures)
+    why = f"the ensemble beats the {usecase.baseline}: {told}"
+    if wrong == ["ensemble"]:
+        return Choice("baseline", f"{why}{more}: the baseline is taken", figures)
+    return Choice("ensemble", why + more, figures)
+
+
+class CalibrationError(NamedTuple):
+    """A calibration error, what a calibrated model stays below by chance, and the floor."""
+
+    found: float
+    limit: float
+    floor: float
+
+    @property
+    def allowed(self) -> float:
+        """The larger of both: below it nobody is stopped."""
+        return max(self.limit, self.floor)
+
+    @property
+    def passed(self) -> bool:
+        """Whether it stops nobody."""
+        return self.found <= self.allowed
+
+
+def calibration_error(
+    usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int
+) -> CalibrationError:
+    """Return the error of PDs (n,) for outcomes (n,), its limit by chance, and the floor."""
+    draws = ece_when_calibrated(p, seed=seed).draws
+    limit = float(np.quantile(draws, usecase.gates.calibration_quantile))
+    return CalibrationError(float(ece(y, p)), limit, min(ECE_FLOOR, ECE_SHARE * float(np.mean(y))))
+
+
+def p_words(p: float) -> str:
+    """Write a p-value for a person."""
+    return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
