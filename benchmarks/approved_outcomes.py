@@ -24,10 +24,10 @@ from monitor_power import (
     Model,
     canonical,
     reversed_labels,
+    taiwan_rows,
 )
 
 from riskwright.data.simulators import simulate
-from riskwright.data.sources import read_chunks
 from riskwright.evaluation.cutoffs import choose
 from riskwright.evaluation.estimates import wilson
 from riskwright.monitoring.labels import Labels
@@ -105,10 +105,7 @@ Told = tuple[str, str, str, int, bool, bool]
 
 def taiwan(folder: Path, windows: int, sizes: list[int], replicates: int) -> Iterator[Told]:
     """Windows of the real data, drawn without replacement."""
-    usecase = load_usecase("credit_assessment")
-    file = str(folder / "taiwan_credit_card" / "UCI_Credit_Card.csv")
-    raw = pd.concat(list(read_chunks(usecase.source, file, columns=list(usecase.columns))))
-    frame = canonical(usecase, raw)
+    usecase, frame = taiwan_rows(folder)
     for seed in range(replicates):
         rng = np.random.default_rng(seed)
         mixed = frame.iloc[rng.permutation(len(frame))]

@@ -158,12 +158,17 @@ def judge(usecase: UseCase, model: Model, reference: Reference, window: pd.DataF
 Told = tuple[str, str, int, Result]
 
 
-def taiwan(folder: Path, windows: int, sizes: list[int], replicates: int) -> Iterator[Told]:
-    """Windows of the real data, changed one way at a time."""
+def taiwan_rows(folder: Path) -> tuple[UseCase, pd.DataFrame]:
+    """Return the real data's use case and its canonical rows."""
     usecase = load_usecase("credit_assessment")
     file = str(folder / "taiwan_credit_card" / "UCI_Credit_Card.csv")
     raw = pd.concat(list(read_chunks(usecase.source, file, columns=list(usecase.columns))))
-    frame = canonical(usecase, raw)
+    return usecase, canonical(usecase, raw)
+
+
+def taiwan(folder: Path, windows: int, sizes: list[int], replicates: int) -> Iterator[Told]:
+    """Windows of the real data, changed one way at a time."""
+    usecase, frame = taiwan_rows(folder)
     for seed in range(replicates):
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(frame))
