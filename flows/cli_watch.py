@@ -69,7 +69,10 @@ def alerts(
     what: Annotated[
         str | None, typer.Argument(metavar="[USECASE] | show | decide | withdraw")
     ] = None,
-    id: Annotated[int | None, typer.Argument(metavar="[ID]")] = None,
+    id: Annotated[
+        int | None,
+        typer.Argument(metavar="[ID]", help="of an alert; of withdraw: of a REQUEST"),
+    ] = None,
     decision: Annotated[str | None, typer.Argument(metavar="[DECISION]")] = None,
     reason: Annotated[str, typer.Option(help="why; kept in the ledger")] = "",
     all: Annotated[bool, typer.Option("--all", help="decided ones too")] = False,
@@ -77,7 +80,8 @@ def alerts(
 ) -> None:
     """List open alerts, show one, or decide it: accept, retrain, fallback or rollback.
 
-    'alerts withdraw REQUEST' ends a retrain that was asked for and is wanted no longer.
+    'alerts withdraw REQUEST' ends a retrain that was asked for and is wanted no longer; REQUEST is
+    the request's number, not the alert's. Who may not accept its alert may not withdraw it.
 
     Example: riskwright alerts decide 3 retrain --reason "new channel is here to stay"
     """
@@ -102,9 +106,7 @@ def alerts(
                 expected="alerts withdraw REQUEST --reason TEXT",
                 do="riskwright alerts",
             )
-        gone = ledger.withdraw_request(id, actor=ledger.who(), reason=reason)
-        told = f"request {id} of {gone.use_case} is withdrawn; its alert stays decided"
-        answer(asdict(gone), as_json, lambda: print(typed(told)))
+        _withdraw(ledger, id, reason, as_json)
         return
     if what == "show":
         if id is None:
@@ -145,3 +147,20 @@ def _decide(home: Any, ledger: Any, id: int, decision: str, reason: str, as_json
     own = " (by an author of the model)" if done.own_model else ""
     told = typed(f"alert {id}: {decision}{own}; {after}")
     say.decided(asdict(done) | {"notes": notes}, told, as_json)
+
+
+def _withdraw(ledger: Any, id: int, reason: str, as_json: bool) -> None:
+    gone = ledger.withdraw_request(id, actor=ledger.who(), reason=reason)
+    told = (
+        f"request {id} is withdrawn: the {gone.kind} of {gone.use_case} that {gone.actor} asked "
+        f"for ({gone.reason})"
+    )
+    alert = ledger.alert(gone.alert_id) if gone.alert_id is not None else None
+    if alert is not None:
+        told += (
+            f"; alert {alert.id} ({alert.severity}) stays {alert.status}: {alert.decision}, by "
+            f"{alert.decided_by}. Nothing is done about it now; what a later look finds beyond it "
+            "opens another"
+        )
+    found = asdict(gone) | {"alert": asdict(alert) if alert else None}
+    answer(found, as_json, lambda: print(typed(told)))

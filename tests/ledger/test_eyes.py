@@ -348,3 +348,54 @@ def test_what_a_colleague_is_asked_to_run_is_a_whole_command(ledger: Ledger) -> 
     with pytest.raises(GateRefused) as deciding:
         ledger.decide_alert(number, "accept", actor=ANN, reason=LONG)
     assert "'riskwright alerts decide NUMBER accept --reason WHY'" in deciding.value.do
+
+
+@pytest.mark.parametrize(
+    ("actor", "severity", "more", "why"),
+    [
+        (ANN, "critical", {}, "was trained by ann, who may not decide a critical alert about it"),
+        (ANN, "low", {"alert_policy": "second_person"}, "was trained by ann"),
+        (ROOT, "low", {}, "root is unverified and may not decide"),
+        (ANN, "critical", {"alert_policy": "any"}, ""),
+        (ANN, "low", {}, ""),
+        (BEN, "critical", {}, ""),
+    ],
+)
+def test_who_may_not_accept_an_alert_may_not_withdraw_what_was_decided(
+    ledger: Ledger, actor: Account, severity: str, more: dict[str, Any], why: str
+) -> None:
+    promote(ledger, train(ledger, **more), BEN)
+    cleo = Account("cleo", 1003, "desk", "os-account")
+    asked = ledger.decide_alert(alert(ledger, 1, severity), "retrain", actor=cleo, reason=LONG)
+    number = asked.request.id
+    if not why:
+        gone = ledger.withdraw_request(number, actor=actor, reason=LONG)
+        assert (gone.outcome, ledger.alert(1).status) == ("withdrawn", "closed")
+        return
+    with pytest.raises(GateRefused, match=why) as refused:
+        ledger.withdraw_request(number, actor=actor, reason=LONG)
+    if actor is ANN:
+        assert f"'riskwright alerts withdraw {number} --reason WHY'" in refused.value.do
+    assert [r.status for r in ledger.requests()] == ["pending"]
+    (event,) = ledger.events(kind="decision.refused")
+    told = (
+        event.actor,
+        event.payload["request"],
+        event.payload["decision"],
+        event.payload["alert"],
+    )
+    assert told == (actor.name, number, "withdraw", 1)
+    assert event.payload["reason"] == LONG
+    assert ledger.verify().ok
+
+
+def test_a_withdrawal_about_a_grave_alert_says_why(lite: Ledger) -> None:
+    promote(lite, train(lite), BEN)
+    number = lite.decide_alert(alert(lite, 1), "retrain", actor=BEN, reason=LONG).request.id
+    with pytest.raises(InputRefused, match="the reason says nothing: 'x'"):
+        lite.withdraw_request(number, actor=BEN, reason="x")
+    assert lite.requests()[0].status == "pending"
+    assert lite.withdraw_request(number, actor=BEN, reason=LONG).outcome == "withdrawn"
+    # One that no alert led to is nobody's decision.
+    other = lite.request("credit", actor=BEN, reason="r").id
+    assert lite.withdraw_request(other, actor=ANN, reason="x").outcome == "withdrawn"

@@ -15,7 +15,7 @@ from riskwright.ledger.champions import Champions, back_in
 from riskwright.ledger.eyes import acting, authorship, decision_refusal, refuse_empty_words
 from riskwright.ledger.kinds import alerts_of, alike, beyond, decided_on, kinds, merged
 from riskwright.ledger.records import Alert, Choice, Decision, FindingSet, Promotion, Request
-from riskwright.ledger.requests import Requests, request_in
+from riskwright.ledger.requests import WITHDRAWN, Requests, request_in, withdraw_in, withdrawable
 from riskwright.ledger.succession import live_version
 from riskwright.ledger.tables import MACHINE, plain, text
 from riskwright.ledger.versions import seek_version
@@ -237,10 +237,48 @@ class Alerts(Champions, Requests):
                 return _close(connection, alert, decision, followed, actor=by, reason=reason)
         raise followed
 
+    def withdraw_request(self, id: int, *, actor: str | Account, reason: str) -> Request:
+        """End a request that nobody serves: it is wanted no longer; the same again changes nothing.
 
-def _act(
-    connection: Connection, alert: Alert, decision: Choice, *, actor: Account, reason: str
-) -> Promotion | Request | GateRefused | None:
+        The alert that it came from stays closed, so that nothing is done about it. Hence of such a
+        request the rule is that of accepting the alert (``decide_alert``).
+
+        Raises
+        ------
+        InputRefused
+            If there is no such request, or the reason says nothing about a grave alert.
+        Conflict
+            If it has ended otherwise, or a retrain is at it.
+        GateRefused
+            If the actor may not accept its alert; the request waits on, the attempt is an event.
+        """
+        by, reason = acting(actor), text("reason", reason)
+        with self._write() as connection:
+            held = withdrawable(connection, id)
+            if held.outcome == WITHDRAWN:
+                return held
+            if held.alert_id is None:
+                return withdraw_in(connection, held, by, reason)
+            alert = _alert(connection, held.alert_id)
+            refusal = _refusal(connection, alert, "accept", by, reason, request=id)
+            if refusal is None:
+                refuse_empty_words(reason, alert.severity, by)
+                return withdraw_in(connection, held, by, reason)
+        raise refusal
+
+
+def _refusal(
+    connection: Connection,
+    alert: Alert,
+    decision: Choice,
+    actor: Account,
+    reason: str,
+    request: int | None = None,
+) -> GateRefused | None:
+    """Refuse who may not decide an alert, or withdraw the request that it led to; an event."""
+    command = (
+        f"alerts decide NUMBER {decision}" if request is None else f"alerts withdraw {request}"
+    )
     refusal = decision_refusal(
         connection,
         decision=decision,
@@ -248,12 +286,22 @@ def _act(
         version=seek_version(connection, alert.use_case, alert.version),
         live=live_version(connection, alert.use_case),
         by=actor,
+        command=command,
     )
     if refusal is not None:
         said = {"alert": alert.id, "decision": decision, "reason": reason, "why": refusal.what}
+        said |= {} if request is None else {"request": request, "decision": "withdraw"}
         audit.append(
             connection, "decision.refused", actor=actor, use_case=alert.use_case, payload=said
         )
+    return refusal
+
+
+def _act(
+    connection: Connection, alert: Alert, decision: Choice, *, actor: Account, reason: str
+) -> Promotion | Request | GateRefused | None:
+    refusal = _refusal(connection, alert, decision, actor, reason)
+    if refusal is not None:
         return refusal
     if decision == "accept":
         return None

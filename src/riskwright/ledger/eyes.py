@@ -137,6 +137,7 @@ def decision_refusal(
     version: Row[Any] | None,
     live: Row[Any] | None,
     by: Account,
+    command: str,
 ) -> GateRefused | None:
     """Say why somebody may not decide an alert about a version, None if he may.
 
@@ -153,9 +154,7 @@ def decision_refusal(
         return refusal
     policy = version.evidence.get("alert_policy")
     if policy == "second_person" or (policy is None and second and severity in GRAVE):
-        return own_refusal(
-            version, by, f"decide a {severity} alert about", f"alerts decide NUMBER {decision}"
-        )
+        return own_refusal(version, by, f"decide a {severity} alert about", command)
     return None
 
 

@@ -158,43 +158,6 @@ class Requests(Leases):
             )
             return _request(connection, id)
 
-    def withdraw_request(self, id: int, *, actor: str | Account, reason: str) -> Request:
-        """End a request that nobody serves: who asked, or anybody else, no longer wants it.
-
-        The alert that it came from stays decided. The same again changes nothing.
-
-        Raises
-        ------
-        InputRefused
-            If there is no such request.
-        Conflict
-            If it has ended otherwise, or a retrain is at it.
-        """
-        by, reason = acting(actor), text("reason", reason)
-        t = tables.requests
-        with self._write() as connection:
-            held = _request(connection, id)
-            if (held.status, held.outcome) == ("finished", WITHDRAWN):
-                return held
-            if held.status == "finished" or (
-                held.status == "claimed" and alive(connection, held.owner, now())
-            ):
-                raise Conflict(
-                    f"request {id} is {held.outcome or 'being served'}",
-                    where=held.detail or held.owner or "",
-                    expected="a request that waits",
-                )
-            event = audit.append(
-                connection,
-                "request.finished",
-                actor=by,
-                use_case=held.use_case,
-                payload={"request": id, "outcome": WITHDRAWN, "detail": reason},
-            )
-            values = {"outcome": WITHDRAWN, "detail": reason, "finished_at": event.at}
-            connection.execute(update(t).where(t.c.id == id).values(status="finished", **values))
-            return _request(connection, id)
-
 
 def request_in(
     connection: Connection,
@@ -226,6 +189,45 @@ def request_in(
         )
     )
     return _request(connection, key)
+
+
+def withdrawable(connection: Connection, id: int) -> Request:
+    """Return a request that may be ended, or that was withdrawn already.
+
+    Raises
+    ------
+    InputRefused
+        If there is no such request.
+    Conflict
+        If it has ended otherwise, or a retrain is at it.
+    """
+    held = _request(connection, id)
+    if (held.status, held.outcome) == ("finished", WITHDRAWN):
+        return held
+    if held.status == "finished" or (
+        held.status == "claimed" and alive(connection, held.owner, now())
+    ):
+        raise Conflict(
+            f"request {id} is {held.outcome or 'being served'}",
+            where=held.detail or held.owner or "",
+            expected="a request that waits",
+        )
+    return held
+
+
+def withdraw_in(connection: Connection, held: Request, actor: Account, reason: str) -> Request:
+    """End a ``withdrawable`` request inside the caller's write transaction."""
+    t = tables.requests
+    event = audit.append(
+        connection,
+        "request.finished",
+        actor=actor,
+        use_case=held.use_case,
+        payload={"request": held.id, "outcome": WITHDRAWN, "detail": reason},
+    )
+    values = {"outcome": WITHDRAWN, "detail": reason, "finished_at": event.at}
+    connection.execute(update(t).where(t.c.id == held.id).values(status="finished", **values))
+    return _request(connection, held.id)
 
 
 def claimed_in(connection: Connection, use_case: str) -> list[Request]:
