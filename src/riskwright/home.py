@@ -29,6 +29,9 @@ LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
 HERE = "home:"
 # The folders of a home that the ledger's records name.
 ROOMS = ("work", "mlartifacts", "bundles", "reports", "snapshots", "usecases", "demo")
+# The keys of the ledger's records whose values this library wrote. What stands under others
+# ("data") was named by hand, and may lie anywhere.
+OURS = ("folder", "uri", "report")
 
 
 class Settings(BaseSettings):
@@ -136,16 +139,23 @@ class Home:
             return HERE + path.relative_to(self.root).as_posix()
         return value
 
-    def find(self, value: Any) -> Any:
+    def find(self, value: Any, ours: bool = True) -> Any:
         """Return what ``shorten`` made short, as paths in this home.
 
-        Homes of before kept whole paths and addresses: one into a home, wherever that lay, is one
-        into this home, the file missing or not. A copy never reads the original instead.
+        Homes of before kept whole paths and addresses: one that this library wrote into a home,
+        wherever that lay, is one into this home, the file missing or not. A copy never reads the
+        original instead.
+
+        Parameters
+        ----------
+        ours
+            Whether this library wrote the value; of dictionaries the key says it (``OURS``). What a
+            person named is in this home only if it is found there.
         """
         if isinstance(value, dict):
-            return {k: self.find(v) for k, v in value.items()}
+            return {k: self.find(v, k in OURS) for k, v in value.items()}
         if isinstance(value, list):
-            return [self.find(v) for v in value]
+            return [self.find(v, ours) for v in value]
         if not isinstance(value, str):
             return value
         if value.startswith(HERE):
@@ -158,7 +168,8 @@ class Home:
             for i, part in enumerate(path.parts)
             if part in ROOMS and _was_home(Path(*path.parts[:i]))
         ]
-        return str(next((end for end in ends if end.exists()), ends[-1])) if ends else value
+        last = ends[-1] if ends and ours else value
+        return str(next((end for end in ends if end.exists()), last))
 
     @property
     def ledger_url(self) -> str:
@@ -184,9 +195,13 @@ def _as_path(value: str) -> Path | None:
 
 
 def _was_home(folder: Path) -> bool:
-    """Whether a folder is a home, or one that was moved away; a ledger may be on a server."""
-    signs = (folder / "ledger.db", folder / "snapshots")
-    return not folder.exists() or any(sign.exists() for sign in signs)
+    """Whether a folder is a home, or one that was moved away.
+
+    Its ledger may be on a server; a folder called ``snapshots`` alone is in many a store of data.
+    """
+    if not folder.exists() or (folder / "ledger.db").exists():
+        return True
+    return (folder / "snapshots").exists() and (folder / "work").exists()
 
 
 def is_shared(folder: Path) -> bool:

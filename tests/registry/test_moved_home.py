@@ -104,6 +104,12 @@ def test_a_home_of_before_is_understood(tmp_path: Path) -> None:
     (home.root / "work" / "rows.csv").touch()
     for value in ("mlflow-artifacts:/1/x", str(other / "work" / "rows.csv"), "", 3):
         assert home.find(value) == value
+    # So does what somebody named, wherever it was: a share may not be mounted just now.
+    absent, late = str(gone / "work" / "none"), "/mnt/share/reports/loans_2024.csv"
+    for value in (absent, late, Path(late).as_uri(), [late]):
+        assert home.find({"data": value, "source": value}) == {"data": value, "source": value}
+    assert home.find({"data": str(gone / "work" / "rows.csv")})["data"].startswith(str(home.root))
+    assert home.find({"folder": absent, "data": late})["folder"] == str(home.root / "work" / "none")
     deep = {"a": [{"b": str(kept)}], "uri": kept.as_uri(), "n": None}
     short = home.shorten(deep)
     assert short == {
@@ -112,6 +118,15 @@ def test_a_home_of_before_is_understood(tmp_path: Path) -> None:
         "n": None,
     }
     assert home.find(short)["a"] == deep["a"]
+
+
+def test_a_store_of_data_with_snapshots_is_no_home(tmp_path: Path) -> None:
+    home, lake = Home(tmp_path / "now").create(), tmp_path / "lake"
+    for folder in ("snapshots", "demo"):
+        (lake / folder).mkdir(parents=True)
+    (home.folder("demo") / "loans.csv").touch()
+    value = str(lake / "demo" / "loans.csv")
+    assert home.find(value) == home.find({"data": value})["data"] == value
 
 
 @pytest.mark.parametrize("sign", ["gone", "ledger.db", "snapshots"])
