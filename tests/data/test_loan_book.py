@@ -42,6 +42,14 @@ def test_the_contract_accepts_every_row(base: Simulated) -> None:
     assert base.frame["id"].is_unique
 
 
+def test_the_contract_refuses_a_date_that_is_still_to_come(base: Simulated) -> None:
+    frame = base.frame.head(50).assign(last_pymnt_d=base.frame["last_pymnt_d"].astype("str"))
+    frame.loc[3, "last_pymnt_d"] = "2091-01-01"
+    checked = Contract(load_usecase("loan_book"), "train").apply(frame)
+    assert checked.refused["row"].tolist() == [3]
+    assert checked.refused["reason"][0] == "last_pymnt_d: 2091-01-01 is later than today"
+
+
 def test_margins_are_those_of_the_published_loans(base: Simulated) -> None:
     """Lending Club 2007 to 2011: 15 % charged off, 8 % of the balance recovered, 12 % interest."""
     frame = base.frame

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from riskwright.data import maturity, parts
 from riskwright.data.contract import target_of
+from riskwright.data.plausible import check_outcomes
 from riskwright.errors import InputRefused
 from riskwright.usecase import UseCase, load_usecase
 
@@ -130,6 +131,26 @@ def test_an_open_loan_that_fell_silent_within_its_months_is_not_known_to_be_good
     seen = maturity.observed_until(usecase, frame)
     assert maturity.silent(usecase, frame).tolist() == [True, True, False, False]
     assert maturity.mature(usecase, frame, seen).tolist() == [False, False, True, True]
+
+
+def test_a_date_that_is_still_to_come_ripens_no_label(usecase: UseCase) -> None:
+    frame = loans([(0, 36, 36, "Fully Paid"), (20, 36, 9, "Current")])
+    seen = maturity.observed_until(usecase, frame)
+    frame.loc[1, "last_pymnt_d"] = pd.Timestamp("2091-01-01")
+    assert maturity.observed_until(usecase, frame) == seen
+    frame["recovery_d"] = frame["last_pymnt_d"]
+    assert maturity.recoveries_until(usecase, frame) == seen
+
+
+def test_failed_loans_without_a_date_are_told_and_all_of_them_refused(usecase: UseCase) -> None:
+    frame = loans([(0, 36, 5, "Charged Off"), (0, 36, 9, "Charged Off"), (0, 36, 36, "Fully Paid")])
+    frame["policy"] = "standard"
+    assert "no date" not in " ".join(parts.unused(usecase, frame, frame))
+    frame.loc[0, "last_pymnt_d"] = pd.NaT
+    assert "1 of 2 loans that failed have no date" in " ".join(parts.unused(usecase, frame, frame))
+    frame["last_pymnt_d"] = frame["last_pymnt_d"].where(frame["loan_status"] == "Fully Paid")
+    with pytest.raises(InputRefused, match="none of 2 loans that failed says when"):
+        check_outcomes(usecase, frame.assign(total_rec_prncp=1000.0))
 
 
 @pytest.mark.parametrize(("term", "history", "window"), [(84, 40, 24), (60, 40, 24), (84, 24, 12)])

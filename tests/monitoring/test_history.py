@@ -20,6 +20,7 @@ from riskwright.monitoring.history import (
     defaults_by,
     labels_in_time,
     mature_labels,
+    seen_until,
 )
 from riskwright.monitoring.labels import Labels, read_labels, words
 from riskwright.usecase import UseCase, load_usecase
@@ -241,3 +242,79 @@ def test_a_date_without_loans_is_refused() -> None:
         cut(USECASE, frame.drop(columns="issue_d"), pd.Timestamp("2020-01-01"), "x.csv")
     with pytest.raises(InputRefused, match="isn't a loan book"):
         cut(load_usecase("german_credit"), frame, pd.Timestamp("2020-01-01"), "x.csv")
+
+
+LATE: list[tuple[int, int, int | None, str]] = [(0, 36, 20, BAD)] * 4 + [(0, 36, 36, GOOD)] * 6
+
+
+def labelled(folder: Path, change: Any, window: int | None = 12) -> Labels:
+    """Labels of ten loans, none of which failed within a year, after ``change`` of their dates."""
+    usecase, file = within(window), raw(loans(LATE)).replace("nan", "")
+    ids = pd.Series([f"L{i}" for i in range(len(LATE))], dtype="str")
+    batch = loans(LATE).drop(columns=["last_pymnt_d", "loan_status"]).assign(id=ids)
+    file = file[["loan_status"]].assign(id=ids, last_pymnt_d=change(file["last_pymnt_d"]))
+    path = folder / "labels.csv"
+    file.to_csv(path, index=False)
+    cells = batch.astype("str").rename_axis("row")
+    found = read_labels(usecase, cells, batch, str(path))
+    assert found is not None
+    return labels_in_time(usecase, cells, batch, found, str(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "words_"),
+    [
+        (lambda d: pd.to_datetime(d).dt.strftime("%d/%m/%Y"), "10 dates .* can't be read"),
+        (lambda d: d.mask(d.index == 9, "2091-01-01"), "1 dates .* later than today"),
+        (lambda d: d.mask(d.index >= 0, ""), "the labels don't say when loans failed"),
+    ],
+)
+def test_labels_whose_dates_are_none_are_refused(tmp_path: Path, change: Any, words_: str) -> None:
+    assert labelled(tmp_path, lambda d: d).y.tolist() == [0.0] * 10
+    with pytest.raises(InputRefused, match=words_):
+        labelled(tmp_path, change)
+
+
+def test_a_loan_without_a_date_is_neither_bad_nor_good_where_the_month_counts(
+    tmp_path: Path,
+) -> None:
+    found = labelled(tmp_path, lambda d: d.mask(d.index.isin([0, 9]), ""))
+    np.testing.assert_array_equal(found.y, [np.nan] + [0] * 8 + [np.nan])
+    assert found.excluded is not None
+    assert np.flatnonzero(found.excluded).tolist() == [0, 9]
+    assert (found.counts["undated"], found.counts["immature"]) == (2, 0)
+
+
+def test_a_loan_without_a_date_counts_where_any_month_does() -> None:
+    file, accepted = raw(loans(LATE)).replace("nan", ""), loans(LATE)
+    file.loc[[0, 9], "last_pymnt_d"] = ""
+    found = mature_labels(within(None), file, accepted, month(40))
+    assert found is not None
+    assert found.y.tolist() == [1] * 4 + [0] * 6
+    history = cut(within(None), file, month(40), "x.csv")
+    then = mature_labels(within(None), file, accepted, month(40), history)
+    assert then is not None  # on a day in the past nobody can tell whether it was repaid by then
+    np.testing.assert_array_equal(then.y, [1] * 4 + [0] * 5 + [np.nan])
+    assert then.counts["undated"] == 1
+
+
+def test_a_batch_with_its_own_outcomes_says_which_dates_are_none() -> None:
+    file = raw(loans(LATE)).replace("nan", "")
+    accepted = loans(LATE).drop(columns=["last_pymnt_d", "loan_status"])
+    file.loc[0, "last_pymnt_d"] = "31/12/2011"
+    file.loc[1, "last_pymnt_d"] = "2091-01-01"
+    file.loc[9, "last_pymnt_d"] = ""
+    found = mature_labels(within(12), file, accepted, month(40))
+    assert found is not None
+    np.testing.assert_array_equal(found.y, [np.nan] * 2 + [0] * 7 + [np.nan])
+    assert {k: found.counts[k] for k in ("undated", "wrong_dates", "immature")} == {
+        "undated": 3,
+        "wrong_dates": 2,
+        "immature": 0,
+    }
+    assert "2 dates of the last payment can't be read, or are later than today" in words(found)
+    assert seen_until(within(12), file) == month(36)  # one slip doesn't ripen the others
+    empty = mature_labels(within(12), file.assign(last_pymnt_d=""), accepted, month(40))
+    assert empty is not None
+    assert np.isnan(empty.y).all()
+    assert empty.counts["undated"] == 10

@@ -82,6 +82,9 @@ class Contract:
                 else not column.after_decision
             )
         }
+        held = usecase.loan if purpose == "train" else None
+        # Dates of a loan's life: one that is still to come would let all labels ripen.
+        self._past = {usecase.time, held.closed, held.recovered_on} if held else set()
         self.read = self.accepted = self.bads = 0
         self.reasons: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
@@ -215,6 +218,10 @@ class Contract:
         if column.type == "date":
             parsed, unreadable = parsing.dates(cells, missing)
             word = "a date such as 2024-01-31"
+            if name in self._past:
+                for spot in np.flatnonzero(parsed > maturity.this_month()).tolist():
+                    said = f"{name}: {parsed.iloc[spot]:%Y-%m-%d} is later than today"
+                    faults.add(spot, said, f"{name}: later than today")
         else:
             parsed, unreadable = parsing.numbers(cells, missing)
             word = "a number"

@@ -119,7 +119,8 @@ def recoveries_until(usecase: UseCase, frame: pd.DataFrame) -> pd.Timestamp:
     held, seen = loan_of(usecase), observed_until(usecase, frame)
     if held.recovered_on is None or held.recovered_on not in frame:
         return seen
-    last = pd.Timestamp(frame[held.recovered_on].max())
+    days = frame[held.recovered_on]
+    last = pd.Timestamp(days[days <= this_month()].max())
     return seen if pd.isna(last) else max(seen, last)
 
 
@@ -146,10 +147,18 @@ def credit_limits(usecase: UseCase, frame: pd.DataFrame) -> npt.NDArray[np.float
     return np.asarray(limit.fillna(frame[held.amount]).where(line), dtype=float)
 
 
+def this_month() -> pd.Timestamp:
+    """Return the last day of the current month: some files date a month by it."""
+    return pd.Timestamp.now("UTC").tz_localize(None).normalize() + pd.offsets.MonthEnd(0)
+
+
 def observed_until(usecase: UseCase, frame: pd.DataFrame) -> pd.Timestamp:
-    """Return the date up to which a data set saw its loans: its latest payment or issue."""
-    held = loan_of(usecase)
-    return pd.Timestamp(frame[[str(usecase.time), held.closed]].max().max())
+    """Return the date up to which a data set saw its loans: its latest payment or issue.
+
+    A date after this month is a slip, and says nothing of the others; NaT if there is no date.
+    """
+    days = frame[[str(usecase.time), loan_of(usecase).closed]]
+    return pd.Timestamp(days.where(days <= this_month()).max().max())
 
 
 def mature(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) -> Mask:

@@ -240,6 +240,13 @@ def unused(usecase: UseCase, frame: pd.DataFrame, ready: pd.DataFrame) -> list[s
             "would be in default by loan.grace_months: what became of them isn't known, so they "
             "are in no training and no test part"
         )
+    failed = frame[usecase.target.column] == usecase.target.bad
+    if undated := int((mine & (failed & frame[usecase.loan.closed].isna()).to_numpy()).sum()):
+        said.append(
+            f"{undated:,} of {int((mine & failed.to_numpy()).sum()):,} loans that failed have no "
+            f"date in {usecase.loan.closed!r}: they count as never paid, in default after "
+            f"{usecase.loan.grace_months} months"
+        )
     if others and usecase.loan.population is not None:
         usual = ", ".join(f"{k} = {v}" for k, v in usecase.loan.population.items())
         said.append(

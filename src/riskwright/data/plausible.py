@@ -82,7 +82,7 @@ def check_balances(
 
 
 def check_outcomes(usecase: UseCase, frame: pd.DataFrame) -> None:
-    """Refuse a history whose repayments, debts or recoveries aren't in the unit of what was lent.
+    """Refuse a history of outcomes that can't be: money in another unit, no failure with a date.
 
     Parameters
     ----------
@@ -94,12 +94,20 @@ def check_outcomes(usecase: UseCase, frame: pd.DataFrame) -> None:
     InputRefused
         If half of the instalment loans that were good repaid less than half or more than 1.5 times
         what was lent, half of those that failed owed more than 1.5 times or less than a fiftieth of
-        it, or more than 1.5 times of what was owed was recovered.
+        it, or more than 1.5 times of what was owed was recovered; if no loan that failed says when
+        it was last paid.
     """
     held, target = maturity.loan_of(usecase), usecase.target
     term = np.isnan(maturity.credit_limits(usecase, frame))
     good = (frame[target.column] == target.good).to_numpy()
     bad = frame[(frame[target.column] == target.bad).to_numpy()]
+    if len(bad) and bad[held.closed].isna().all():
+        raise InputRefused(
+            f"none of {len(bad):,} loans that failed says when it was last paid",
+            where=f"column {held.closed!r}",
+            expected="the date of the last payment; empty is for a loan that never paid",
+            do="add the dates: else each would count as a default of its first months",
+        )
     repaid = (frame[held.repaid] / frame[held.amount])[good & term].median()
     if not (pd.isna(repaid) or 0.5 <= repaid <= HEAVY):
         raise _unit(

@@ -197,29 +197,39 @@ def mature_labels(
     -------
     Labels
         Of the accepted rows; None if the rows don't say how loans ended. If they don't say when,
-        no outcome is known, and the counts say so.
+        no outcome is known, and the counts say so. A loan without a date is of known outcome only
+        where a default counts in whatever month it comes (of a history, if it failed: whether it
+        was repaid by the date can't be told), a loan whose date can't be one never.
     """
     held, target = maturity.loan_of(usecase), usecase.target
     if target.column not in raw or not {str(usecase.time), held.term} <= set(accepted):
         return None
     ends = raw.loc[accepted.index]
-    if held.closed not in raw:
-        y, counts = tally(usecase, ends[target.column])
-        counts["undated"] = int(np.isfinite(y).sum())
-        return Labels(np.full(len(y), np.nan), counts, by_calendar=True)
-    closed = _dates(usecase, ends, held.closed)
+    closed, wrong = _paid(usecase, ends)
+    ended, counts = tally(usecase, ends[target.column])
+    if len(closed) and closed.isna().all():
+        counts |= {"undated": int(np.isfinite(ended).sum()), "wrong_dates": int(wrong.sum())}
+        return Labels(np.full(len(ended), np.nan), counts, by_calendar=True)
     status = outcomes(usecase, ends[target.column])
     frame = accepted.assign(**{target.column: status, held.closed: closed})
     known = as_known(usecase, frame, seen)
-    mature = maturity.mature(usecase, known, seen)
+    lacks = closed.isna().to_numpy() & np.isfinite(ended)
+    anytime = lacks & maturity.whole_life(usecase, accepted)
+    undated = wrong | (lacks & ~anytime)
+    if history is None:
+        known[target.column] = known[target.column].mask(anytime & (ended == 0), target.good)
+    else:
+        undated |= lacks & (ended == 0)
+    mature = maturity.mature(usecase, known, seen) & ~undated
     bad = maturity.bads(usecase, known)
-    ended, counts = tally(usecase, ends[target.column])
-    counts["immature"] = int((np.isfinite(ended) & ~mature).sum())
+    counts["immature"] = int((np.isfinite(ended) & ~mature & ~undated).sum())
     counts |= {"bad": int((bad & mature).sum()), "good": int((~bad & mature).sum())}
+    counts |= {"undated": int(undated.sum()), "wrong_dates": int(wrong.sum())}
     if history is not None:
         whole = tally(usecase, history.raw[target.column])[1]
         counts |= {name: whole[name] for name in ("undeclared", "given")}
-    return Labels(np.where(mature, bad.astype(float), np.nan), counts, by_calendar=True)
+    y = np.where(mature, bad.astype(float), np.nan)
+    return Labels(y, counts, by_calendar=True, excluded=undated if undated.any() else None)
 
 
 def labels_in_time(
@@ -244,32 +254,52 @@ def labels_in_time(
     Raises
     ------
     InputRefused
-        If no label can be used for want of a date.
+        If a date of the last payment can't be read or is later than today, or no label can be used
+        for want of a date.
     """
     held, ends = maturity.loan_of(usecase), labels.ends
     if ends is None or not {str(usecase.time), held.term} <= set(accepted):
         return labels
-    if held.closed not in ends:
-        part = ~maturity.whole_life(usecase, accepted)
-        undated = part & np.isfinite(labels.y)
-        if undated.any() and undated.sum() == np.isfinite(labels.y).sum():
-            months = int(maturity.outcome_months(usecase, accepted)[undated].max())
-            raise InputRefused(
-                f"the labels don't say when loans failed: the PD is of a default within {months} "
-                "months, and a label may be of a later one",
-                where=where,
-                expected=f"a column {held.closed!r}, the date of the last payment, beside "
-                f"{usecase.id!r} and {usecase.target.column!r}",
-            )
+    closed, wrong = _paid(usecase, ends)
+    if wrong.any():
+        cell = ends[held.closed].iloc[int(wrong.argmax())]
+        raise InputRefused(
+            f"{int(wrong.sum()):,} dates of the last payment can't be read, or are later than "
+            f"today: such as {str(cell)!r}",
+            where=f"{where}: column {held.closed!r}",
+            expected="a date such as 2024-01-31, or nothing",
+        )
+    part, given = ~maturity.whole_life(usecase, accepted), np.isfinite(labels.y)
+    undated = part & given & closed.isna().to_numpy()
+    if undated.any() and undated.sum() == given.sum():
+        months = int(maturity.outcome_months(usecase, accepted)[undated].max())
+        raise InputRefused(
+            f"the labels don't say when loans failed: the PD is of a default within {months} "
+            "months, and a label may be of a later one",
+            where=where,
+            expected=f"a column {held.closed!r}, the date of the last payment, beside "
+            f"{usecase.id!r} and {usecase.target.column!r}",
+        )
+    if closed.isna().all():
         counts = labels.counts | {"undated": int(undated.sum())}
         return replace(labels, y=np.where(part, np.nan, labels.y), counts=counts, excluded=part)
-    last = _dates(usecase, ends, held.closed).max()
-    seen = pd.Series([seen_until(usecase, raw), last], dtype="datetime64[us]").max()
+    seen = pd.Series([seen_until(usecase, raw), closed.max()], dtype="datetime64[us]").max()
     dated = mature_labels(usecase, ends, accepted, seen)
     assert dated is not None  # noqa: S101  (the columns are there)
-    counts = labels.counts | {name: dated.counts[name] for name in ("bad", "good", "immature")}
+    told = ("bad", "good", "immature", "undated")
+    counts = labels.counts | {name: dated.counts[name] for name in told}
     young = ~maturity.ripe(usecase, accepted, seen)
-    return replace(labels, y=dated.y, counts=counts, excluded=young)
+    return replace(labels, y=dated.y, counts=counts, excluded=young | undated)
+
+
+def _paid(usecase: UseCase, ends: pd.DataFrame) -> tuple[pd.Series, NDArray[np.bool_]]:
+    """Return dates of the last payment (n,), and which are none: unreadable, or still to come."""
+    name = maturity.loan_of(usecase).closed
+    if name not in ends:
+        return _dates(usecase, ends, name), np.zeros(len(ends), dtype=bool)
+    closed, wrong = parsing.dates(ends[name], missing_in(usecase, name))
+    late = (closed > maturity.this_month()).to_numpy(dtype=bool)
+    return closed.mask(late), wrong | late
 
 
 def _dates(usecase: UseCase, raw: pd.DataFrame, name: str) -> pd.Series:

@@ -305,6 +305,7 @@ TOLD = {
     "immature": "of loans whose labels aren't mature",
     "undated": "of loans of which it isn't said when they were last paid, so whether they failed "
     "within the months that count",
+    "wrong_dates": "dates of the last payment can't be read, or are later than today",
     "rows_without_label": "rows have no label",
     "of_refused_rows": "known outcomes are of refused rows",
     "own_not_used": "outcomes in the batch itself aren't used, since labels are given",
