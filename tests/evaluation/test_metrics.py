@@ -171,3 +171,15 @@ def test_thirty_thousand_rows_are_fast() -> None:
 def test_one_class_and_nan_are_refused(y: list, p: list) -> None:
     with pytest.raises(InputRefused):
         evaluate(y, p, cutoff=0.5)
+
+
+def test_the_bads_of_one_borrower_bound_no_auc() -> None:
+    """Forty rows, one borrower: what is known of AUC is what one bad tells."""
+    rng = np.random.default_rng(3)
+    y = np.repeat([1, 0], [40, 400])
+    p = np.clip(rng.normal(np.where(y == 1, 0.5, 0.2), 0.15), 0.01, 0.99)
+    groups = np.where(y == 1, 0, np.arange(440))
+    found = evaluate(y, p, cutoff=0.5, seed=0, n_boot=20, groups=groups)["roc_auc"]
+    assert found.low < 0.3
+    alone = evaluate(y, p, cutoff=0.5, seed=0, n_boot=20)["roc_auc"]
+    assert alone.high - alone.low < 0.15

@@ -65,3 +65,16 @@ def test_a_reference_without_groups_is_read() -> None:
     held = Reference.build(usecase, *loans(50, 1))
     assert "riskwright.group" not in held.to_frame()
     assert Reference.from_frame(held.to_frame()).groups is None
+
+
+@pytest.mark.parametrize("groups", [1, 2, 5, 19])
+def test_a_few_borrowers_are_no_evidence_however_many_loans_they_have(groups: int) -> None:
+    """One group's error can't be told: its z was 0, and everything "ok"."""
+    usecase = parse_usecase(TEXT, where="test")
+    before = Reference.build(usecase, *loans(500, 1000))
+    frame, pds, _ = loans(100, 1)
+    frame["WHO"] = [f"b{i % groups}" for i in range(len(frame))]
+    y = np.tile([1.0, 0.0], len(frame) // 2)  # twice what the PDs expect
+    (found,) = check_labels(usecase, before, frame, pds, Labels(y))
+    assert found.verdict == "not enough data"
+    assert "groups with each by 'WHO' are needed" in found.detail

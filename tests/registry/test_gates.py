@@ -370,3 +370,38 @@ def test_paired_gates_go_by_the_declared_groups() -> None:
         one, other = (gates[name].figures[figure] for gates in found)
         assert other == pytest.approx(one)
     assert found[1]["discrimination"].figures["p"] > 1e-12
+
+
+def calibrated_in_groups(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Right PDs of 200 borrowers whose 20 loans have one outcome each."""
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(200), 20)
+    p = expit(rng.normal(-1.0, 0.5, 200))
+    y = (rng.uniform(size=200) < p).astype(np.int8)
+    return y[groups], p[groups], groups
+
+
+def test_right_pds_of_borrowers_with_many_loans_pass_the_calibration_gate() -> None:
+    """By rows half of them fail, since a borrower's loans go bad together."""
+    passed = {False: 0, True: 0}
+    for seed in range(10):
+        y, p, groups = calibrated_in_groups(seed)
+        for declared in passed:
+            by = groups if declared else None
+            found = judge(y=y, pd_challenger=p, groups=by)["calibration"]
+            passed[declared] += found.passed is True
+    assert passed[False] <= 3
+    assert passed[True] >= 9
+    y, p, groups = calibrated_in_groups(0)
+    assert judge(y=y, pd_challenger=p / 3, groups=groups)["calibration"].passed is False
+
+
+def test_few_borrowers_are_not_enough_test_data() -> None:
+    groups = np.arange(ROWS) % 5
+    found = judge(groups=groups, against=7, unseen_by_champion=EVERYWHERE, pd_champion=NOISY)
+    assert found["test data"].passed is None
+    assert "10 groups with each are needed" in found["test data"].detail
+    assert found["champion"].passed is None
+    assert judge(groups=np.arange(ROWS))["test data"].passed is True
+    one = judge(groups=np.zeros(ROWS))["calibration"].figures
+    assert np.isfinite(one["limit"])

@@ -130,6 +130,25 @@ def se_of_mean(values: Floats, groups: Clusters | None = None) -> float:
     return float(np.sqrt((gaps**2).sum() * len(gaps) / (len(gaps) - 1))) / len(values)
 
 
+def design_factor(values: Floats, groups: Clusters | None) -> float:
+    """Return how many times the error of the mean is larger by groups than by rows (n,).
+
+    The root of the design effect (Kish 1965, Survey Sampling, 5.4): from 1 to the root of n, which
+    it is for a single group.
+    """
+    if groups is None:
+        return 1.0
+    by_rows = max(se_of_mean(values), np.finfo(float).tiny)
+    return float(np.clip(se_of_mean(values, groups) / by_rows, 1.0, len(values) ** 0.5))
+
+
+def class_sizes(y: NDArray[Any], groups: Clusters | None = None) -> tuple[int, int]:
+    """Return how many bads and goods there are to judge by: rows (n,), or groups that have one."""
+    if groups is None:
+        return int((y == 1).sum()), int((y == 0).sum())
+    return len(np.unique(groups[y == 1])), len(np.unique(groups[y == 0]))
+
+
 def mean(values: Floats, groups: Clusters | None = None) -> Estimate:
     """Return the mean of per-row values with its normal interval, shape (n,)."""
     value, half = float(values.mean()), Z * se_of_mean(values, groups)

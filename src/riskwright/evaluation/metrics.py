@@ -15,6 +15,7 @@ from riskwright.evaluation.estimates import (
     Ints,
     Z,
     checked,
+    class_sizes,
     losses,
     mean,
     proportion,
@@ -199,7 +200,7 @@ def _resampled(
 def _auc(y: Ints, p: Floats, groups: Clusters | None) -> Estimate:
     value, se = auc_with_se(y, p, groups)
     if se == 0 or not np.isfinite(se):
-        fewer = int(min(y.sum(), len(y) - y.sum()))
+        fewer = min(class_sizes(y, groups))
         low, high = wilson(value * fewer, fewer)
         return Estimate(value, float(low), float(high))
     return _within(Estimate(value, value - Z * se, value + Z * se), 0.0, 1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from riskwright.data.units import clusters
-from riskwright.evaluation.estimates import Clusters, se_of_mean
+from riskwright.evaluation.estimates import Clusters, class_sizes, design_factor
 from riskwright.evaluation.paired import SMALLEST_SE, auc_with_se
 from riskwright.monitoring.cells import plain_numbers
 from riskwright.monitoring.findings import CANT, NOT_ENOUGH, Finding, band, failed, way
@@ -32,16 +33,15 @@ class _Known:
 
     frame: pd.DataFrame
     pd: NDArray[np.float64]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
     groups: Clusters | None = None
 
     def enough(self, least: int) -> bool:
-        bads = int(self.y.sum())
-        return min(bads, len(self.y) - bads) >= least
+        return min(class_sizes(self.y, self.groups)) >= least
 
     def where(self, mask: NDArray[np.bool_]) -> _Known:
         groups = None if self.groups is None else self.groups[mask]
-        return _Known(self.frame[mask], self.pd[mask], self.y[mask], groups)
+        return _Known(self.frame[mask], self.pd[mask], self.y[mask].astype(np.int64), groups)
 
 
 def check_labels(
@@ -62,7 +62,8 @@ def check_labels(
       reference's are) and the groups of each category, at a z corrected for their number
       (Bonferroni).
 
-    Where the use case declares a ``group``, standard errors go by groups.
+    Where the use case declares a ``group``, standard errors go by groups, and so do the counts of
+    bads and goods that are enough: few groups are no evidence, however many rows they have.
 
     ``monitor.label_z`` is the z of one test. Where outcomes are known of a part that was selected
     by score, the reference is cut alike (``selection.part_of``).
@@ -101,9 +102,10 @@ def check_labels(
     if labels.excluded is not None:
         rows &= ~labels.excluded
     known = rows & np.isin(labels.y, (0.0, 1.0))
-    everything = _Known(current[known], scores[known], labels.y[known].astype(np.int64))
+    groups = clusters(usecase, current)
+    everything = _Known(current, scores, labels.y, groups).where(known)
     if not everything.enough(usecase.monitor.min_bads):
-        return [*told, _few("outcomes", None, everything, usecase.monitor.min_bads)]
+        return [*told, _few("outcomes", None, everything, usecase)]
     part = Part(known, rows & ~known, np.ones(len(reference), dtype=bool))
     if not labels.by_calendar:
         part = part_of(
@@ -119,13 +121,7 @@ def check_labels(
         trouble = "what the outcomes in codes that nobody declared are isn't known"
     if trouble:
         return [*told, Finding("labels", "outcomes", None, CANT, detail=trouble)]
-    groups = clusters(usecase, current)
-    now = _Known(
-        current[part.now],
-        scores[part.now],
-        labels.y[part.now].astype(np.int64),
-        None if groups is None else groups[part.now],
-    )
+    now = _Known(current, scores, labels.y, groups).where(part.now)
     before = _Known(
         reference.frame, reference.pd, reference.y.astype(np.int64), reference.groups
     ).where(part.before)
@@ -139,7 +135,7 @@ def _checked(
     least = usecase.monitor.min_bads
     for known, whose in ((now, ""), (before, "in the reference's like part ")):
         if not known.enough(least):
-            return [_few("outcomes", None, known, least, whose)]
+            return [_few("outcomes", None, known, usecase, whose)]
     checks: list[tuple[str, Callable[[], Iterable[Finding]]]] = [
         ("observed_expected", lambda: [_calibration(usecase, before, now, waiting)]),
         ("auc", lambda: [_auc(usecase, before, now)]),
@@ -155,18 +151,23 @@ def _checked(
     return findings
 
 
-def _few(code: str, column: str | None, known: _Known, least: int, what: str = "") -> Finding:
-    bads = int(known.y.sum())
+def _few(code: str, column: str | None, known: _Known, usecase: UseCase, what: str = "") -> Finding:
+    least, bads = usecase.monitor.min_bads, int(known.y.sum())
+    of, each = "", ""
+    if known.groups is not None:
+        groups = class_sizes(known.y, known.groups)
+        of = f", of {groups[0]:,} and {groups[1]:,} groups ({usecase.group})"
+        each = f" groups with each by {usecase.group!r}"
     return Finding(
         "labels",
         code,
         column,
         NOT_ENOUGH,
         "bads",
-        float(bads),
+        float(class_sizes(known.y, known.groups)[0]),
         float(least),
-        detail=f"{what}{bads:,} bads and {len(known.y) - bads:,} goods with a known outcome; at "
-        f"least {least} of each are needed",
+        detail=f"{what}{bads:,} bads and {len(known.y) - bads:,} goods with a known outcome{of}; "
+        f"at least {least}{each or ' of each'} are needed",
     )
 
 
@@ -182,7 +183,7 @@ def _calibration(
     known (``waiting``, their PDs) turn out the other way.
     """
     limit = usecase.monitor.label_z
-    grown = _grown(now)
+    grown = design_factor(now.y - now.pd, now.groups)
     ratio, z, change = _against(before, now.pd, now.y, grown)
     alarm, cant, more = abs(z) > limit and abs(change) >= RATIO_FLOOR, False, ""
     if alarm and len(waiting):
@@ -227,7 +228,8 @@ def _against(
     ratio, se = _observed_expected(pds, y)
     usual, se_usual = _observed_expected(before.pd, before.y)
     change = ratio - usual
-    error = float(np.hypot(se * grown, se_usual * _grown(before)))
+    usual_grown = design_factor(before.y - before.pd, before.groups)
+    error = float(np.hypot(se * grown, se_usual * usual_grown))
     return ratio, change / max(error, SMALLEST_SE), change
 
 
@@ -235,14 +237,6 @@ def _observed_expected(pds: NDArray[np.float64], y: NDArray[np.int64]) -> tuple[
     """Return observed over expected bads, and its standard error were the PDs right."""
     expected = max(float(pds.sum()), SMALLEST_SE)
     return float(y.sum()) / expected, float(np.sqrt((pds * (1 - pds)).sum())) / expected
-
-
-def _grown(known: _Known) -> float:
-    """Return how much larger the error is by declared groups than by rows; at least 1."""
-    if known.groups is None:
-        return 1.0
-    gaps = known.y - known.pd
-    return max(se_of_mean(gaps, known.groups) / max(se_of_mean(gaps), SMALLEST_SE), 1.0)
 
 
 def _auc(
@@ -257,7 +251,7 @@ def _auc(
     column, code = (segment[0], "segment_auc") if segment else (None, "auc")
     for known, whose in ((now, ""), (before, "in the reference ")):
         if not known.enough(least):
-            return _few(code, column, known, least, where + whose)
+            return _few(code, column, known, usecase, where + whose)
     auc_before, se_before = auc_with_se(before.y, before.pd, before.groups)
     auc_now, se_now = auc_with_se(now.y, now.pd, now.groups)
     drop = auc_before - auc_now

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from riskwright.evaluation.calibration import ece, ece_when_calibrated
-from riskwright.evaluation.estimates import Clusters
+from riskwright.evaluation.estimates import Clusters, design_factor
 from riskwright.evaluation.paired import compare_auc, compare_log_loss
 from riskwright.usecase import UseCase
 
@@ -45,7 +45,7 @@ def choose_challenger(
     y, ensemble, baseline
         Outcomes (1 = bad) and PDs of the same test rows, shape (n,).
     groups
-        Of ``units.clusters``, shape (n,): paired tests go by them.
+        Of ``units.clusters``, shape (n,): paired tests and the calibration's limit go by them.
     """
     loss = compare_log_loss(y, ensemble, baseline, groups)
     auc = compare_auc(y, ensemble, baseline, groups)
@@ -58,8 +58,8 @@ def choose_challenger(
     }
     told = f"log loss {loss.difference:+.4f} (se {loss.se:.4f}), {p_words(loss.p_greater)}"
     errors = {
-        "ensemble": calibration_error(usecase, y, ensemble, seed),
-        usecase.baseline: calibration_error(usecase, y, baseline, seed),
+        "ensemble": calibration_error(usecase, y, ensemble, seed, groups),
+        usecase.baseline: calibration_error(usecase, y, baseline, seed, groups),
     }
     figures |= {
         "ece": errors["ensemble"].found,
@@ -104,11 +104,16 @@ class CalibrationError(NamedTuple):
 
 
 def calibration_error(
-    usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int
+    usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int, groups: Clusters | None = None
 ) -> CalibrationError:
-    """Return the error of PDs (n,) for outcomes (n,), its limit by chance, and the floor."""
+    """Return the error of PDs (n,) for outcomes (n,), its limit by chance, and the floor.
+
+    The limit is simulated with independent rows; of ``groups`` (n,) it is as much larger as the
+    error of the mean gap is by groups.
+    """
     draws = ece_when_calibrated(p, seed=seed).draws
     limit = float(np.quantile(draws, usecase.gates.calibration_quantile))
+    limit *= design_factor(y - p, groups)
     return CalibrationError(float(ece(y, p)), limit, min(ECE_FLOOR, ECE_SHARE * float(np.mean(y))))
 
 

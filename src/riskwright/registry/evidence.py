@@ -17,7 +17,7 @@ from riskwright.data.outgoing import write_csv
 from riskwright.data.telltale import telltales
 from riskwright.evaluation.cutoffs import confusion
 from riskwright.evaluation.disagreement import error_by_band
-from riskwright.evaluation.estimates import Clusters
+from riskwright.evaluation.estimates import Clusters, class_sizes
 from riskwright.evaluation.fairness import approval_ratios
 from riskwright.evaluation.metrics import evaluate
 from riskwright.evaluation.paired import compare_auc, compare_log_loss
@@ -169,9 +169,9 @@ def judge_kin(
     found: dict[str, Any] = {"rows": len(y), "with_kin": int(known.sum()), "without": None}
     others = ~known
     bads = int(y[others].sum())
-    enough = min(bads, int(others.sum()) - bads) >= usecase.gates.min_test_bads
+    groups = units.clusters(usecase, test[others])
+    enough = min(class_sizes(y[others], groups)) >= usecase.gates.min_test_bads
     if known.any() and enough:
-        groups = units.clusters(usecase, test[others])
         metrics = evaluate(y[others], p[others], cutoff=0.5, seed=seed, groups=groups)
         figures = {k: asdict_estimate(metrics[k]) for k in ("roc_auc", "log_loss")}
         found["without"] = {"rows": int(others.sum()), "bads": bads, **figures}

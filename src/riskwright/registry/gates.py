@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import mannwhitneyu, norm
 
-from riskwright.evaluation.estimates import Clusters
+from riskwright.evaluation.estimates import Clusters, class_sizes
 from riskwright.evaluation.paired import (
     SMALLEST_SE,
     auc_with_se,
@@ -71,10 +71,10 @@ def gates(
         ``passed`` None means "not enough data", which blocks like a no.
     """
     return [
-        _data(usecase, y, readings),
+        _data(usecase, y, readings, groups),
         Gate("baseline", True, choice.why, choice.figures, blocking=False),
         _champion(usecase, y, pd_challenger, against, unseen_by_champion, pd_champion, groups),
-        _calibration(usecase, y, pd_challenger, seed),
+        _calibration(usecase, y, pd_challenger, seed, groups),
         _discrimination(usecase, y, pd_challenger, slopes, groups),
         _leakage(usecase),
         _fairness(fairness),
@@ -167,13 +167,19 @@ def _realised(part: dict[str, Any], error: str = "se") -> str:
     return f"{_three(part['realised'])} (se {_three(part[error])}) realised"
 
 
-def _data(usecase: UseCase, y: np.ndarray, readings: int) -> Gate:
+def _data(usecase: UseCase, y: np.ndarray, readings: int, groups: Clusters | None) -> Gate:
     bads, needed = int(y.sum()), usecase.gates.min_test_bads
-    enough = min(bads, len(y) - bads) >= needed
+    counted = class_sizes(y, groups)
+    enough = min(counted) >= needed
     read = "once" if readings == 1 else f"{readings} times"
     detail = f"{len(y)} test rows with {bads} bads; read {read}"
-    if not enough:
+    if not enough and groups is None:
         detail += f": not enough data, {needed} of each class are needed"
+    elif not enough:
+        detail += (
+            f": not enough data, bads are in {counted[0]} and goods in {counted[1]} groups "
+            f"({usecase.group}), and {needed} groups with each are needed"
+        )
     figures = {"rows": len(y), "bads": bads, "readings": readings}
     return Gate("test data", True if enough else None, detail, figures)
 
@@ -192,11 +198,10 @@ def _champion(
         return Gate("champion", True, "there is no champion yet", told)
     if unseen is None or champion is None:
         return Gate("champion", None, f"version {against} can't score these rows", told)
-    bads = int(y[unseen].sum())
-    if min(bads, int(unseen.sum()) - bads) < usecase.gates.min_test_bads:
+    theirs, bads = None if groups is None else groups[unseen], int(y[unseen].sum())
+    if min(class_sizes(y[unseen], theirs)) < usecase.gates.min_test_bads:
         detail = f"not enough data: {int(unseen.sum())} rows that neither was trained on"
         return Gate("champion", None, detail, {**told, "rows": int(unseen.sum()), "bads": bads})
-    theirs = None if groups is None else groups[unseen]
     loss = compare_log_loss(y[unseen], challenger[unseen], champion, theirs)
     auc = compare_auc(y[unseen], challenger[unseen], champion, theirs)
     better = bool(loss.p_greater < usecase.gates.alpha)
@@ -217,9 +222,11 @@ def _champion(
     return Gate("champion", better, detail, figures)
 
 
-def _calibration(usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int) -> Gate:
+def _calibration(
+    usecase: UseCase, y: np.ndarray, p: np.ndarray, seed: int, groups: Clusters | None
+) -> Gate:
     """An error beyond chance and beyond the floor stops a challenger, the first one too."""
-    error = calibration_error(usecase, y, p, seed)
+    error = calibration_error(usecase, y, p, seed, groups)
     detail = (
         f"ECE {error.found:.4f}, a calibrated model stays below {error.limit:.4f} in "
         f"{usecase.gates.calibration_quantile:.0%} of such samples"
