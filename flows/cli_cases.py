@@ -98,12 +98,14 @@ def _trained_elsewhere(home: Any, known: set[str]) -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
     try:
         ledger = Ledger.open(home.existing())
+        names = [name for name in ledger.use_cases() if name not in known]
+        versions = {name: [v for v in ledger.versions(name) if v.evidence] for name in names}
     except InputRefused:  # nothing was trained yet
         return rows
-    for name in ledger.use_cases():
-        if name in known:
-            continue
-        trained = [v for v in ledger.versions(name) if v.evidence]
+    except RiskwrightError as error:  # the YAML files are there all the same
+        say.note(f"use cases that were trained from a path aren't listed: {error.what}")
+        return rows
+    for name, trained in versions.items():
         if not trained:
             continue
         try:

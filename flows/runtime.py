@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -20,6 +21,8 @@ from riskwright.ledger import Ledger
 from riskwright.usecase import UseCase, load_usecase, read_usecase
 from riskwright.usecase_parts import Tuning
 
+# The namespace of processes that a Linux machine starts with (PROC_PID_INIT_INO).
+INITIAL = "4026531836"
 LEASE_SECONDS = 60
 
 
@@ -94,16 +97,25 @@ def owner() -> str:
 
 
 def _view() -> str:
-    """Name the boot of this machine and the namespace of its process numbers.
+    """Name the boot of this machine, the namespace of its process numbers, and the machine.
 
     Two containers, or two machines, may have one host name, and do have processes of one number.
     Empty where the system doesn't tell (macOS, which has no such namespaces).
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}.{Path('/proc/self/ns/pid').stat().st_ino}"
+        return f"{boot}.{Path('/proc/self/ns/pid').stat().st_ino}.{_machine()}"
     except OSError:
         return ""
+
+
+def _machine() -> str:
+    """Name this machine; empty where it has no number. systemd wants the number itself kept."""
+    try:
+        number = Path("/etc/machine-id").read_bytes().strip()
+    except OSError:
+        return ""
+    return hashlib.sha256(b"riskwright" + number).hexdigest()[:12] if number else ""
 
 
 def _started(pid: int) -> str:
@@ -150,14 +162,24 @@ def alone(ledger: Ledger, name: str) -> Iterator[threading.Event]:
 def dead(holder: str) -> bool:
     """Whether a lease's or run's owner is known to be gone: a process that would be seen here.
 
-    Of any other nobody knows before its lease ends: of another host or container, of before the
-    machine was started again, or written by a release that didn't say where it was seen.
+    What no container held, before this very machine was started again, is gone too. Of any other
+    nobody knows before its lease ends: of another host or container, or written by a release that
+    didn't say where it was seen.
     """
     host, pid, started = [*holder.rsplit(":", 2), "", ""][:3]
     started, _, view = started.partition("@")
-    if host != socket.gethostname() or not pid.isdigit() or view != _view():
+    here = _view()
+    if host != socket.gethostname() or not pid.isdigit() or bool(view) != bool(here):
         return False
     if not view and sys.platform == "linux":
+        return False
+    boot, space, machine = [*view.split("."), "", ""][:3]
+    boot_now, space_now, machine_now = [*here.split("."), "", ""][:3]
+    if machine and machine != machine_now:
+        return False
+    if boot != boot_now:
+        return bool(machine) and space == space_now == INITIAL
+    if space != space_now:
         return False
     try:
         os.kill(int(pid), 0)

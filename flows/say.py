@@ -74,8 +74,13 @@ def decided(result: Mapping[str, Any], told: str, as_json: bool) -> None:
     by = result.get("by")
     doubt = f", by {signed(result['actor'], by)}" if by and not by["verified"] else ""
     answer(result, as_json, lambda: print(told + doubt))
-    for note in () if as_json else result["notes"]:
-        print(f"riskwright: {clean(note)}", file=sys.stderr)
+    for text in () if as_json else result["notes"]:
+        note(text)
+
+
+def note(text: str) -> None:
+    """Say something beside the answer."""
+    print(f"riskwright: {clean(text)}", file=sys.stderr)
 
 
 def estimate(metric: Mapping[str, float], digits: int = 3) -> str:

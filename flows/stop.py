@@ -14,9 +14,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from typing import Any, NoReturn
 
-_last: list[Callable[[], object]] = []  # what is left to do on the way out
+# What is left to do on the way out: to ask for it, and to hear that it is done.
+_last: list[tuple[SimpleQueue[bool], SimpleQueue[None]]] = []
 
 PATIENCE = 3.0
 LINE = "stopped; run the same command again to go on where it was"
@@ -78,25 +80,34 @@ def _raise(number: int, _frame: object) -> NoReturn:
 def on_the_way_out(act: Callable[[], object]) -> Iterator[None]:
     """Do something also where a signal ends the process on the spot, within ``PATIENCE`` seconds.
 
-    In a thread: what the signal interrupted may hold a lock that is then never given back.
+    In a thread: what the signal interrupted may hold a lock that is then never given back. It waits
+    from the beginning, since that lock may be the one that starting a thread takes; the queues are
+    those that Python lets a signal handler use.
     """
-    _last.append(act)
+    asked: SimpleQueue[bool] = SimpleQueue()
+    done: SimpleQueue[None] = SimpleQueue()
+
+    def wait() -> None:
+        if asked.get():
+            with suppress(Exception):  # as after a power cut: the next run does it
+                act()
+            done.put(None)
+
+    threading.Thread(target=wait, daemon=True).start()
+    mine = (asked, done)
+    _last.append(mine)
     try:
         yield
     finally:
-        _last.remove(act)
+        _last.remove(mine)
+        asked.put(False)
 
 
 def _put_away() -> None:
-    for act in _last:
-        thread = threading.Thread(target=_quietly, args=(act,), daemon=True)
-        thread.start()
-        thread.join(PATIENCE)
-
-
-def _quietly(act: Callable[[], object]) -> None:
-    with suppress(Exception):  # as after a power cut: the next run does it
-        act()
+    for asked, done in _last:
+        asked.put(True)
+        with suppress(Empty):
+            done.get(timeout=PATIENCE)
 
 
 def _leave(number: int, *_: object) -> NoReturn:

@@ -218,6 +218,23 @@ def test_what_is_unset_is_not_deployed(
         assert "since RISKWRIGHT_GONE is unset" in capsys.readouterr().err
 
 
+def test_what_is_a_secret_is_not_deployed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prefect keeps each parameter, and shows it."""
+    from flows.deployed import require
+
+    monkeypatch.setenv("RISKWRIGHT_HERE", "https://h/container/batch.csv?sp=r&sig=s3cret")
+    with pytest.raises(SystemExit) as ended:
+        require(["RISKWRIGHT_HERE"])
+    told = capsys.readouterr().err
+    assert (ended.value.code, "s3cret" in told) == (2, False)
+    assert "RISKWRIGHT_HERE" in told
+    assert "a signature" in told
+    monkeypatch.setenv("RISKWRIGHT_HERE", "https://h/batch.csv?page=3")
+    require(["RISKWRIGHT_HERE"])
+
+
 def test_what_macos_lacks_is_used_behind_a_guard_alone() -> None:
     """Apple silicon is promised; Python has these on Linux only."""
     linux = re.compile(r"\bos\.(sched_\w+|posix_fadvise|memfd_create|pidfd_open|getrandom)\b")

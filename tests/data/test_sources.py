@@ -486,6 +486,15 @@ def test_no_source_can_destroy_in_postgresql(postgres: str) -> None:
         "https://127.0.0.1:1/f.csv?subscription-key=s3cret",
         "https://127.0.0.1:1/f.csv#access_token=s3cret",
         "https://127.0.0.1:1/f.csv?v=s3cret0123456789s3cret0123456789",
+        "https://127.0.0.1:1/download?resid=AB12&authkey=s3cret",  # OneDrive
+        "https://127.0.0.1:1/scl/fi/a/f.csv?rlkey=s3cret&dl=1",  # Dropbox
+        "https://127.0.0.1:1/api/f?code=s3cret",  # Azure Functions
+        "https://127.0.0.1:1/f.csv?key=AIzaSys3cret0123456789",
+        "https://127.0.0.1:1/f.csv?st=2024&se=2025&sp=r&sig=s3cret",
+        "https://127.0.0.1:1/f.csv?X-Goog-Signature=s3cret",
+        "https://127.0.0.1:1/f.csv?Private-Token=s3cret",
+        "https://127.0.0.1:1/get?url=https%3A%2F%2Fh%2Ff.csv%3Fsig%3Ds3cret",
+        "postgresql://h/base?passfile=/home/s3cret/.pgpass",
     ],
 )
 def test_a_password_in_an_address_is_refused_and_never_shown(address: str) -> None:
@@ -500,6 +509,15 @@ def test_a_password_in_an_address_is_refused_and_never_shown(address: str) -> No
     "address",
     [
         "https://h/f.csv?design=1&monkey=2&page=3",
+        "https://h/datastore/dump?resource_id=3f2504e0-4f89-41d3-9a0c-0305e82c3301",  # CKAN
+        "https://h/get?file=lending_club_loans_2007_to_2018_accepted.csv",
+        "https://h/get?path=/data/2023/loans/accepted_2007_to_2018Q4.csv",
+        "https://h/get?path=%2Fdata%2F2023%2Floans%2Faccepted_2007_to_2018Q4.csv",
+        "https://h/get?dataset=lending-club-loans-2007-to-2018-accepted",
+        "https://h/f.csv?sort_key=issue_d&page_token_size=3",
+        "https://h/f.csv?key=LOANS",
+        "https://h/f.csv?bypass=1",
+        "postgresql://h/db?require_auth=scram-sha-256",
         "https://h/f.csv?downloadformat=csv&startdate=2020-01-01&enddate=2024-01-01",
         "https://h/a-quite-long-and-quiet-name-of-a-file-of-2024.csv",
         "postgresql+psycopg2://reader@h/base?sslmode=verify-full&sslrootcert=/etc/ca.pem",

@@ -70,10 +70,23 @@ def at_work(world: World, seconds: float) -> dict[str, Any]:
 
 
 def learnt_from_new_cases(world: World) -> None:
-    """One run registered what it learnt, whole: the one after the retrain that was killed."""
+    """One run registered what it learnt, whole: the one after the retrain that was killed.
+
+    Live is what it made if its gates passed (the policy is automatic), else what was live before.
+    """
     ledger = world.live.ledger
     made = [v for v in ledger.versions("tiny") if v.version > world.live.version]
     assert len({v.run_id for v in made}) == 1, made
+    (new,) = [v for v in made if not v.evidence.get("standby")]
+    gates = ledger.gates("tiny", new.version)
+    assert gates
+    passed = all(g.passed for g in gates if g.blocking)
+    passed &= not any(g.passed is False and g.figures.get("person") for g in gates)
+    expected = [world.live.version, *([new.version] if passed else [])]
+    assert [p.version for p in ledger.history("tiny")] == expected
+    champion = ledger.champion("tiny")
+    assert champion is not None
+    assert champion.version == expected[-1]
     assert ledger.verify().ok
 
 

@@ -79,6 +79,17 @@ def test_who_may_not_and_what_may_not_be_done_twice(
     code, told = say("alerts", "decide", id, "accept", "--reason", "x")
     assert (code, "says nothing" in told) == (2, True)
     assert world.ledger.alert(int(id)).status == "open"
+    assert say("alerts", "decide", id, "retrain", *WHY)[0] == 0
+    request = str(world.ledger.requests(NAME)[-1].id)
+    become("ann")
+    assert say("alerts", "withdraw", request, *WHY)[0] == 3
+    as_root()
+    assert say("alerts", "withdraw", request, *WHY)[0] == 3
+    become("ben")
+    assert say("alerts", "withdraw", request, "--reason", "x")[0] == 2
+    code, told = say("alerts", "withdraw", request, *WHY)
+    told = " ".join(told.split())
+    assert (code, f"alert {id} (high) stays closed: retrain, by ben" in told) == (0, True)
 
     as_root()  # at three in the morning: back to what was approved
     back = ("rollback", NAME, "--reason", "approvals fell by half")
@@ -96,7 +107,7 @@ def test_who_may_not_and_what_may_not_be_done_twice(
     assert kinds == [
         *("promotion.refused",) * 2,
         *("rejection.refused",) * 2,
-        *("decision.refused",) * 2,
+        *("decision.refused",) * 4,
         "promotion.refused",
     ]
 
@@ -105,6 +116,7 @@ def test_these_lines_stand_in_the_table() -> None:
     told = TABLE.read_text(encoding="utf-8")
     for line in (
         "| `approve`, `reject`, or accepting a grave alert, by an author of the version | exit 3",
+        "| `alerts withdraw` of a retrain that an alert led to, by who may not accept that alert |",
         "| the same by root, or in a user namespace, under `approval` | exit 3",
         "| a reason about a grave alert that says nothing | exit 2",
         "| `rollback` typed again by the same person for the same reason | exit 0",

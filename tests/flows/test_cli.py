@@ -536,3 +536,13 @@ def test_a_use_case_of_the_home_is_listed_and_a_broken_one_is_told(home: Home) -
     code, _, err = run("usecases")
     assert code == 2
     assert "broken.yaml" in err
+
+
+def test_use_cases_are_listed_while_the_ledger_is_down(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.create()
+    monkeypatch.setenv("RISKWRIGHT_LEDGER_URL", "postgresql://u@127.0.0.1:1/ledger")
+    code, out, err = run("usecases", "--json")
+    assert (code, "credit_assessment" in {row["name"] for row in json.loads(out)}) == (0, True)
+    assert "riskwright: use cases that were trained from a path aren't listed: " in err

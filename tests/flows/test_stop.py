@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -74,6 +75,39 @@ def test_what_others_wait_for_is_given_back_on_the_spot() -> None:
     )
     assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "given back\n")
     assert done.stderr.splitlines() == [stop.LINE]
+
+
+LEFT_WHILE_A_THREAD_STARTS = """
+import os, signal, threading
+from flows import stop
+
+with stop._handled(stop._leave, signal.SIGTERM):
+    with stop.on_the_way_out(lambda: print("given back", flush=True)):
+        with threading._active_limbo_lock:  # what Thread.start holds for a moment
+            os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_signal_while_the_main_thread_starts_another_ends_it_all_the_same() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT_WHILE_A_THREAD_STARTS],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "given back\n")
+
+
+def test_what_ended_well_does_nothing_on_the_way_out() -> None:
+    done: list[int] = []
+    before = threading.active_count()
+    with stop.on_the_way_out(lambda: done.append(1)):
+        assert threading.active_count() == before + 1
+    until = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert (done, threading.active_count()) == ([], before)
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from riskwright.usecase_files import read_file
 
 ANN = Account("ann", 1001, "desk", "os-account")
 BEN = Account("ben", 1002, "desk", "os-account")
+ANNA = Account("anna", 1004, "desk", "os-account")
 ROOT = Account("root", 0, "desk", "os-account", False, "root can be anyone")
 WROTE = {"name": "ben", "uid": 1002, "host": "desk", "shipped": False}
 LONG = "read the report, the feed was broken"
@@ -104,6 +105,11 @@ def test_who_owns_a_file_that_others_may_write_is_refused_as_its_owner(lite: Led
     assert "besides its owner ben the group risk may write it" in told
     assert unknown_author({"author": WROTE}) == unknown_author({"author": None}) == ""
     assert promote(lite, version, Account("cleo", 1003, "desk", "os-account")).actor == "cleo"
+    (event,) = lite.events(kind="promotion")
+    assert event.payload["author_unknown"] == told  # it was known when he approved
+    promote(lite, train(lite, author=WROTE), ANNA)
+    assert "author_unknown" not in lite.events(kind="promotion")[-1].payload
+    assert lite.verify().ok
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -20,16 +21,29 @@ from riskwright.errors import InputRefused, Unavailable
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-# What a query calls a secret: a password, a key, or the signature of an address that is one.
-_SECRET = re.compile(
-    r"(pass(word|wd|phrase)?|pwd|secret|token|api_?key|access_?key(_?id)?|signature|credentials?"
-    r"|authorization|(?<![a-z])(sig|key|auth|sas|jwt|bearer))\s*=",
-    re.IGNORECASE,
+# Parameters that are a secret: a password, a key, a token, or the signature of an address that is
+# one. Whole names, in lower case and without - and _ (`sort_key` and `page_token` are none).
+_NAMES = (
+    "password passwd passphrase passwort pass pwd secret clientsecret secretkey secretaccesskey "
+    "token accesstoken authtoken bearertoken sastoken sessiontoken securitytoken idtoken jwt "
+    "refreshtoken oauthtoken privatetoken jobtoken personalaccesstoken downloadtoken bearer "
+    "apikey apitoken appkey accesskey accesskeyid awsaccesskeyid googleaccessid keypairid "
+    "subscriptionkey ocpapimsubscriptionkey functionkey xfunctionskey privatekey sharekey authkey "
+    "rlkey resourcekey tempauth code sig signature sas hmac auth authorization credential "
+    "credentials"
 )
-# A value that nobody types: a link that opens for whoever knows it.
-_UNGUESSABLE = re.compile(
-    r"=(?=[^&;#=]*[a-z])(?=[^&;#=]*\d)[\w%.~+/-]{32,}=*(?=[&;#]|$)", re.IGNORECASE
+_SECRETS = frozenset(_NAMES.split())
+_SIGNED = ("xamz", "xgoog")  # how Amazon's and Google's parameters begin
+_SECRETS_OF_DATABASES = frozenset(("sslpassword", "passfile", "authenticationtoken"))
+# A value that nobody types: a link that opens for whoever knows it. ``key`` may name a column.
+_UNGUESSABLE, _KEY = (
+    re.compile(rf"(?=.*[a-z])(?=.*\d)[\w.~+-]{{{length},}}", re.IGNORECASE) for length in (32, 16)
 )
+# What is as long and open: a UUID (catalogues number their files so), words with numbers between
+# them, and the name of a file; a path has a /.
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_WORDS = re.compile(r"([a-z]{1,15}|\d{1,15})([-_.+~]([a-z]{1,15}|\d{1,15}))+", re.IGNORECASE)
+_FILE = re.compile(r".*\.[a-z][a-z0-9]{1,7}", re.IGNORECASE)
 _NOT_CODE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _COMMENT = re.compile(r"\s*(?:--[^\n]*(?:\n|$)|/\*(?:(?!/\*).)*?\*/)", re.DOTALL)
 _SELECT = re.compile(r"[\s(]*(select|with)\b", re.IGNORECASE)
@@ -112,8 +126,7 @@ def refuse_secrets(location: str) -> None:
         bare = f"{parts.scheme}://{host}{parts.path}"
     except ValueError:
         named, bare = "@" in head, head.partition("://")[0] + "://…"
-    query = unquote(query)
-    if not named and not _SECRET.search(query) and not (web and _UNGUESSABLE.search(query)):
+    if not named and not _secret_in(unquote(query), web):
         return
     raise InputRefused(
         "the web address holds a password, a key or a signature"
@@ -125,6 +138,23 @@ def refuse_secrets(location: str) -> None:
         if web
         else "put the password into PGPASSWORD or the file ~/.pgpass",
     )
+
+
+def _secret_in(query: str, web: bool) -> bool:
+    """Whether a parameter is a secret by its name; of a web address, by its value too."""
+    secrets = _SECRETS if web else _SECRETS | _SECRETS_OF_DATABASES
+    for part in re.split(r"[?&;#]", query):  # of an address within the address, too
+        words = [word.strip() for word in part.split("=")]
+        for name, value in pairwise(words):
+            plain = re.sub(r"[-_]", "", name.lower())
+            if plain in secrets or plain.startswith(_SIGNED):
+                return True
+            open_ = _UUID.fullmatch(value) or _WORDS.fullmatch(value) or _FILE.fullmatch(value)
+            if plain == "key" and _KEY.fullmatch(value):
+                return True
+            if web and _UNGUESSABLE.fullmatch(value) and not open_:
+                return True
+    return False
 
 
 def without_query(location: str) -> str:

@@ -132,7 +132,8 @@ class _Told:
     def read(self, event: Event) -> None:
         """Take in one event."""
         says, where = event.payload, event.use_case
-        says.pop("by", None)  # known of the event alone
+        for known in ("by", "author_unknown"):  # of the event alone
+            says.pop(known, None)
         match event.kind:
             case "version.reserved":
                 self._status(event, says["version"], "reserved")

@@ -10,7 +10,14 @@ from sqlalchemy import Connection, Row, insert
 from riskwright.account import Account
 from riskwright.errors import Conflict, GateRefused, InputRefused
 from riskwright.ledger import audit, clock, succession, tables
-from riskwright.ledger.eyes import acting, approved, four_eyes, own_refusal, unverified_refusal
+from riskwright.ledger.eyes import (
+    acting,
+    approved,
+    four_eyes,
+    own_refusal,
+    unknown_author,
+    unverified_refusal,
+)
 from riskwright.ledger.records import ChampionInfo, Promotion, PromotionKind
 from riskwright.ledger.succession import compare, live_version
 from riskwright.ledger.tables import stamp, text
@@ -277,7 +284,9 @@ def promote_in(
         "kind": kind,
         "policy": policy,
     }
-    event = audit.append(connection, "promotion", actor=signed, use_case=use_case, payload=content)
+    doubt = unknown_author(wanted.evidence)
+    said = content | ({"author_unknown": doubt} if doubt else {})
+    event = audit.append(connection, "promotion", actor=signed, use_case=use_case, payload=said)
     row = {**content, "use_case": use_case, "actor": by.name, "at": event.at}
     connection.execute(insert(tables.promotions).values(**row))
     if live is not None:
