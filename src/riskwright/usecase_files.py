@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import struct
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 
 from riskwright.errors import InputRefused
 from riskwright.home import Home
+
+ACL_USER, ACL_GROUP, ACL_MASK = 0x02, 0x08, 0x10
 
 
 @dataclass(frozen=True)
@@ -41,20 +44,24 @@ def read_file(path: Path) -> Written:
     """Read a use case's file; text and owner are those of one and the same file."""
     with path.open(encoding="utf-8") as stream:
         found = os.fstat(stream.fileno())
-        return Written(path, stream.read(), found.st_uid, _others(found))
+        return Written(
+            path, stream.read(), found.st_uid, _others(found, _access_list(stream.fileno()))
+        )
 
 
-def _others(found: os.stat_result) -> str:
+def _others(found: os.stat_result, acl: bytes = b"") -> str:
     """Say who besides its owner may write a file in place, which leaves the owner as it was."""
     import grp
     import pwd
 
     if found.st_mode & stat.S_IWOTH:
         return "everybody on this machine"
-    if not found.st_mode & stat.S_IWGRP:
+    if not found.st_mode & stat.S_IWGRP:  # of an access list: its mask
         return ""
+    if _named_in(acl, found.st_uid):
+        return "who its access list names"
     try:
-        group = grp.getgrgid(found.st_gid)
+        group, owner = grp.getgrgid(found.st_gid), pwd.getpwuid(found.st_uid)
     except KeyError:
         return f"the group {found.st_gid}"
     members = {entry.pw_uid for entry in pwd.getpwall() if entry.pw_gid == found.st_gid}
@@ -63,8 +70,33 @@ def _others(found: os.stat_result) -> str:
             members.add(pwd.getpwnam(name).pw_uid)
         except KeyError:  # listed, and no account of this system's any more
             continue
-    # Many systems give each account a group of its own, and new files are writable for it.
-    return f"the group {group.gr_name}" if members - {found.st_uid, 0} else ""
+    # Many systems give each account a group of its own, and new files are writable for it. Of any
+    # other a directory service may know members that it doesn't list.
+    own = (group.gr_name, found.st_gid) == (owner.pw_name, owner.pw_gid)
+    return "" if own and not members - {found.st_uid, 0} else f"the group {group.gr_name}"
+
+
+def _access_list(file: int) -> bytes:
+    """Return an open file's access list as Linux keeps it; empty if it has none."""
+    if not hasattr(os, "getxattr"):  # macOS
+        return b""
+    try:
+        return os.getxattr(file, "system.posix_acl_access")
+    except OSError:
+        return b""
+
+
+def _named_in(acl: bytes, owner: int) -> bool:
+    """Whether an access list lets a user or group that it names write.
+
+    A version number, then 8 bytes an entry: tag, rights, number (linux/posix_acl_xattr.h).
+    """
+    entries = list(struct.iter_unpack("<HHI", acl[4:]))
+    mask = next((rights for tag, rights, _ in entries if tag == ACL_MASK), 0o7)
+    return any(
+        tag in (ACL_USER, ACL_GROUP) and rights & mask & 0o2 and (tag, who) != (ACL_USER, owner)
+        for tag, rights, who in entries
+    )
 
 
 def shipped_folder() -> Path:

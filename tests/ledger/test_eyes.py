@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from riskwright.account import Account
 from riskwright.errors import GateRefused, InputRefused
 from riskwright.ledger import Gate, Ledger, ModelRef
 from riskwright.ledger.eyes import unknown_author
-from riskwright.usecase_files import read_file
+from riskwright.usecase_files import _others, read_file
 
 ANN = Account("ann", 1001, "desk", "os-account")
 BEN = Account("ben", 1002, "desk", "os-account")
@@ -116,10 +117,9 @@ def test_who_owns_a_file_that_others_may_write_is_refused_as_its_owner(lite: Led
     ("mode", "members", "others"),
     [
         (0o644, ["mia", "tom"], ""),
-        (0o664, [], ""),  # a group of the account's own
-        (0o664, ["mia"], ""),
+        (0o664, [], "the group risk"),  # a directory service may not list its members
+        (0o664, ["mia"], "the group risk"),
         (0o664, ["mia", "tom"], "the group risk"),
-        (0o664, ["gone"], ""),
         (0o660, None, "the group 3000"),
         (0o666, [], "everybody on this machine"),
     ],
@@ -150,6 +150,54 @@ def test_who_may_write_a_use_case_besides_its_owner(
     found = os.stat_result([*path.stat()[:5], 3000, *path.stat()[6:]])
     monkeypatch.setattr("os.fstat", lambda _: found)
     assert read_file(path).others == others
+
+
+@pytest.mark.parametrize(
+    ("members", "first", "others"),
+    [
+        ([], 3000, ""),  # a group of the account's own
+        (["mia", "gone"], 3000, ""),
+        (["tom"], 3000, "the group mia"),
+        ([], 4000, "the group mia"),  # of its name, and not its first group
+    ],
+)
+def test_a_group_is_an_accounts_own_by_name_and_number(
+    members: list[str], first: int, others: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = {
+        name: pwd.struct_passwd((name, "x", number, group, "", "/", "/bin/sh"))
+        for name, number, group in (("mia", 1001, first), ("tom", 4711, 4711))
+    }
+    group = grp.struct_group(("mia", "x", 3000, members))
+    monkeypatch.setattr(grp, "getgrgid", lambda _: group)
+    monkeypatch.setattr(pwd, "getpwnam", accounts.__getitem__)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: accounts["mia"])
+    monkeypatch.setattr(pwd, "getpwall", lambda: list(accounts.values()))
+    assert _others(os.stat_result([0o100664, 0, 0, 0, 1001, 3000, *[0] * 4])) == others
+
+
+@pytest.mark.parametrize(
+    ("entries", "others"),
+    [
+        ([(2, 6, 4711)], True),
+        ([(8, 6, 4711)], True),
+        ([(2, 4, 4711)], False),  # may read
+        ([(2, 6, 4711), (16, 4, 0)], False),  # the mask takes it away
+        ([(2, 6, 1001)], False),  # the owner
+        ([], False),
+    ],
+)
+def test_whom_an_access_list_names_may_have_edited_the_file(
+    entries: list[tuple[int, int, int]], others: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mia = pwd.struct_passwd(("mia", "x", 1001, 3000, "", "/", "/bin/sh"))
+    monkeypatch.setattr(grp, "getgrgid", lambda _: grp.struct_group(("mia", "x", 3000, [])))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: mia)
+    monkeypatch.setattr(pwd, "getpwall", lambda: [mia])
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    found = os.stat_result([0o100664, 0, 0, 0, 1001, 3000, *[0] * 4])
+    assert _others(found, acl) == ("who its access list names" if others else "")
+    assert _others(found, b"") == ""
 
 
 def test_nobody_wrote_what_came_with_the_package(lite: Ledger) -> None:

@@ -222,9 +222,17 @@ def test_the_page_of_a_look_is_covered(live: Live, tmp_path: Path) -> None:
     experiment = client.get_experiment_by_name(live.usecase.name).experiment_id
     key = page.parent.name
     (run,) = client.search_runs([experiment], f"tags.`riskwright.key` = '{key}'")
+    client.delete_run(run.info.run_id)
+    try:
+        (found,) = bad(verify_home(live.home))
+    finally:
+        client.restore_run(run.info.run_id)
+    assert (found.what, found.detail) == ("MLflow's copies", "the run was deleted")
     copy = local_path(run.info.artifact_uri) / key / page.name
     with altered(copy):
+        client.update_run(run.info.run_id, "FAILED")
         (found,) = bad(verify_home(live.home))
+        client.update_run(run.info.run_id, "FINISHED")
     assert (found.what, found.state) == ("MLflow's copies", "altered")
     with gone(copy):
         (found,) = bad(verify_home(live.home))

@@ -21,12 +21,7 @@ from riskwright.ledger.eyes import (
 from riskwright.ledger.records import ChampionInfo, Promotion, PromotionKind
 from riskwright.ledger.succession import compare, live_version
 from riskwright.ledger.tables import stamp, text
-from riskwright.ledger.versions import (
-    Versions,
-    find_version,
-    held_gates,
-    set_version,
-)
+from riskwright.ledger.versions import Versions, find_version, held_gates, set_version
 
 
 class Champions(Versions):

@@ -257,6 +257,8 @@ def _pages(home: Home, ledger: Ledger, usecase: str | None) -> Iterator[Finding]
 
 def _page_copies(home: Home, sealed: Mapping[str, tuple[str, str]]) -> Iterator[Finding]:
     """MLflow's copies of what looks wrote; one that was never logged (the look said so) isn't."""
+    from mlflow.entities import ViewType
+
     looks: dict[Path, dict[str, str]] = {}
     for name, (_, digest) in sealed.items():
         path = Path(name)
@@ -269,12 +271,15 @@ def _page_copies(home: Home, sealed: Mapping[str, tuple[str, str]]) -> Iterator[
             client = connect(home)
             experiment = client.get_experiment_by_name(folder.parts[1])
             wanted = f"tags.`{KEY}` = '{key}' and tags.`{ROLE}` = 'monitor'"
-            runs = client.search_runs([experiment.experiment_id], wanted) if experiment else []
-            for run in runs:
-                if run.info.status == "FINISHED":
-                    wrong = page_copies(client, run.info.run_id, files)
-                    where = f"MLflow run {run.info.run_id}"
-                    yield Finding("MLflow's copies", of, where, _state(wrong), _listed(wrong))
+            where_to = [experiment.experiment_id] if experiment else []
+            for run in client.search_runs(where_to, wanted, ViewType.ALL) if where_to else []:
+                wrong = page_copies(client, run.info.run_id, files)
+                if run.info.status != "FINISHED":  # its logging was cut short, and the look said so
+                    wrong = {name: why for name, why in wrong.items() if why != "is missing"}
+                if run.info.lifecycle_stage == "deleted":
+                    wrong["the run"] = "was deleted"
+                where = f"MLflow run {run.info.run_id}"
+                yield Finding("MLflow's copies", of, where, _state(wrong), _listed(wrong))
         except RiskwrightError as error:
             yield Finding("MLflow's copies", of, folder.as_posix(), "unreachable", error.what)
         except Exception as error:  # noqa: BLE001  (whatever MLflow or its store raises)
