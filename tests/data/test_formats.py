@@ -21,7 +21,7 @@ from pyarrow import parquet
 
 from riskwright.data import snapshots
 from riskwright.data.contract import Contract, target_of
-from riskwright.data.sources import read_chunks
+from riskwright.data.sources import FAULT, read_chunks
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.usecase import Source, UseCase
@@ -264,8 +264,18 @@ def test_bytes_of_a_database_are_no_cell_where_they_are_wanted(
         connection.execute("CREATE TABLE t (key, other)")
         connection.executemany("INSERT INTO t VALUES (?, ?)", [("1", b"x"), (b"x", "1")])
     source = usecase.source.model_copy(update={"table": "t"})
+    one, two = read_chunks(source, f"sqlite:///{tmp_path}/b.db", columns=["key"], rows=1)
+    assert one["key"].tolist() == ["1"]  # what is there already isn't taken back
+    assert two[FAULT].tolist() == ["key: bytes, not a plain value"]
+    (both,) = read_chunks(source, f"sqlite:///{tmp_path}/b.db", columns=["key"])
+    assert both[FAULT].isna().tolist() == [True, False]
+    checked = Contract(usecase, "monitor").apply(both.assign(**{
+        n: "1" for n in usecase.columns if n not in both
+    }))  # fmt: skip
+    assert "key: bytes, not a plain value" in checked.refused["reason"].tolist()
+    all_ = source.model_copy(update={"table": "SELECT key FROM t WHERE key <> '1'"})
     with pytest.raises(InputRefused, match="'key' holds bytes, not plain values"):
-        list(read_chunks(source, f"sqlite:///{tmp_path}/b.db", columns=["key"]))
+        list(read_chunks(all_, f"sqlite:///{tmp_path}/b.db", columns=["key"]))
     source = source.model_copy(update={"table": "SELECT key, other FROM t WHERE key = '1'"})
     (chunk,) = read_chunks(source, f"sqlite:///{tmp_path}/b.db", columns=["key"])
     assert chunk["key"].tolist() == ["1"]

@@ -123,6 +123,13 @@ def test_a_scenario_beyond_the_bad_year_is_explained() -> None:
     assert "base" not in worse
     wild = summary(loans, loan=LOAN.model_copy(update={"rho": 0.9}))
     assert not any("under stress is above" in n for n in wild.notes)
+    # A margin for the model's alerts is on both sides: it alone makes no stress.
+    loans["pd_status"], loans["el_status"] = 2.2 * loans["pd"], 2.2 * loans["el"]
+    warned = summary(loans, loan=LOAN.model_copy(update={"rho": 0.01}))
+    assert warned.tables["Stress"].loc["base", "el"] > warned.distribution.var
+    (said,) = [n for n in warned.notes if "under stress is above" in n]
+    assert "base" not in said.partition(":")[0]
+    assert "the margin for the model's status" in said
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,9 @@ class Faults:
     def only(self, spots: Iterable[int], sentences: Iterable[str]) -> None:
         """Let these rows have this one fault: their cells can't be trusted."""
         for spot, sentence in zip(spots, sentences, strict=True):
-            self._found[int(spot)] = [(sentence, "wrong number of cells")]
+            whole = sentence.startswith("row has")
+            key = "wrong number of cells" if whole else sentence
+            self._found[int(spot)] = [(sentence, key)]
 
     def rows(self) -> Mask:
         """Return the mask (n,) of faulty rows."""

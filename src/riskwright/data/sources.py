@@ -288,25 +288,30 @@ def _sql_chunks(
     def text(value: object) -> str | None:
         if value is None or value is pd.NaT:
             return None
-        if isinstance(value, NOT_PLAIN):
-            raise TypeError(type(value).__name__)
         if isinstance(value, bool) or (isinstance(value, float) and 1e16 <= abs(value) < np.inf):
             value = int(value)  # with all its digits, as an id has them
         cell = f"{value:f}" if isinstance(value, Decimal) else str(value)
         return None if cell in missing else cell
 
-    def read(name: str, cells: Sequence[object], index: pd.RangeIndex) -> pd.Series:
-        try:
-            return pd.Series([text(v) for v in cells], dtype="str", index=index)
-        except TypeError as kind:
-            if name not in columns:
-                return pd.Series(None, dtype="str", index=index)
-            raise InputRefused(
-                f"column {name!r} holds {kind}, not plain values",
-                where=shown,
-                expected="numbers, text, dates or true/false",
-                do="leave the column out, or convert it in a SELECT",
-            ) from None
+    def read(
+        name: str, cells: Sequence[object], index: pd.RangeIndex, faults: dict[int, str]
+    ) -> pd.Series:
+        """Read cells (n,); in ``faults`` (row of the table: words) which rows hold no plain one."""
+        strange = {i: v for i, v in enumerate(cells) if isinstance(v, NOT_PLAIN)}
+        if strange and name in columns:
+            kind = type(next(iter(strange.values()))).__name__
+            # Of a late chunk rows alone are refused: what came before may be written already.
+            if not index.start and all(i in strange for i, v in enumerate(cells) if v is not None):
+                raise InputRefused(
+                    f"column {name!r} holds {kind}, not plain values",
+                    where=shown,
+                    expected="numbers, text, dates or true/false",
+                    do="leave the column out, or convert it in a SELECT",
+                )
+            for i in strange:
+                faults.setdefault(index[i], f"{name}: {kind}, not a plain value")
+        plain = [None if i in strange else text(v) for i, v in enumerate(cells)]
+        return pd.Series(plain, dtype="str", index=index)
 
     names = names_of(tuple(result.keys()), source, columns, shown)
     blocks = iter(lambda: result.fetchmany(rows), [])
@@ -318,10 +323,14 @@ def _sql_chunks(
     start = 0
     for block in chain([first], blocks):
         index = pd.RangeIndex(start, start + len(block), name="row")
-        yield pd.DataFrame(
+        faults: dict[int, str] = {}
+        frame = pd.DataFrame(
             {
-                name: read(name, cells, index)
+                name: read(name, cells, index, faults)
                 for name, cells in zip(names, zip(*block, strict=True), strict=True)
             }
         )
+        if faults:
+            frame[FAULT] = pd.Series(faults, dtype="str").reindex(index)
+        yield frame
         start += len(block)

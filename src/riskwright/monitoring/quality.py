@@ -165,7 +165,13 @@ def _quarantine(usecase: UseCase, raw: pd.DataFrame, checked: Checked) -> Iterat
 def _ragged(raw: pd.DataFrame) -> Iterator[Finding]:
     if FAULT in raw:
         bad = raw[FAULT].notna().to_numpy(dtype=bool)
-        yield faults("ragged_rows", None, bad, raw, "rows have the wrong number of cells")
+        yield faults(
+            "ragged_rows",
+            None,
+            bad,
+            raw,
+            "rows have the wrong number of cells, or a cell that is no plain value",
+        )
 
 
 def _ids(usecase: UseCase, raw: pd.DataFrame) -> Iterator[Finding]:

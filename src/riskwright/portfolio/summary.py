@@ -208,15 +208,22 @@ def _lumpy(names: float, confidence: float) -> list[str]:
 
 
 def _beyond(stresses: pd.DataFrame, found: losses.LossDistribution) -> list[str]:
-    """Say so where a scenario costs more than the bad year of the loss distribution."""
-    more = stresses.index[stresses["el"] > found.var].astype(str)
+    """Say so where a scenario costs more than the bad year of the loss distribution.
+
+    The scenarios' PDs hold the margin for the model's alerts, the distribution's don't: it is put
+    on the bad year as it is on the asymptotic one.
+    """
+    with_margin = float(stresses.loc["base", "bad_year_asymptotic"])
+    margin = with_margin / found.asymptotic_var if found.asymptotic_var else 1.0
+    more = stresses.index[stresses["el"] > found.var * margin].astype(str)
     if more.empty:
         return []
+    held = f" (times {margin:.2f}, the margin for the model's status)" if margin > 1.005 else ""
     return [
         f"{', '.join(more)}: the expected loss under stress is above the loss of a year of 1 in "
-        f"{1 / (1 - found.confidence):,.0f}. The two don't rest on the same thing: what a scenario "
-        "does to the PD is stated, and cautious; the bad year rests on the asset correlation of "
-        "the capital formula (or loan.rho). Neither is estimated from this book"
+        f"{1 / (1 - found.confidence):,.0f}{held}. The two don't rest on the same thing: what a "
+        "scenario does to the PD is stated, and cautious; the bad year rests on the asset "
+        "correlation of the capital formula (or loan.rho). Neither is estimated from this book"
     ]
 
 
