@@ -11,8 +11,10 @@ import pytest
 import yaml
 from tiny import Live, train
 
+from riskwright.data import snapshots
 from riskwright.home import Home
 from riskwright.ledger import Ledger
+from riskwright.monitoring.scored import _sent_again
 from riskwright.monitoring.watch import watch
 from riskwright.usecase import parse_usecase
 
@@ -87,3 +89,27 @@ def test_the_training_file_sent_again_is_noticed(
     assert found["labels"]["trained_on"] > 1000
     assert "chance_alike" not in found["labels"]
     assert "trained on, so not judged" in found["labels"]["words"]
+
+
+@pytest.mark.parametrize("share", [0.4, 0.7])
+def test_of_a_part_of_the_training_file_nothing_can_be_judged(
+    few_codes: tuple[Live, Path], tmp_path: Path, share: float
+) -> None:
+    """Which rows they are content can't tell; that they are too much like them it can."""
+    live, _ = few_codes
+    learnt = snapshots.read(live.ledger.version("tiny", live.version).evidence["train"], live.home)
+    learnt.sample(frac=share, random_state=3).to_csv(tmp_path / "part.csv", index=False)
+    found = look(live, tmp_path / "part.csv")
+    (said,) = [f for f in found["findings"] if f["family"] == "labels"]
+    assert said["verdict"] == "can't be judged"
+    assert "a part of the training rows seems to have been sent again" in said["detail"]
+
+
+def test_new_cases_are_hardly_ever_taken_for_a_part_of_the_training_file() -> None:
+    def counted(rows: int, seed: int) -> tuple[pd.Series, np.ndarray]:
+        frame = drawn(rows, seed)
+        return frame[list(LEVELS)].agg("".join, axis=1), frame["bad"].to_numpy()
+
+    learnt = counted(1750, 1)
+    sizes = (100, 400, 900, 1500)
+    assert not any(_sent_again(counted(n, 10 + i), learnt) for n in sizes for i in range(40))

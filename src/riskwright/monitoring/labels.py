@@ -60,6 +60,8 @@ class Labels:
         from them, or a loan's months that count aren't over. None: no such row.
     ends
         The lines of a file of labels, one for each row, as they were written; or None.
+    cant
+        Why these outcomes can't judge a version, or nothing.
     reference_decisions
         Gives the decisions about the reference's rows, shape (m,).
     """
@@ -73,6 +75,7 @@ class Labels:
     without: Mask | None = None
     excluded: Mask | None = None
     ends: Frame | None = None
+    cant: str = ""
     reference_decisions: Callable[[], ArrayLike] | None = None
 
     @property

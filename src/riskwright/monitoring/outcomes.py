@@ -116,7 +116,7 @@ def check_labels(
     told += unmatched_finding(labels, lost, int(mine.sum()))
     if part.words:
         told.append(Finding("labels", "selected_outcomes", None, "told", detail=part.words))
-    trouble = part.trouble
+    trouble = labels.cant or part.trouble
     if any(f.code == "undeclared_outcomes" and f.alarm for f in told):
         trouble = "what the outcomes in codes that nobody declared are isn't known"
     if trouble:

@@ -87,7 +87,7 @@ def judged_by(
     known = np.isfinite(labels.y)
     other = np.isfinite(by) & (by != bundle.version)
     train = snapshots.read(ledger.version(usecase.name, bundle.version).evidence["train"], home)
-    trained, chance = _trained_on(usecase, train, accepted, labels.y)
+    trained, chance, cant = _trained_on(usecase, train, accepted, labels.y)
     counts = labels.counts | {
         "other_version": int((known & other).sum()),
         "trained_on": int((known & trained & ~other).sum()),
@@ -104,6 +104,7 @@ def judged_by(
     return pds, replace(
         labels,
         counts=counts,
+        cant=cant,
         decision=decision,
         excluded=other | trained | (False if labels.excluded is None else labels.excluded),
         reference_decisions=lambda: bundle.score(reference.frame, reasons="none")["decision"],
@@ -115,7 +116,7 @@ def _trained_on(
     train: pd.DataFrame,
     accepted: pd.DataFrame,
     y: NDArray[np.float64],
-) -> tuple[NDArray[np.bool_], float | None]:
+) -> tuple[NDArray[np.bool_], float | None, str]:
     """Return which rows the version learnt from: their outcomes say nothing of it.
 
     A later case of a borrower whom it knows is none of them: that is what it will meet.
@@ -124,7 +125,7 @@ def _trained_on(
     a new case is like a training row by chance. By which chance the training rows say themselves:
     the share of them that aren't alone (Good 1953, Biometrika 40, 237-264). Up to 5 % content
     names a case. Beyond, what is alike is judged, unless it is far more than chance brings, or the
-    training rows were sent again.
+    training rows were sent again: all, or a part that new cases may be among.
 
     Parameters
     ----------
@@ -135,22 +136,32 @@ def _trained_on(
 
     Returns
     -------
-    Mask (n,), and the chance of being like a training row, where that is why rows are judged.
+    Mask (n,); the chance of being like a training row, where that is why rows are judged; and why
+    nothing can be judged, if so.
     """
     names = row_keys(usecase, train)
     known = set(names)
     keys = row_keys(usecase, accepted)
     same = np.array([key in known for key in keys], dtype=bool)
     if usecase.id is not None or not same.any():
-        return same, None
+        return same, None, ""
     counts = pd.Series(names).value_counts()
     chance = 1 - float((counts == 1).sum()) / len(names)
     far_more = chance < MOSTLY and float(same.mean()) > chance + FAR_MORE
     labelled = pd.Series(keys)[same & np.isfinite(y)], y[same & np.isfinite(y)]
     learnt = pd.Series(names), target_of(usecase, train)
-    if chance <= IDENTIFIES or far_more or _sent_again(labelled, learnt):
-        return same, None
-    return np.zeros(len(keys), dtype=bool), chance
+    if chance <= IDENTIFIES or far_more:
+        return same, None, ""
+    if _sent_again(labelled, learnt):
+        if len(labelled[1]) >= SENT_AGAIN_SHARE * len(learnt[1]):
+            return same, None, ""
+        cant = (
+            f"{same.mean():.0%} of the cases are alike with training rows, and their outcomes "
+            "agree with these better than new cases' would: a part of the training rows seems to "
+            "have been sent again, and which it is can't be told"
+        )
+        return np.zeros(len(keys), dtype=bool), chance, cant
+    return np.zeros(len(keys), dtype=bool), chance, ""
 
 
 def _sent_again(
@@ -159,13 +170,14 @@ def _sent_again(
     """Whether names and outcomes agree with the training rows' better than new cases' would.
 
     Chi-square of two samples' counts by name and outcome (Press et al., Numerical Recipes,
-    14.3), in its lower tail. Part of a training file isn't noticed by it.
+    14.3), in its lower tail. A part of f of the training rows leaves (1 - f) / (1 + f) of what new
+    cases bring, so a small part of few combinations isn't noticed.
     """
     now, then = (pd.DataFrame({"key": k.to_numpy(), "y": y}).value_counts() for k, y in
                  (batch, learnt))  # fmt: skip
     both = pd.concat([now, then], axis=1).fillna(0.0).to_numpy()
     a, b = both.sum(axis=0)
-    if min(a, b) < SENT_AGAIN_SHARE * max(a, b):
+    if a > b / SENT_AGAIN_SHARE:  # more rows than were learnt from
         return False
     gaps = (b / a) ** 0.5 * both[:, 0] - (a / b) ** 0.5 * both[:, 1]
     statistic = float((gaps**2 / both.sum(axis=1)).sum())
