@@ -213,7 +213,7 @@ def _beyond(stresses: pd.DataFrame, found: losses.LossDistribution) -> list[str]
     The scenarios' PDs hold the margin for the model's alerts, the distribution's don't: it is put
     on the bad year as it is on the asymptotic one.
     """
-    with_margin = float(stresses.loc["base", "bad_year_asymptotic"])
+    with_margin = float(stresses["bad_year_asymptotic"]["base"])
     margin = with_margin / found.asymptotic_var if found.asymptotic_var else 1.0
     more = stresses.index[stresses["el"] > found.var * margin].astype(str)
     if more.empty:
