@@ -42,7 +42,7 @@ types: $(VENV)/.dev ## Check types (mypy, strict)
 	$(BIN)/mypy
 
 imports: $(VENV)/.dev ## Check who may import whom (import-linter)
-	PYTHONPATH=src:. $(BIN)/lint-imports
+	PYTHONPATH=src:flows $(BIN)/lint-imports
 
 bench: $(VENV)/.dev ## Run every benchmark but the three below (an hour or so; the demo comes first)
 	$(BIN)/python benchmarks/footprint.py -- $(BIN)/riskwright demo

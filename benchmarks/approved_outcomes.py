@@ -27,13 +27,13 @@ from monitor_power import (
     taiwan_rows,
 )
 
+from riskwright.case.usecase import UseCase, load_usecase
 from riskwright.data.simulators import simulate
-from riskwright.evaluation.cutoffs import choose
-from riskwright.evaluation.estimates import wilson
-from riskwright.monitoring.labels import Labels
-from riskwright.monitoring.outcomes import check_labels
-from riskwright.monitoring.reference import Reference
-from riskwright.usecase import UseCase, load_usecase
+from riskwright.stats.cutoffs import choose
+from riskwright.stats.estimates import wilson
+from riskwright.systems.credit.labels import Labels
+from riskwright.systems.credit.outcomes import check_labels
+from riskwright.systems.credit.reference import Reference
 
 NONE, REVERSED, WITHIN = "none", "labels reversed, top limits", "labels reversed, all approved"
 Mask = np.ndarray

@@ -20,18 +20,19 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from riskwright.bundle.bundle import Bundle
-from riskwright.bundle.candidates import fit_family, join, load_candidate, load_hazard
-from riskwright.data import parts, snapshots
+from riskwright.case.usecase import UseCase, known_usecases, parse_usecase
+from riskwright.data import parts
 from riskwright.data.contract import target_of
 from riskwright.data.ingest import ingest
 from riskwright.data.simulators import simulate
-from riskwright.evaluation.estimates import wilson
 from riskwright.home import Home
-from riskwright.monitoring.book import judge_book
-from riskwright.monitoring.history import cut
-from riskwright.monitoring.reference import Reference
-from riskwright.usecase import UseCase, known_usecases, parse_usecase
+from riskwright.stats.estimates import wilson
+from riskwright.store import snapshots
+from riskwright.systems.credit.bundle import Bundle
+from riskwright.systems.credit.candidates import fit_family, join, load_candidate, load_hazard
+from riskwright.systems.credit.history import cut
+from riskwright.systems.credit.reference import Reference
+from riskwright.systems.loans.monitor import judge_book
 
 KINDS: dict[str, dict[str, Any]] = {
     "none": {},

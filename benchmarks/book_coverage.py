@@ -49,21 +49,22 @@ from rich.progress import track  # noqa: E402
 from rich.table import Table  # noqa: E402
 from scipy.special import ndtri  # noqa: E402
 
-from riskwright.bundle.bundle import Bundle  # noqa: E402
-from riskwright.bundle.candidates import fit_family, join, load_candidate, load_hazard  # noqa: E402
-from riskwright.bundle.loss import fit_loss  # noqa: E402
-from riskwright.bundle.loss_bundle import LossBundle  # noqa: E402
-from riskwright.bundle.valuation import value_loans  # noqa: E402
-from riskwright.data import loan_book, parts, simulators, snapshots  # noqa: E402
-from riskwright.data.book import read_book  # noqa: E402
+from riskwright.case.usecase import UseCase, load_usecase  # noqa: E402
+from riskwright.data import loan_book, parts, simulators  # noqa: E402
 from riskwright.data.ingest import ingest  # noqa: E402
-from riskwright.models.exposure import Exposure  # noqa: E402
-from riskwright.models.severity import Severity  # noqa: E402
-from riskwright.portfolio import basel, losses  # noqa: E402
-from riskwright.portfolio.expected import LEVEL, el_interval, level_error  # noqa: E402
-from riskwright.portfolio.stress import SCENARIOS  # noqa: E402
-from riskwright.registry.loss_evidence import judge_loss  # noqa: E402
-from riskwright.usecase import UseCase, load_usecase  # noqa: E402
+from riskwright.store import snapshots  # noqa: E402
+from riskwright.systems.credit.bundle import Bundle  # noqa: E402
+from riskwright.systems.credit.candidates import fit_family, join, load_candidate, load_hazard  # noqa: E402
+from riskwright.systems.loans.book import read_book  # noqa: E402
+from riskwright.systems.loans.exposure import Exposure  # noqa: E402
+from riskwright.systems.loans.loss import fit_loss  # noqa: E402
+from riskwright.systems.loans.loss_bundle import LossBundle  # noqa: E402
+from riskwright.systems.loans.loss_evidence import judge_loss  # noqa: E402
+from riskwright.systems.loans.portfolio import basel, losses  # noqa: E402
+from riskwright.systems.loans.portfolio.expected import LEVEL, el_interval, level_error  # noqa: E402
+from riskwright.systems.loans.portfolio.stress import SCENARIOS  # noqa: E402
+from riskwright.systems.loans.severity import Severity  # noqa: E402
+from riskwright.systems.loans.valuation import value_loans  # noqa: E402
 
 SETTINGS = {  # scenario fitted in, scenario judged in
     "no change": ("none", "none"),

@@ -42,17 +42,18 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 from scipy.stats import t as student  # noqa: E402
 
-from riskwright.bundle.loss import lgd_of  # noqa: E402
-from riskwright.bundle.valuation import value_loans  # noqa: E402
-from riskwright.data import maturity, snapshots  # noqa: E402
-from riskwright.data.book import read_book  # noqa: E402
+from riskwright.case.usecase import UseCase, load_usecase  # noqa: E402
+from riskwright.data import maturity  # noqa: E402
 from riskwright.data.ingest import ingest  # noqa: E402
 from riskwright.data.parts import of_population  # noqa: E402
 from riskwright.errors import InputRefused  # noqa: E402
-from riskwright.monitoring.history import as_known  # noqa: E402
-from riskwright.portfolio import basel, stress  # noqa: E402
-from riskwright.portfolio.expected import LEVEL, el_interval, level_error  # noqa: E402
-from riskwright.usecase import UseCase, load_usecase  # noqa: E402
+from riskwright.store import snapshots  # noqa: E402
+from riskwright.systems.credit.history import as_known  # noqa: E402
+from riskwright.systems.loans.book import read_book  # noqa: E402
+from riskwright.systems.loans.loss import lgd_of  # noqa: E402
+from riskwright.systems.loans.portfolio import basel, stress  # noqa: E402
+from riskwright.systems.loans.portfolio.expected import LEVEL, el_interval, level_error  # noqa: E402
+from riskwright.systems.loans.valuation import value_loans  # noqa: E402
 
 FILE = "lending_club/lending_club_2007_2011.csv.gz"
 YEAR = 12

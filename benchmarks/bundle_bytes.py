@@ -23,8 +23,8 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--places", type=int, default=100)
     arguments = parser.parse_args()
-    from riskwright.bundle.manifest import verify
     from riskwright.errors import IntegrityError
+    from riskwright.store.manifest import verify
 
     rng = random.Random(0)
     tried = refused = 0

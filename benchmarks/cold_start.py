@@ -22,7 +22,7 @@ BARE = """
 import sys
 from pathlib import Path
 import pandas as pd
-from riskwright.bundle.bundle import Bundle
+from riskwright.systems.credit.bundle import Bundle
 bundle = Bundle.load(Path(sys.argv[1]))
 frame = pd.read_csv(sys.argv[2])
 bundle.predict(frame).to_csv(sys.argv[3], index=False)
@@ -64,7 +64,7 @@ def prepare(cases: Path) -> str:
     from riskwright.data.simulators import simulate
     from riskwright.home import Home, quiet_environment
     from riskwright.ledger import Ledger
-    from riskwright.registry.tracking import local_bundle
+    from riskwright.life.tracking import local_bundle
 
     simulate("credit_applications", 1000, 7).frame.to_csv(cases, index=False)
     home = Home()

@@ -136,7 +136,7 @@ import json, sys
 from riskwright.home import Home, quiet_environment
 home = Home(); quiet_environment(home)
 from riskwright.ledger import Ledger
-from riskwright.registry.tracking import connect, PARENT, ROLE
+from riskwright.life.tracking import connect, PARENT, ROLE
 client, ledger = connect(home), Ledger.open(home)
 experiment = client.get_experiment_by_name("credit_assessment").experiment_id
 runs = client.search_runs([experiment])

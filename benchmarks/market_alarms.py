@@ -28,11 +28,11 @@ FAMILIES = ["mean", "combination_ct", "ridge", "pls"]
 
 def prepare(place: Path, name: str, data: Path | None) -> dict[str, Any]:
     """Train the champion; return where its parts lie."""
-    from riskwright.bundle.forecast_bundle import ForecastBundle
-    from riskwright.bundle.forecast_steps import join_models, walk_model
     from riskwright.home import Home
-    from riskwright.market.case import load_market_case
-    from riskwright.market.ingest import ingest
+    from riskwright.systems.market.bundle import ForecastBundle
+    from riskwright.systems.market.case import load_market_case
+    from riskwright.systems.market.ingest import ingest
+    from riskwright.systems.market.steps import join_models, walk_model
 
     case, home = load_market_case(name), Home(place / "home").create()
     kept = {f: case.families[f] for f in FAMILIES}
@@ -54,14 +54,14 @@ def one(
     place: Path, trained: dict[str, Any], months: int, looks: bool, change: bool, seed: int
 ) -> list[bool]:
     """Draw further months, monitor them; return whether each family alarms (at any look)."""
-    from riskwright.bundle.forecast_bundle import ForecastBundle
-    from riskwright.data import snapshots
     from riskwright.home import Home
-    from riskwright.market.ingest import panel_of
-    from riskwright.market.panel import assemble
-    from riskwright.market.scenario import further_months
-    from riskwright.market.tables import from_table
-    from riskwright.monitoring import market
+    from riskwright.store import snapshots
+    from riskwright.systems.market import monitor as market
+    from riskwright.systems.market.bundle import ForecastBundle
+    from riskwright.systems.market.ingest import panel_of
+    from riskwright.systems.market.panel import assemble
+    from riskwright.systems.market.scenario import further_months
+    from riskwright.systems.market.tables import from_table
 
     home = Home(Path(trained["home"]))
     paths = sorted((place / "bundles").iterdir())

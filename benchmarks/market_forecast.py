@@ -28,19 +28,19 @@ quiet_environment(Home())
 
 import pandas as pd  # noqa: E402  (the environment comes first)
 
-from riskwright.bundle.forecast_steps import join_models, walk_model  # noqa: E402
 from riskwright.errors import InputRefused  # noqa: E402
-from riskwright.market.case import MarketCase, load_market_case  # noqa: E402
-from riskwright.market.case_parts import FAMILIES, family_settings  # noqa: E402
-from riskwright.market.coverage import coverage_by_decade, coverage_table  # noqa: E402
-from riskwright.market.ingest import ingest  # noqa: E402
-from riskwright.market.joined import KINDS  # noqa: E402
-from riskwright.market.skill import judge  # noqa: E402
-from riskwright.registry.backtest_report import (  # noqa: E402
+from riskwright.systems.market.backtest_report import (  # noqa: E402
     horizon_of,
     moving_of,
     strategies_of,
 )
+from riskwright.systems.market.case import MarketCase, load_market_case  # noqa: E402
+from riskwright.systems.market.case_parts import FAMILIES, family_settings  # noqa: E402
+from riskwright.systems.market.coverage import coverage_by_decade, coverage_table  # noqa: E402
+from riskwright.systems.market.ingest import ingest  # noqa: E402
+from riskwright.systems.market.joined import KINDS  # noqa: E402
+from riskwright.systems.market.skill import judge  # noqa: E402
+from riskwright.systems.market.steps import join_models, walk_model  # noqa: E402
 
 Words = dict[str, Callable[[Any], str]]
 

@@ -31,13 +31,13 @@ from scipy import stats
 from scipy.signal import lfilter
 
 from riskwright.errors import InputRefused
-from riskwright.market.case import load_market_case
-from riskwright.market.checks import BENCHMARK
-from riskwright.market.comparison import block_length, r2_interval
-from riskwright.market.ensemble import combine
-from riskwright.market.panel import Panel, build_panel
-from riskwright.market.skill import skill_gate
-from riskwright.market.walk import walk
+from riskwright.stats.comparison import block_length, r2_interval
+from riskwright.systems.market.case import load_market_case
+from riskwright.systems.market.checks import BENCHMARK
+from riskwright.systems.market.ensemble import combine
+from riskwright.systems.market.panel import Panel, build_panel
+from riskwright.systems.market.skill import skill_gate
+from riskwright.systems.market.walk import walk
 
 FAMILIES = ["mean", "combination", "combination_ct", "ridge", "pls"]
 MEMBERS = ["combination", "ridge", "pls"]

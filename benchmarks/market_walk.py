@@ -31,12 +31,12 @@ quiet_environment(Home())
 import numpy as np  # noqa: E402
 from threadpoolctl import threadpool_limits  # noqa: E402
 
-from riskwright.market.case import MarketCase, load_market_case  # noqa: E402
-from riskwright.market.course import DECEMBER, TUNING  # noqa: E402
-from riskwright.market.families import Past  # noqa: E402
-from riskwright.market.ingest import course_of  # noqa: E402
-from riskwright.market.panel import Panel, build_panel  # noqa: E402
-from riskwright.market.walk import make_families, walk  # noqa: E402
+from riskwright.systems.market.case import MarketCase, load_market_case  # noqa: E402
+from riskwright.systems.market.course import DECEMBER, TUNING  # noqa: E402
+from riskwright.systems.market.families import Past  # noqa: E402
+from riskwright.systems.market.ingest import course_of  # noqa: E402
+from riskwright.systems.market.panel import Panel, build_panel  # noqa: E402
+from riskwright.systems.market.walk import make_families, walk  # noqa: E402
 
 RUNS = ("bare", "one", "two")
 

@@ -19,15 +19,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from riskwright.case.usecase import UseCase, load_usecase
 from riskwright.data.contract import Contract
 from riskwright.data.simulators import SCENARIOS, simulate
 from riskwright.data.sources import read_chunks
-from riskwright.evaluation.estimates import wilson
-from riskwright.monitoring import monitor
-from riskwright.monitoring.findings import Result
-from riskwright.monitoring.labels import Labels
-from riskwright.monitoring.reference import Reference
-from riskwright.usecase import UseCase, load_usecase
+from riskwright.life.findings import Result
+from riskwright.stats.estimates import wilson
+from riskwright.systems.credit import monitor
+from riskwright.systems.credit.labels import Labels
+from riskwright.systems.credit.reference import Reference
 
 Rng = np.random.Generator
 Change = Callable[[pd.DataFrame, Rng], pd.DataFrame]

@@ -26,11 +26,11 @@ import sys
 from pathlib import Path
 from riskwright.home import Home, quiet_environment
 home = Home(); quiet_environment(home); home.create()
-from riskwright.bundle.candidates import fit_family, join
+from riskwright.systems.credit.candidates import fit_family, join
 from riskwright.data.ingest import ingest
 from riskwright.data.parts import split
-from riskwright.registry.evidence import gather
-from riskwright.usecase import load_usecase
+from riskwright.systems.credit.evidence import gather
+from riskwright.case.usecase import load_usecase
 spec = load_usecase(sys.argv[1])
 train, test = split(spec, ingest(spec, sys.argv[2], home).clean, home)
 place = home.folder("work")

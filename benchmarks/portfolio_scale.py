@@ -117,7 +117,7 @@ def book(n: int) -> dict[str, Any]:
     """A mixed book: arguments of ``simulate``; each segment has its own size and level of risk."""
     import numpy as np
 
-    from riskwright.portfolio import basel
+    from riskwright.systems.loans.portfolio import basel
 
     rng = np.random.default_rng(20261122)
     share = 0.8 ** np.arange(SEGMENTS)
@@ -135,7 +135,7 @@ def book(n: int) -> dict[str, Any]:
 
 def simulate(loans: int, scenarios: int) -> None:
     """Time the engine, and tell its peak memory."""
-    from riskwright.portfolio import losses
+    from riskwright.systems.loans.portfolio import losses
 
     given = book(loans)
     before = peak_rss()
@@ -195,7 +195,7 @@ def compare(loans: int, scenarios: int) -> None:
     import numpy as np
     from scipy.stats import ks_2samp
 
-    from riskwright.portfolio import losses
+    from riskwright.systems.loans.portfolio import losses
 
     given = book(loans)
     cells = losses.simulate(**given, scenarios=scenarios)
@@ -243,8 +243,8 @@ def worst_by_factor(given: dict[str, Any]) -> float:
     """By how much cells are off at most, of a segment's expected loss with the factor known."""
     import numpy as np
 
-    from riskwright.portfolio import losses
-    from riskwright.portfolio.vasicek import conditional_pd
+    from riskwright.systems.loans.portfolio import losses
+    from riskwright.systems.loans.portfolio.vasicek import conditional_pd
 
     loss = given["ead"] * given["lgd"]
     _, of = np.unique(given["segment"], return_inverse=True)

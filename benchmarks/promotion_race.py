@@ -30,7 +30,7 @@ PATIENCE = 300.0  # seconds until a barrier gives up on a process that died
 
 def prepare(home: Home, ledger: Ledger, versions: int) -> None:
     """Register versions that may all be promoted, in MLflow and in the ledger."""
-    from riskwright.registry.tracking import connect
+    from riskwright.life.tracking import connect
 
     client = connect(home)
     client.create_registered_model(MODEL)
@@ -47,7 +47,7 @@ def prepare(home: Home, ledger: Ledger, versions: int) -> None:
 
 def alias(home: Home) -> int | None:
     """The version that MLflow calls champion."""
-    from riskwright.registry.tracking import connect
+    from riskwright.life.tracking import connect
 
     found = connect(home).get_registered_model(MODEL).aliases.get("champion")
     return None if found is None else int(found)
@@ -55,7 +55,7 @@ def alias(home: Home) -> int | None:
 
 def promoter(root: Path, number: int, rounds: int, barrier: Any, results: Any) -> None:
     """Promote in each round one of two versions of one's own: the one that isn't live."""
-    from riskwright.registry.aliases import change_champion
+    from riskwright.life.aliases import change_champion
 
     home = Home(root)
     quiet_environment(home)
@@ -100,7 +100,7 @@ def race(home: Home, *, promoters: int, rounds: int) -> dict[str, Any]:
         prepare(home, ledger, 2 * promoters)
     # A fork server imports once; plain spawn would import SQLAlchemy in every process.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["riskwright.registry.promotion", "mlflow"])
+    context.set_forkserver_preload(["riskwright.systems.credit.promotion", "mlflow"])
     barrier, results = context.Barrier(promoters), context.Queue()
     processes = [
         context.Process(target=promoter, args=(home.root, n, rounds, barrier, results))

@@ -14,17 +14,17 @@ from scipy.special import logit, ndtr, ndtri
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
+from riskwright.case.usecase import UseCase
 from riskwright.data import maturity
 from riskwright.data.contract import target_of
 from riskwright.data.losses import FEWEST
 from riskwright.data.maturity import FAILED, RAN_OUT, REPAID, schedule_balance
-from riskwright.models.bag import fit_bag
-from riskwright.models.ensemble import Ensemble
-from riskwright.models.exposure import Exposure
-from riskwright.models.hazard import Hazard
-from riskwright.models.severity import realised_lgd
-from riskwright.portfolio import basel
-from riskwright.usecase import UseCase
+from riskwright.learn.bag import fit_bag
+from riskwright.learn.ensemble import Ensemble
+from riskwright.learn.hazard import Hazard
+from riskwright.systems.loans.exposure import Exposure
+from riskwright.systems.loans.portfolio import basel
+from riskwright.systems.loans.severity import realised_lgd
 
 RANKED_AFTER = 6  # months seen, from which a loan counts for the ranking
 HELD_BELOW = 100  # loans at risk, below which a month's hazard is that of the month before

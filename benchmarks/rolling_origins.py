@@ -70,10 +70,11 @@ from rich.table import Table  # noqa: E402
 from rolling_forecast import YEARS, Loans, known, learn, predict  # noqa: E402
 from scipy.stats import beta  # noqa: E402
 
-from riskwright.data import maturity, snapshots  # noqa: E402
+from riskwright.case.usecase import UseCase, load_usecase  # noqa: E402
+from riskwright.data import maturity  # noqa: E402
 from riskwright.data.ingest import ingest  # noqa: E402
 from riskwright.data.parts import usable  # noqa: E402
-from riskwright.usecase import UseCase, load_usecase  # noqa: E402
+from riskwright.store import snapshots  # noqa: E402
 
 FILE = "lending_club/lending_club_2007_2011.csv.gz"
 FIRST, LAST = "2009Q1", "2011Q4"
@@ -299,7 +300,7 @@ def show_misses(told: pd.DataFrame) -> None:
 
 def plot(told: pd.DataFrame, path: Path) -> None:
     """Draw what was expected and what came, by quarter."""
-    from riskwright.evaluation.figures import BLUE, ORANGE, RED, headline, new_figure, save_figure
+    from riskwright.stats.figures import BLUE, ORANGE, RED, headline, new_figure, save_figure
 
     names = list(told["population"].unique())
     figure = new_figure((9, 3.2 * len(names)))

@@ -19,15 +19,15 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from riskwright.bundle.candidates import fit_family, join, load_candidate
-from riskwright.data import snapshots
+from riskwright.case.usecase import parse_usecase
 from riskwright.data.contract import target_of
 from riskwright.data.ingest import ingest
 from riskwright.data.parts import split
-from riskwright.evaluation.calibration import ece, ece_when_calibrated
-from riskwright.evaluation.metrics import evaluate
 from riskwright.home import Home
-from riskwright.usecase import parse_usecase
+from riskwright.stats.calibration import ece, ece_when_calibrated
+from riskwright.stats.metrics import evaluate
+from riskwright.store import snapshots
+from riskwright.systems.credit.candidates import fit_family, join, load_candidate
 
 SHARE = 0.06
 FAMILIES: dict[str, Any] = {

@@ -107,16 +107,16 @@ def write_bundle(place: Path) -> None:
     import numpy as np
     from scipy.special import expit
 
-    from riskwright.bundle.bundle import Bundle, choose_limits
-    from riskwright.bundle.candidates import fit_family
-    from riskwright.data import snapshots
+    from riskwright.case.usecase import load_usecase
     from riskwright.data.contract import target_of
     from riskwright.data.ingest import ingest
     from riskwright.home import Home
-    from riskwright.models.bag import Bag
-    from riskwright.models.calibration import fit_platt
-    from riskwright.models.ensemble import Ensemble
-    from riskwright.usecase import load_usecase
+    from riskwright.learn.bag import Bag
+    from riskwright.learn.calibration import fit_platt
+    from riskwright.learn.ensemble import Ensemble
+    from riskwright.store import snapshots
+    from riskwright.systems.credit.bundle import Bundle, choose_limits
+    from riskwright.systems.credit.candidates import fit_family
 
     home = Home().create()
     usecase = load_usecase("credit_assessment")
@@ -144,7 +144,7 @@ def write_bundle(place: Path) -> None:
 
 def score(place: Path, given: argparse.Namespace) -> None:
     """Time ``score_file`` without reasons."""
-    from riskwright.bundle.scoring import score_file
+    from riskwright.systems.credit.scoring import score_file
 
     with told({"step": "load"}):
         bundle = loaded(place)
@@ -196,7 +196,7 @@ def predict_call(member: Any) -> Any:
     """Return the barest call that gives a member's log-odds."""
     import numpy as np
 
-    from riskwright.models.keras_net import BLOCK
+    from riskwright.learn.keras_net import BLOCK
 
     if member.name == "logistic":
         coef = member.coef_.astype(np.float32)
@@ -222,10 +222,10 @@ def predict_call(member: Any) -> Any:
 
 def reasons(place: Path, given: argparse.Namespace) -> None:
     """Time scoring with reasons, and the contributions of each family."""
-    from riskwright.bundle.bundle import Reasons
-    from riskwright.bundle.scoring import score_file
     from riskwright.data.contract import Contract
     from riskwright.data.sources import read_chunks
+    from riskwright.systems.credit.bundle import Reasons
+    from riskwright.systems.credit.scoring import score_file
 
     bundle = loaded(place)
     usecase = bundle.usecase
@@ -265,7 +265,7 @@ def peak_rss() -> int:
 
 def loaded(place: Path) -> Any:
     """Return the bundle."""
-    from riskwright.bundle.bundle import Bundle
+    from riskwright.systems.credit.bundle import Bundle
 
     return Bundle.load(place / "bundle")
 

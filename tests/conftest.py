@@ -30,7 +30,7 @@ def _prepare_environment() -> None:
         os.environ.pop(name, None)
         os.environ.pop(name.upper(), None)
     # Absolute, since tests start processes in other folders.
-    path = [str(OFFLINE), str(REPOSITORY / "src"), str(REPOSITORY)]
+    path = [str(OFFLINE), str(REPOSITORY / "src"), str(REPOSITORY / "flows")]
     os.environ["PYTHONPATH"] = os.pathsep.join(path)
     sys.path[:0] = [p for p in path if p not in sys.path]
     os.environ["RISKWRIGHT_TEST_OUTBOUND"] = str(_outbound_log)

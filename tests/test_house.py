@@ -143,7 +143,9 @@ HEAVY = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("module", ["flows.cli", "riskwright.ledger", "riskwright.usecase"])
+@pytest.mark.parametrize(
+    "module", ["riskwright_flows.cli", "riskwright.ledger", "riskwright.case.usecase"]
+)
 def test_quick_commands_import_nothing_heavy(module: str) -> None:
     program = f"import sys, {module}; print(*sorted({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run(
@@ -179,8 +181,9 @@ def test_every_deployment_names_a_flow_that_exists() -> None:
     names = [deployment["name"] for deployment in plan["deployments"]]
     assert len(set(names)) == len(names), "'prefect deploy -n NAME' takes a name alone"
     for deployment in plan["deployments"]:
-        path, function = deployment["entrypoint"].split(":")
-        tree = ast.parse((REPOSITORY / path).read_text())
+        module, _, function = deployment["entrypoint"].rpartition(".")
+        path = REPOSITORY / "flows" / f"{module.replace('.', '/')}.py"
+        tree = ast.parse(path.read_text())
         functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
         known = {argument.arg for argument in functions[function].args.args}
         assert set(deployment.get("parameters", {})) <= known, deployment["name"]
@@ -189,7 +192,7 @@ def test_every_deployment_names_a_flow_that_exists() -> None:
 def test_every_deployment_requires_the_variables_that_it_names() -> None:
     import yaml
 
-    from flows import deployed
+    from riskwright_flows import deployed
 
     plan = yaml.safe_load((REPOSITORY / "deploy" / "prefect.yaml").read_text())
     everywhere = set(re.findall(r"\{\{ \$(\w+) \}\}", str(plan["pull"])))
@@ -197,7 +200,10 @@ def test_every_deployment_requires_the_variables_that_it_names() -> None:
     for deployment in plan["deployments"]:
         ((step, asked),) = deployment.get("build", plan["build"])[0].items()
         module, _, function = step.rpartition(".")
-        assert (module, callable(getattr(deployed, function))) == ("flows.deployed", True)
+        assert (module, callable(getattr(deployed, function))) == (
+            "riskwright_flows.deployed",
+            True,
+        )
         named = set(re.findall(r"\{\{ \$(\w+) \}\}", str(deployment["parameters"])))
         assert set(asked["variables"]) == named | everywhere, deployment["name"]
         assert all(f"export {name}=" in told for name in named | everywhere)
@@ -206,7 +212,7 @@ def test_every_deployment_requires_the_variables_that_it_names() -> None:
 def test_what_is_unset_is_not_deployed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from flows.deployed import require
+    from riskwright_flows.deployed import require
 
     monkeypatch.setenv("RISKWRIGHT_HERE", "/data/batch.csv")
     require(["RISKWRIGHT_HERE"])
@@ -222,7 +228,7 @@ def test_what_is_a_secret_is_not_deployed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Prefect keeps each parameter, and shows it."""
-    from flows.deployed import require
+    from riskwright_flows.deployed import require
 
     monkeypatch.setenv("RISKWRIGHT_HERE", "https://h/container/batch.csv?sp=r&sig=s3cret")
     with pytest.raises(SystemExit) as ended:

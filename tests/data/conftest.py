@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from riskwright.case.usecase import UseCase, parse_usecase
 from riskwright.home import Home
-from riskwright.usecase import UseCase, parse_usecase
 
 PLAIN: dict[str, Any] = {
     "name": "small",

@@ -14,9 +14,9 @@ from hypothesis.extra import numpy as hnp
 from scipy.stats import norm, rankdata
 from sklearn.base import clone
 
+from riskwright.case.usecase import Feature, FeatureSchema
 from riskwright.data.cleaning import LEAST_SPREAD, Features, normal_scores
 from riskwright.errors import InputRefused
-from riskwright.usecase import Feature, FeatureSchema
 
 MODES = ["standard", "quantile", "raw"]
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from riskwright.case.usecase import UseCase
 from riskwright.data import parsing
 from riskwright.data.contract import Contract, target_of
 from riskwright.data.sources import FAULT
 from riskwright.errors import InputRefused
-from riskwright.usecase import UseCase
 
 Make = Callable[..., Any]
 

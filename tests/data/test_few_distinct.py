@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from riskwright.case.usecase import UseCase
 from riskwright.data import splits
 from riskwright.data.contract import Contract, target_of
 from riskwright.data.ingest import ingest
 from riskwright.errors import InputRefused
 from riskwright.home import Home
-from riskwright.usecase import UseCase
 
 Make = Callable[..., Any]
 

@@ -19,12 +19,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from riskwright.data import snapshots
+from riskwright.case.usecase import Source, UseCase
 from riskwright.data.contract import Contract, target_of
 from riskwright.data.sources import FAULT, read_chunks
 from riskwright.errors import InputRefused
 from riskwright.home import Home
-from riskwright.usecase import Source, UseCase
+from riskwright.store import snapshots
 
 Make = Callable[..., Any]
 Rows = list[dict[str, Any]]

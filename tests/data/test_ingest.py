@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from riskwright.case.usecase import UseCase, load_usecase
 from riskwright.data import ingest as module
-from riskwright.data import snapshots
 from riskwright.data.contract import target_of
 from riskwright.data.ingest import ingest
 from riskwright.errors import InputRefused
 from riskwright.home import Home
-from riskwright.usecase import UseCase, load_usecase
+from riskwright.store import snapshots
 
 Make = Callable[..., Any]
 

@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from riskwright.data import maturity, snapshots
+from riskwright.case.usecase import load_usecase
+from riskwright.data import maturity
 from riskwright.data.contract import Contract
 from riskwright.data.ingest import ingest
 from riskwright.data.lending_club import canonical, canonical_chunks
 from riskwright.data.parts import split
 from riskwright.errors import InputRefused
 from riskwright.home import Home
-from riskwright.usecase import load_usecase
+from riskwright.store import snapshots
 
 NEW = {
     "id": "", "loan_amnt": "5000", "term": "36", "int_rate": "0.1065", "revol_util": "0.837",

@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from riskwright.case.usecase import Feature, FeatureSchema
 from riskwright.data import novel
-from riskwright.usecase import Feature, FeatureSchema
 
 SCHEMA = FeatureSchema(
     (

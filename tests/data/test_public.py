@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from riskwright.case.usecase import Source, shipped
 from riskwright.data import public
 from riskwright.data.sources import read_chunks
 from riskwright.errors import InputRefused, IntegrityError, Unavailable
 from riskwright.home import Home
-from riskwright.usecase import Source, shipped
 
 BODY = b"a,b\n1,2\n3,4\n" * 1000
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from riskwright.case.usecase import Source
 from riskwright.data.quotes import refuse_swallowed
 from riskwright.data.sources import read_chunks
 from riskwright.errors import InputRefused
-from riskwright.usecase import Source
 
 HEADER = ["id", "note", "x"]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from benchmarks.rows_alike import SHARE, judged, simulated
 
 QUICK: dict[str, Any] = {"logistic": {}, "scorecard": {}}

@@ -18,15 +18,16 @@ import pandas as pd
 import pytest
 from tiny import tiny_text
 
-from flows.runtime import run
-from riskwright.data.databases import one_select, refuse_secrets
+from riskwright.case.files import Written
+from riskwright.case.select import one_select
+from riskwright.case.usecase import Source, parse_usecase
+from riskwright.data.databases import refuse_secrets
 from riskwright.data.public import download
 from riskwright.data.sources import FAULT, local_file, read_chunks
 from riskwright.errors import InputRefused, Unavailable
 from riskwright.home import Home
-from riskwright.registry.specification import freeze
-from riskwright.usecase import Source, parse_usecase
-from riskwright.usecase_files import Written
+from riskwright.life.specification import freeze
+from riskwright_flows.runtime import run
 
 COLUMNS = ["a", "b", "c"]
 ROWS = [["1", "x", "2.5"], ["2", None, "-1e3"], ["3", "z,\n z", "7"]]

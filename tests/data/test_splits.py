@@ -12,10 +12,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from riskwright.case.usecase import UseCase
 from riskwright.data import splits, units
 from riskwright.data.contract import Contract, target_of
 from riskwright.errors import InputRefused
-from riskwright.usecase import UseCase
 
 Make = Callable[..., Any]
 COLUMNS: dict[str, Any] = {

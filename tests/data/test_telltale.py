@@ -10,8 +10,8 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
+from riskwright.case.usecase import Feature, FeatureSchema
 from riskwright.data.telltale import telltales
-from riskwright.usecase import Feature, FeatureSchema
 
 RNG = np.random.default_rng(3)
 N = 3000

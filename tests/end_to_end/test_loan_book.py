@@ -10,16 +10,17 @@ import pytest
 import yaml
 from scipy.special import logit
 
-from flows.cli import app
+from riskwright.case.usecase import known_usecases
 from riskwright.data.loan_book import simulate_book
 from riskwright.data.loan_truth import CCF
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.models.exposure import Exposure
-from riskwright.registry.aliases import change_champion
-from riskwright.registry.promotion import load_loss, load_version
-from riskwright.registry.tracking import connect
-from riskwright.usecase import known_usecases
+from riskwright.life.aliases import change_champion
+from riskwright.life.tracking import connect
+from riskwright.systems.credit.promotion import load_version
+from riskwright.systems.loans.exposure import Exposure
+from riskwright.systems.loans.promotion import load_loss
+from riskwright_flows.cli import app
 
 MODELS = ["ead", "lgd", "pd"]
 

@@ -17,9 +17,9 @@ import pandas as pd
 import pytest
 from tiny import Live, applications
 
-from riskwright.bundle.bundle import COLUMNS
-from riskwright.registry.promotion import load_version
-from riskwright.registry.tracking import connect, local_bundle
+from riskwright.life.tracking import connect, local_bundle
+from riskwright.systems.credit.bundle import COLUMNS
+from riskwright.systems.credit.promotion import load_version
 
 
 def test_pyfunc_answers_like_the_bundle(live: Live) -> None:
@@ -113,7 +113,15 @@ def test_readmes_curl_line_works_as_pasted(live: Live, free_port: int, tmp_path:
     log = tmp_path / "serve.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", "serve", "tiny", "--port", str(free_port)],
+            [
+                sys.executable,
+                "-m",
+                "riskwright_flows.cli",
+                "serve",
+                "tiny",
+                "--port",
+                str(free_port),
+            ],
             env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -10,13 +10,14 @@ import pytest
 import yaml
 from tiny import train
 
-from riskwright.data import maturity, snapshots
+from riskwright.case.usecase import UseCase, parse_usecase
+from riskwright.data import maturity
 from riskwright.data.ingest import ingest
 from riskwright.data.parts import usable
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.registry.book import report_on
-from riskwright.usecase import UseCase, parse_usecase
+from riskwright.store import snapshots
+from riskwright.systems.loans.valued import report_on
 
 HISTORY, TERM, GRACE = 60, 360, 3
 FAILS, LEAVES = 0.003, 0.010  # a month, at the mean of the features

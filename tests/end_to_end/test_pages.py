@@ -13,10 +13,10 @@ import yaml
 from place import enter
 from tiny import Live, applications, tiny_text, train
 
+from riskwright.case.usecase import parse_usecase
 from riskwright.home import Home
-from riskwright.monitoring.check import quality_report
-from riskwright.monitoring.watch import watch
-from riskwright.usecase import parse_usecase
+from riskwright.systems.credit.check import quality_report
+from riskwright.systems.credit.watch import watch
 
 SIGN = "data-hit"  # no page of ours, nor of a library, has such an attribute
 END = "</script></style></textarea></title></svg></text>-->"

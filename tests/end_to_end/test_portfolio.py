@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from tiny import Live
 
-from flows.cli import app
 from riskwright.data.loan_book import simulate_book
 from riskwright.data.simulators import simulate
-from riskwright.registry.tracking import connect
+from riskwright.life.tracking import connect
+from riskwright_flows.cli import app
 
 
 def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

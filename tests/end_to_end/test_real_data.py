@@ -18,12 +18,12 @@ import pytest
 import yaml
 from place import enter
 
-from flows.cli import app
-from riskwright.bundle.bundle import COLUMNS
+from riskwright.case.usecase import known_usecases
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.registry.aliases import change_champion
-from riskwright.usecase import known_usecases
+from riskwright.life.aliases import change_champion
+from riskwright.systems.credit.bundle import COLUMNS
+from riskwright_flows.cli import app
 
 ROWS = 300
 Answer = tuple[int, Any, str]
@@ -51,7 +51,7 @@ CASES = [
 def command(*arguments: str) -> Answer:
     """Run a command line as a process of its own: exit code, JSON answer, what it said besides."""
     done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments, "--json"],
+        [sys.executable, "-m", "riskwright_flows.cli", *arguments, "--json"],
         capture_output=True,
         text=True,
         check=False,

@@ -68,7 +68,7 @@ class Office:
         self, name: str, *arguments: str, later: str = "", before: str = ""
     ) -> tuple[int, str, str]:
         """Run a command line as an account that typed the README's lines after logging in."""
-        line = f'{self.login}\n{later}\nexec {before} "$0" -m flows.cli "$@"'
+        line = f'{self.login}\n{later}\nexec {before} "$0" -m riskwright_flows.cli "$@"'
         account = pwd.getpwnam(name)
         done = subprocess.run(
             [
@@ -134,7 +134,7 @@ def office() -> Iterator[Office]:
         packages = _linked(Path(site.getsitepackages()[0]), place / "packages")
         once, both = readme_lines(place / "riskwright")
         subprocess.run(["sh", "-c", once], check=True)
-        path = os.pathsep.join(map(str, (code / "src", code, packages)))
+        path = os.pathsep.join(map(str, (code / "src", code / "flows", packages)))
         yield Office(place, python, path, both)
     finally:
         shutil.rmtree(place, ignore_errors=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from riskwright.usecase import Feature, FeatureSchema
+from riskwright.case.usecase import Feature, FeatureSchema
 
 
 @dataclass

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from riskwright.case.usecase import Feature, FeatureSchema
 from riskwright.errors import IntegrityError
 from riskwright.explain.reasons import reason_codes
-from riskwright.usecase import Feature, FeatureSchema
 
 SCHEMA = FeatureSchema(
     (

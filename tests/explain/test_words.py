@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from riskwright.case.usecase import Feature
 from riskwright.explain.words import number, words
-from riskwright.usecase import Feature
 
 
 @pytest.mark.parametrize(

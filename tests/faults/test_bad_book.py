@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from tiny import Live
 
-from flows.cli import app
 from riskwright.data.loan_book import simulate_book
+from riskwright_flows.cli import app
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "portfolio.md"
 Change = Callable[[pd.DataFrame], pd.DataFrame]

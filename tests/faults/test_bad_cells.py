@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from flows.cli import app
 from riskwright.home import Home
+from riskwright_flows.cli import app
 
 ROWS = 400
 PLAIN: dict[str, Any] = {

@@ -17,9 +17,9 @@ import pytest
 from place import enter
 from tiny import ROWS, Live, applications, tiny_text
 
-from flows.cli import app
 from riskwright.home import Home
 from riskwright.ledger import Ledger
+from riskwright_flows.cli import app
 
 TARGET = "default.payment.next.month"
 COMMANDS = ("check", "retrain", "score", "monitor")
@@ -414,7 +414,7 @@ def test_an_unreachable_sql_url(
 def test_a_byte_altered_after_registration(
     live: Live, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from riskwright.registry.tracking import local_bundle
+    from riskwright.life.tracking import local_bundle
 
     ref = live.ledger.version("tiny", live.version).models["pd"]
     bundle = local_bundle(ref.uri, tmp_path / "unused")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from tiny import Live, applications
 
-from flows.cli import app
+from riskwright_flows.cli import app
 
 TARGET = "default.payment.next.month"
 ROWS = 500

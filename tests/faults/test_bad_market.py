@@ -13,8 +13,8 @@ import pytest
 import yaml
 from tiny_market import market_plain, series, write_series
 
-from flows.cli import app
 from riskwright.home import Home
+from riskwright_flows.cli import app
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "market.md"
 NAME = "tiny_market"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from world import World
 
-from flows.cli import app
 from riskwright.account import Account
-from riskwright.registry.promotion import submit
+from riskwright.life.submission import submit
+from riskwright_flows.cli import app
 
 NAME = "people"
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "bad_input.md"

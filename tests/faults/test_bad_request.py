@@ -7,8 +7,8 @@ import json
 import pandas as pd
 import pytest
 
-from riskwright.bundle.requests import MOST_BYTES, nested, read_request
 from riskwright.errors import InputRefused
+from riskwright.life.requests import MOST_BYTES, nested, read_request
 
 BODIES = {
     "no JSON": (b"{", "is not JSON"),

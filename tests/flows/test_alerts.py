@@ -13,9 +13,10 @@ from place import enter
 from tiny import applications
 from world import World
 
-from flows.cli import app
-from riskwright.registry.promotion import load_version, submit
-from riskwright.registry.tracking import connect
+from riskwright.life.submission import submit
+from riskwright.life.tracking import connect
+from riskwright.systems.credit.promotion import load_version
+from riskwright_flows.cli import app
 
 NAME = "watched"
 
@@ -185,7 +186,7 @@ def test_a_batch_without_rows_is_an_alert_each_day(
             def now(cls, tz: Any = None, day: int = day) -> datetime:
                 return datetime(2026, 3, day, 6, tzinfo=tz)
 
-        monkeypatch.setattr("riskwright.monitoring.watch.datetime", Day)
+        monkeypatch.setattr("riskwright.systems.credit.watch.datetime", Day)
         code, told = run("monitor", NAME, "--input", str(path), "--json")
         assert code == 3, told
         found.append(json.loads(told))
@@ -286,7 +287,7 @@ def test_a_page_under_another_champion_is_another_page(
 def test_mlflow_trouble_is_told_on_the_console(
     world: World, watched: tuple[int, int], run: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    from riskwright.registry.tracking import Tracker
+    from riskwright.life.tracking import Tracker
 
     def broken(*_: Any, **__: Any) -> None:
         raise ConnectionError("no route to the server")

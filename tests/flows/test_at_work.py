@@ -18,11 +18,11 @@ from prefect.client.schemas.objects import ConcurrencyLimitStrategy, Concurrency
 from prefect.states import Cancelled, Cancelling, Completed, Crashed, Late, Pending, Running
 from prefect.testing.utilities import prefect_test_harness
 
-from flows import at_work, schedules
-from flows.at_work import LEASE, clear_up
 from riskwright.errors import Unavailable
 from riskwright.home import Home
 from riskwright.ledger import Ledger
+from riskwright_flows import at_work, schedules
+from riskwright_flows.at_work import LEASE, clear_up
 
 GONE = "a-container-that-was-made-anew:1:100"
 ALIVE = "another-machine:1:100"
@@ -45,7 +45,7 @@ class Schedules:
 
     def deploy(self, name: str, **changes: Any) -> UUID:
         asked: dict[str, Any] = {
-            "entrypoint": "flows/retrain.py:retrain_flow",
+            "entrypoint": "riskwright_flows.retrain.retrain_flow",
             "parameters": {"usecase": "tiny"},
             "concurrency_limit": 1,
             "concurrency_options": ONE,
@@ -210,10 +210,11 @@ def test_a_run_that_never_began_is_closed(
 
 
 def test_this_month(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows import monitor
+    from riskwright_flows import monitor
 
     asked: dict[str, Any] = {}
-    monkeypatch.setattr("riskwright.monitoring.watch.watch", lambda *_, **k: asked.update(k) or {})
+    watch = "riskwright.systems.credit.watch.watch"
+    monkeypatch.setattr(watch, lambda *_, **k: asked.update(k) or {})
     monitor.monitor_task.fn("tiny", "batch.csv", None, monitor.THIS_MONTH, None)
     assert asked["as_of"] == f"{datetime.now(UTC):%Y-%m}-01"
 
@@ -256,7 +257,7 @@ def test_the_doctor_sees_a_pool_that_nobody_serves(world: Schedules) -> None:
                     }
                 ]
             },
-            "the folder that holds flows/",
+            "the folder that runs start in",
         ),
     ],
 )
@@ -266,6 +267,13 @@ def test_the_doctor_sees_a_variable_that_was_unset(
     world.deploy("daily", **changes)
     said = told(world, "daily")
     assert said.startswith(f"broken: {what} held a variable that was unset")
+    assert "prefect --no-prompt deploy" in said
+
+
+def test_the_doctor_sees_a_deployment_of_an_earlier_release(world: Schedules) -> None:
+    world.deploy("daily", entrypoint="flows/retrain.py:retrain_flow")
+    said = told(world, "daily")
+    assert said.startswith("broken: it names a flow by its file")
     assert "prefect --no-prompt deploy" in said
 
 
@@ -326,8 +334,8 @@ def test_ticks_that_were_missed_since_the_last_success(
 def test_a_dead_run_that_mlflow_lost_stops_nothing(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.crashed import close_runs
-    from riskwright.registry import tracking
+    from riskwright.life import tracking
+    from riskwright_flows.crashed import close_runs
 
     ledger = Ledger.open(home, create=True)
     ledger.start_run("tiny", "retrain", "key", "somewhere:1:1", mlflow_run_id="gone")

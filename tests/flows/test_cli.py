@@ -22,11 +22,11 @@ from tiny import Live, applications, tiny_text
 from typer.main import get_command
 from world import World
 
-from flows import say
-from flows.cli import app, commands
 from riskwright.home import TELEMETRY_OFF, Home
-from riskwright.registry.aliases import change_champion
-from riskwright.registry.promotion import submit
+from riskwright.life.aliases import change_champion
+from riskwright.life.submission import submit
+from riskwright_flows import say
+from riskwright_flows.cli import app, commands
 
 TREE = get_command(commands)
 HEAVY = (
@@ -165,7 +165,7 @@ def test_a_public_data_set_from_a_mirror(
 @pytest.mark.timeout(1800)
 def test_the_demo_ends_with_a_champion_and_an_alert(home: Home) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "demo", "--json"],
+        [sys.executable, "-m", "riskwright_flows.cli", "demo", "--json"],
         env=os.environ,
         capture_output=True,
         text=True,
@@ -210,14 +210,14 @@ def test_the_schema_of_the_yaml_holds_for_the_shipped_ones_and_not_for_a_typo() 
     import yaml
     from jsonschema import Draft202012Validator
 
-    from riskwright.usecase import known_usecases
+    from riskwright.case.files import shipped
 
     code, out, _ = run("usecases", "--schema")
     assert code == 0
     schema = strict(out)
     Draft202012Validator.check_schema(schema)
     validator = Draft202012Validator(schema)
-    for path in known_usecases(Home()).values():
+    for path in shipped("credit", "loans").values():
         plain = json.loads(json.dumps(yaml.safe_load(path.read_text()), default=str))
         errors = [f"{list(e.path)}: {e.message}" for e in validator.iter_errors(plain)]
         assert errors == [], path.name
@@ -510,7 +510,7 @@ def test_doctor_tells_a_server_that_is_down_and_an_altered_ledger(
 )
 def test_quick_commands_import_no_heavy_library(arguments: list[str], live: Live) -> None:
     program = (
-        "import sys\nfrom flows.cli import app\n"
+        "import sys\nfrom riskwright_flows.cli import app\n"
         f"try:\n    app({arguments!r})\nexcept SystemExit as ended:\n    code = ended.code\n"
         f"print(code, *sorted({HEAVY!r} & sys.modules.keys()), file=sys.stderr)"
     ).replace(repr(HEAVY), repr(set(HEAVY)))
@@ -546,3 +546,27 @@ def test_use_cases_are_listed_while_the_ledger_is_down(
     code, out, err = run("usecases", "--json")
     assert (code, "credit_assessment" in {row["name"] for row in json.loads(out)}) == (0, True)
     assert "riskwright: use cases that were trained from a path aren't listed: " in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--version"], "riskwright 0."),
+        (["-h"], "Commands:"),
+        (["help"], "Commands:"),
+        (["score", "-h"], "--output"),
+        (["help", "score"], "--output"),
+        (["--help"], "--show-completion"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+)
+def test_what_a_newcomer_types_first_is_answered(arguments: list[str], words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "riskwright", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert words in done.stdout
+    assert done.stderr == ""

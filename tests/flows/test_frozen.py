@@ -12,12 +12,13 @@ from place import enter
 from tiny import tiny_text
 from tiny_market import market_plain, series, write_series
 
-from riskwright.bundle import candidates, forecast_steps
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.registry.specification import SUFFIX, thaw
-from riskwright.registry.tracking import connect, local_bundle
+from riskwright.life.specification import SUFFIX, thaw
+from riskwright.life.tracking import connect, local_bundle
+from riskwright.systems.credit import candidates
+from riskwright.systems.market import steps as forecast_steps
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def small_book() -> dict[str, Any]:
     from importlib import resources
 
-    text = (resources.files("riskwright") / "usecases" / "loan_book.yaml").read_text()
+    text = (resources.files("riskwright.systems.loans") / "loan_book.yaml").read_text()
     plain: dict[str, Any] = yaml.safe_load(text)
     plain |= {"name": "small_book", "families": ["logistic", "scorecard"]}
     plain["source"] |= {"rows": 4000}
@@ -62,7 +63,7 @@ SYSTEMS = {
 
 def test_a_frozen_specification_is_no_use_case(home: Home) -> None:
     """It says who its author is: somebody could write one that names a colleague."""
-    from flows.retrain import retrain_flow
+    from riskwright_flows.retrain import retrain_flow
 
     with pytest.raises(InputRefused, match="frozen specification"):
         retrain_flow.fn(f"/anywhere/{'0' * 64}{SUFFIX}")
@@ -73,8 +74,8 @@ def test_a_frozen_specification_is_no_use_case(home: Home) -> None:
 def test_bundle_evidence_and_members_agree_when_the_yaml_is_edited_mid_run(
     prefect_server: None, system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.market import retrain_market_flow
-    from flows.retrain import retrain_flow
+    from riskwright_flows.market import retrain_market_flow
+    from riskwright_flows.retrain import retrain_flow
 
     plain, module, step = SYSTEMS[system]
     name = plain["name"]

@@ -15,13 +15,13 @@ from place import enter
 from tiny import Live
 from tiny_market import LiveMarket, market_plain, series, write_series
 
-from flows.cli import app
+from riskwright.case.files import known_usecases
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.market.panel import read_store
-from riskwright.market.scenario import further_months
-from riskwright.market.tables import to_table
-from riskwright.usecase_files import market_files
+from riskwright.systems.market.panel import read_store
+from riskwright.systems.market.scenario import further_months
+from riskwright.systems.market.tables import to_table
+from riskwright_flows.cli import app
 
 NAME = "tiny_market"
 
@@ -65,7 +65,7 @@ def test_a_forecast_ends_with_what_to_do_and_how_sure_it_is(market: LiveMarket) 
     assert plain.rindex("Evidence: ") > plain.rindex("Hold ")
     found = answered("forecast", NAME, "--horizon", "1m", "--as-of", "2000-06")
     assert (found["origin"], found["model"], found["source"]) == ("2000-06", "m1", "walk-forward")
-    path = market_files(market.home)[NAME]
+    path = known_usecases(market.home)[NAME]
     assert answered("forecast", str(path), "--horizon", "12m") == answered("forecast", NAME)
 
 
@@ -230,7 +230,7 @@ def test_retrain_resumes_renews_and_serves_a_request(
 
 
 def market_case_of(home: Home) -> Any:
-    from riskwright.market.case import load_market_case
+    from riskwright.systems.market.case import load_market_case
 
     return load_market_case(NAME, home)
 

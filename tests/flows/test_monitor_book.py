@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from tiny import Live
 
-from flows.cli import app
 from riskwright.data.simulators import simulate
-from riskwright.registry.status import status_of
+from riskwright.systems.loans.status import status_of
+from riskwright_flows.cli import app
 
 NAME = "small_book"
 

@@ -7,11 +7,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from flows import progress
-from flows.cli_loans import STAGES
-from flows.progress import Pace
-from riskwright.market.case import load_market_case
-from riskwright.usecase import load_usecase
+from riskwright.case.usecase import load_usecase
+from riskwright.systems.market.case import load_market_case
+from riskwright_flows import progress
+from riskwright_flows.cli_loans import STAGES
+from riskwright_flows.progress import Pace
 
 PLANS = {
     "credit": progress.retrain_plan(list(load_usecase("credit_assessment").families)),

@@ -13,9 +13,9 @@ import pytest
 from place import enter
 from tiny import applications, tiny_text
 
-from flows.cli import app
 from riskwright.home import Home
 from riskwright.ledger import Ledger
+from riskwright_flows.cli import app
 
 NAME = "mine"
 FAMILIES = ["logistic", "scorecard"]
@@ -51,7 +51,7 @@ def write(home: Home, name: str, **changes: Any) -> Path:
 
 def told_by_prefect(*arguments: Any) -> tuple[str, str]:
     """Name and message of the state that the flow ends in."""
-    from flows.retrain import retrain_requested_flow
+    from riskwright_flows.requested import retrain_requested_flow
 
     state = retrain_requested_flow(*arguments, return_state=True)
     return state.name, state.message

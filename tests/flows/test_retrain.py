@@ -22,12 +22,12 @@ import pytest
 from place import enter
 from tiny import applications, tiny_text
 
-from flows import runtime
-from flows.cli import app
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.registry.tracking import KEY, PARENT, ROLE, connect
+from riskwright.life.tracking import KEY, PARENT, ROLE, connect
+from riskwright_flows import runtime
+from riskwright_flows.cli import app
 
 NOBODY = 2**22 - 3  # beyond the largest process id
 DEAD = f"{socket.gethostname()}:{NOBODY}:1@{runtime._view()}"
@@ -153,7 +153,7 @@ def test_the_same_again_says_that_there_is_nothing_new(retrained: Retrained) -> 
 
 
 def test_steps_that_were_tampered_with_are_worked_out_again(retrained: Retrained) -> None:
-    from flows.train import train_flow
+    from riskwright_flows.train import train_flow
 
     place, before = retrained.place, retrained.files()
     victim = place / "xgboost" / "oof.npy"
@@ -191,7 +191,7 @@ def test_another_process_at_work_is_told(
     try:
         code, answer, _ = run("retrain", "tiny")
         asked = ledger.request("tiny", actor="reviewer", reason="x")
-        monkeypatch.setattr("flows.requested.learnt_from", lambda *given: None)
+        monkeypatch.setattr("riskwright_flows.requested.learnt_from", lambda *given: None)
         code_requested, served, _ = run("retrain", "--requested")
         held = next(r for r in ledger.requests("tiny") if r.id == asked.id)
     finally:
@@ -254,7 +254,7 @@ def test_what_a_killed_process_left_is_closed_before_the_next_begins(
 
 
 def test_a_retrain_that_fails_is_closed_at_once(retrained: Retrained) -> None:
-    from flows.promote import promote_flow
+    from riskwright_flows.promote import promote_flow
 
     step = json.loads((retrained.place / "joined.json").read_text(encoding="utf-8"))
     trained = {
@@ -276,8 +276,8 @@ def test_a_retrain_that_fails_is_closed_at_once(retrained: Retrained) -> None:
 
 
 def test_score_and_monitor_as_flows(retrained: Retrained, tmp_path: Path) -> None:
-    from flows.monitor import monitor_flow
-    from flows.score import score_flow
+    from riskwright_flows.monitor import monitor_flow
+    from riskwright_flows.score import score_flow
 
     cases = tmp_path / "cases.csv"
     applications(250).to_csv(cases, index=False)
@@ -369,7 +369,7 @@ class Command:
         self.output, self.errors = log.with_suffix(".out"), log.with_suffix(".err")
         with self.output.open("wb") as out, self.errors.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "flows.cli", "retrain", "tiny", "--json"],
+                [sys.executable, "-m", "riskwright_flows.cli", "retrain", "tiny", "--json"],
                 env=environment,
                 stdout=out,
                 stderr=err,

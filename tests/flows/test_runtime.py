@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from flows import runtime
+from riskwright_flows import runtime
 
 HOST, NOBODY = socket.gethostname(), 2**22 - 3  # beyond the largest process id
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from tiny import tiny_text
 
-from flows import stop
-from flows.cli import app
 from riskwright.home import Home
 from riskwright.ledger import Ledger
+from riskwright_flows import stop
+from riskwright_flows.cli import app
 
 
 def test_a_signal_between_flows_is_one_line_and_a_shells_code(
@@ -28,7 +28,7 @@ def test_a_signal_between_flows_is_one_line_and_a_shells_code(
         time.sleep(1)  # the handler runs before the next line of Python
         pytest.fail("not stopped")
 
-    monkeypatch.setattr("riskwright.usecase.json_schema", interrupted)
+    monkeypatch.setattr("riskwright.case.usecase.json_schema", interrupted)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as ended:
         app(["usecases", "--schema"])
@@ -51,7 +51,7 @@ def test_prefects_own_handler_is_the_one_that_is_replaced() -> None:
 
 LEFT_ON_THE_SPOT = """
 import os, signal, sys, threading
-from flows import stop
+from riskwright_flows import stop
 
 stop.PATIENCE, held = 0.5, threading.Lock()
 held.acquire()
@@ -79,7 +79,7 @@ def test_what_others_wait_for_is_given_back_on_the_spot() -> None:
 
 LEFT_WHILE_A_THREAD_STARTS = """
 import os, signal, threading
-from flows import stop
+from riskwright_flows import stop
 
 with stop._handled(stop._leave, signal.SIGTERM):
     with stop.on_the_way_out(lambda: print("given back", flush=True)):
@@ -131,7 +131,7 @@ def test_a_retrain_that_is_stopped(
     told = tmp_path / "err"
     with told.open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", "retrain", "tiny"],
+            [sys.executable, "-m", "riskwright_flows.cli", "retrain", "tiny"],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=err,
@@ -157,7 +157,7 @@ def test_a_retrain_that_is_stopped(
 
 LEFT_AT_WORK = """
 import os
-import riskwright.usecase
+import riskwright.case.usecase
 from pyarrow import csv
 
 def schema():
@@ -166,8 +166,8 @@ def schema():
     next(iter(reader))
     return "done"
 
-riskwright.usecase.json_schema = schema
-from flows.cli import app
+riskwright.case.usecase.json_schema = schema
+from riskwright_flows.cli import app
 app()
 """
 

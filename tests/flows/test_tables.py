@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 from tiny import Live
 
-from flows import say, say_market, tables
-from flows.cli import app
+from riskwright_flows import say, say_market, tables
+from riskwright_flows.cli import app
 
 METRIC = {"value": 0.7654, "low": 0.6981, "high": 0.8321}
 FOUND = dict.fromkeys(say.FIGURES, METRIC)

@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 from tiny import tiny_text
 
-from flows import say
-from flows.terminal import Terminal, clean
-from riskwright.monitoring.evidently_reports import harmless, summary_report
-from riskwright.usecase import UseCase, parse_usecase
+from riskwright.case.usecase import UseCase, parse_usecase
+from riskwright.systems.credit.evidently_reports import harmless, summary_report
+from riskwright_flows import say
+from riskwright_flows.terminal import Terminal, clean
 
 CODES = ["\x1b[31mred", "\x1b]0;title\x07", "a\rb", "\x9b2J", "\u202eevil", "bell\x07"]
 MARKUP = "[red]not red[/] [/] [link=http://x]x[/link]"
@@ -41,8 +41,10 @@ def test_control_characters_are_written_out(text: str, monkeypatch: pytest.Monke
     assert clean(text) in ours
 
 
-def test_markup_in_a_value_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("author", ["", MARKUP], ids=["known", "unknown"])
+def test_markup_in_a_value_is_shown_as_it_is(author: str, monkeypatch: pytest.MonkeyPatch) -> None:
     row = {
+        "author": author,
         "version": 1, "kind": "ensemble", "trained_by": MARKUP, "asked_by": [MARKUP],
         "written_by": MARKUP, "why": MARKUP, "metrics": {"roc_auc": _m(), "log_loss": _m()},
         "rules_changed": {"against": 1, "trouble": MARKUP, "differences": [
@@ -60,7 +62,7 @@ def _m() -> dict[str, float]:
 def test_an_error_with_escape_codes_is_printed_clean(
     home: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from flows.cli import app
+    from riskwright_flows.cli import app
 
     with pytest.raises(SystemExit):
         app(["check", "no\x1b[31msuch"])
@@ -102,7 +104,7 @@ def test_a_harmless_text_holds_nothing_that_ends_a_text(text: str) -> None:
 
 
 def test_two_dollar_signs_are_no_formula(tmp_path: Path) -> None:
-    from riskwright.monitoring.charts import column_chart
+    from riskwright.systems.credit.charts import column_chart
 
     column = parse_usecase(tiny_text(), where="tests").columns["EDUCATION"]
     values = pd.Series(["$a_{$", "</text><script>", "$\\frac$"] * 10)
@@ -118,7 +120,7 @@ def test_a_command_whose_answer_nobody_takes_ends_as_it_would(
     """``| head -1`` ended with 1, "an outage", and a closed stdout with a traceback."""
     code = (
         "import os, sys; os.close(1)\n" if how == "closed" else "import sys\n"
-    ) + "os.execv(sys.executable, [sys.executable, '-m', 'flows.cli', *sys.argv[1:]])"
+    ) + "os.execv(sys.executable, [sys.executable, '-m', 'riskwright_flows.cli', *sys.argv[1:]])"
     code = code if how == "closed" else f"import os; {code}"
     reader, writer = os.pipe()
     os.close(reader)

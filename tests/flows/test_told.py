@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from tiny import Live
 
-from flows import cli_cases, cli_models, say
+from riskwright_flows import cli_cases, cli_models, say
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,6 @@ def test_a_use_case_trained_from_a_path_is_listed(
 def test_a_pipe_has_the_width_that_it_is_given(columns: str | None, width: int) -> None:
     given = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
     given |= {"COLUMNS": columns} if columns else {}
-    asked = [sys.executable, "-c", "from flows import say; print(say.out.width)"]
+    asked = [sys.executable, "-c", "from riskwright_flows import say; print(say.out.width)"]
     done = subprocess.run(asked, env=given, check=True, capture_output=True, text=True, timeout=60)
     assert int(done.stdout) == width

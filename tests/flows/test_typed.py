@@ -16,10 +16,10 @@ import pytest
 import typer
 from typer.main import get_command
 
-from flows import say, typed
-from flows.cli import commands
-from flows.cli_watch import DECISIONS
-from riskwright.monitoring.advice import BY_FAMILY, NO_FEED, advice
+from riskwright.life.advice import BY_FAMILY, NO_FEED, advice
+from riskwright_flows import say, typed
+from riskwright_flows.cli import commands
+from riskwright_flows.cli_watch import DECISIONS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TREE = get_command(commands)
@@ -83,8 +83,13 @@ def parse(text: str) -> Any:
 def test_they_are_found() -> None:
     assert len(FOUND) > 30
     places = {place for place, _ in FOUND}
-    assert {"flows/demo.py", "flows/demo_loans.py", "flows/demo_market.py", "flows/say.py"} < places
-    assert {"report.html.j2", "market.html.j2"} <= places
+    assert {
+        "flows/riskwright_flows/demo.py",
+        "flows/riskwright_flows/demo_loans.py",
+        "flows/riskwright_flows/demo_market.py",
+        "flows/riskwright_flows/say.py",
+    } < places
+    assert {"report.html.j2", "monitor.html.j2"} <= places
 
 
 @pytest.mark.parametrize("text", sorted({text for _, text in FOUND}))

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from riskwright.account import Account
+from riskwright.case.files import _others, read_file
 from riskwright.errors import GateRefused, InputRefused
 from riskwright.ledger import Gate, Ledger, ModelRef
 from riskwright.ledger.eyes import unknown_author
-from riskwright.usecase_files import _others, read_file
 
 ANN = Account("ann", 1001, "desk", "os-account")
 BEN = Account("ben", 1002, "desk", "os-account")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from riskwright.market.families import Family, Fitted, Mean, Params, Past
-from riskwright.market.panel import Panel
+from riskwright.systems.market.families import Family, Fitted, Mean, Params, Past
+from riskwright.systems.market.panel import Panel
 
 NAMES = ("value", "rate", "noise")
 SIGNS = {"value": 1, "rate": -1, "noise": 0}

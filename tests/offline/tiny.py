@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from riskwright.case.usecase import UseCase, parse_usecase
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.usecase import UseCase, parse_usecase
 
 ROWS = 1200
 
@@ -38,7 +38,7 @@ def tiny_text(**changes: Any) -> str:
     """The shipped credit_assessment, cut to three quick families and 1,200 rows."""
     from importlib import resources
 
-    text = (resources.files("riskwright") / "usecases" / "credit_assessment.yaml").read_text()
+    text = (resources.files("riskwright.systems.credit") / "credit_assessment.yaml").read_text()
     plain = yaml.safe_load(text)
     plain |= {
         "name": "tiny",
@@ -68,14 +68,15 @@ def make_live(folder: Path, **changes: Any) -> Live:
 
 def train(home: Home, usecase: UseCase, data: str | None = None, seed: int = 0) -> dict[str, Any]:
     """The steps of the retrain flow, called one after the other."""
-    from riskwright.bundle.candidates import fit_family, join, run_key
     from riskwright.data.ingest import ingest
     from riskwright.data.parts import split
-    from riskwright.monitoring.reference import make_reference
-    from riskwright.registry.evidence import gather
-    from riskwright.registry.promotion import Submission, submit
-    from riskwright.registry.record import record
-    from riskwright.registry.tracking import Tracker
+    from riskwright.life.submission import submit
+    from riskwright.life.tracking import Tracker
+    from riskwright.systems.credit.candidates import fit_family, join, run_key
+    from riskwright.systems.credit.evidence import gather
+    from riskwright.systems.credit.promotion import CreditSubmission
+    from riskwright.systems.credit.record import record
+    from riskwright.systems.credit.reference import make_reference
 
     ledger = Ledger.open(home, create=True)
     found = ingest(usecase, data, home)
@@ -95,7 +96,7 @@ def train(home: Home, usecase: UseCase, data: str | None = None, seed: int = 0) 
     joined = join(usecase, home, train=hashes["train"], families=families, folder=place / "joined")
     loss = None
     if usecase.loan is not None:
-        from riskwright.bundle.loss import fit_loss
+        from riskwright.systems.loans.loss import fit_loss
 
         loss = fit_loss(
             usecase,
@@ -126,8 +127,8 @@ def train(home: Home, usecase: UseCase, data: str | None = None, seed: int = 0) 
         ).hash
         for kind in ("ensemble", "baseline")
     }
-    submission = Submission(
-        usecase=usecase,
+    submission = CreditSubmission(
+        case=usecase,
         home=home,
         ledger=ledger,
         tracker=Tracker(home, usecase, key),
@@ -150,7 +151,7 @@ def make_book(folder: Path) -> Live:
     """Train, judge and promote a small loan book in a fresh home."""
     from importlib import resources
 
-    text = (resources.files("riskwright") / "usecases" / "loan_book.yaml").read_text()
+    text = (resources.files("riskwright.systems.loans") / "loan_book.yaml").read_text()
     plain = yaml.safe_load(text)
     plain |= {
         "name": "small_book",

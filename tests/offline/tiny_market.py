@@ -16,8 +16,8 @@ import yaml
 
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.market.case import MarketCase, parse_market_case
-from riskwright.market.files import read
+from riskwright.systems.market.case import MarketCase, parse_market_case
+from riskwright.systems.market.files import read
 
 FILE = "series.csv"
 
@@ -114,12 +114,13 @@ def train_market(
     home: Home, case: MarketCase, folder: Path, *, seed: int = 0, actor: str = "trainer"
 ) -> dict[str, Any]:
     """The steps of the retrain flow, called one after the other."""
-    from riskwright.bundle.forecast_steps import join_models, walk_key, walk_model
-    from riskwright.market.ingest import ingest, panel_of
-    from riskwright.registry.market_evidence import gather, planned
-    from riskwright.registry.market_life import MarketSubmission, submit
-    from riskwright.registry.market_record import declare, record, tried_before
-    from riskwright.registry.tracking import Tracker
+    from riskwright.life.submission import submit
+    from riskwright.life.tracking import Tracker
+    from riskwright.systems.market.evidence import gather, planned
+    from riskwright.systems.market.ingest import ingest, panel_of
+    from riskwright.systems.market.life import MarketSubmission
+    from riskwright.systems.market.record import declare, record, tried_before
+    from riskwright.systems.market.steps import join_models, walk_key, walk_model
 
     ledger = Ledger.open(home, create=True)
     data = ingest(case, folder, home).snapshot.hash
@@ -150,13 +151,13 @@ def train_market(
         ledger=ledger,
         tracker=Tracker(home, case, key),
         run_id=run,
-        data=data,
+        series=data,
         joined=joined,
         evidence=evidence,
         folder=place,
         seed=seed,
         actor=actor,
-        source=str(folder),
+        data=str(folder),
     )
     done = submit(submission)
     return {**trained, "key": key, "run": run, "submission": submission, "done": done}

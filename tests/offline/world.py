@@ -8,12 +8,12 @@ from typing import Any
 
 from tiny import Live, tiny_text, train
 
+from riskwright.case.usecase import UseCase, parse_usecase
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.monitoring.reference import make_reference
-from riskwright.registry.promotion import Submission
-from riskwright.registry.tracking import PARENT, Tracker
-from riskwright.usecase import UseCase, parse_usecase
+from riskwright.life.tracking import PARENT, Tracker
+from riskwright.systems.credit.promotion import CreditSubmission
+from riskwright.systems.credit.reference import make_reference
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class World:
 
     def submission(
         self, usecase: UseCase, key: str, kind: str = "ensemble", actor: str = "trainer"
-    ) -> Submission:
+    ) -> CreditSubmission:
         """The training as a submission of this use case under this key."""
         tracker = Tracker(self.home, usecase, key)
         data, evidence = self.trained["data"], self.trained["evidence"]
@@ -54,8 +54,8 @@ class World:
             ).hash
             for k in ("ensemble", "baseline")
         }
-        return Submission(
-            usecase=usecase,
+        return CreditSubmission(
+            case=usecase,
             home=self.home,
             ledger=self.ledger,
             tracker=tracker,

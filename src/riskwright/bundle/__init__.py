@@ -1,1 +1,1 @@
-"""The deployable unit: models, cleaning and reasons in one folder, sealed by hashes."""
+"""Old names, which ``served.py`` of versions registered before 0.5 imports: gone in 0.6."""

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from riskwright.case.usecase import Source
 from riskwright.data.quotes import Lines
 from riskwright.data.textfiles import HEAD, head_text, names_of, no_rows, opened, slow
 from riskwright.errors import InputRefused
-from riskwright.usecase import Source
 
 _ATTRIBUTE = re.compile(r"@attribute\s+('(?:[^'\\]|\\.)*'|\"[^\"]*\"|\S+)\s+\S", re.IGNORECASE)
 

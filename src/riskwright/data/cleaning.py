@@ -40,6 +40,7 @@ import pandas as pd
 from scipy.special import ndtri
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from riskwright.case.usecase import Feature, FeatureSchema, code
 from riskwright.data.encoding import (
     EDGE,
     MISSING,
@@ -59,7 +60,6 @@ from riskwright.data.encoding import (
     texts,
 )
 from riskwright.errors import InputRefused, closest
-from riskwright.usecase import Feature, FeatureSchema, code
 
 WINSOR = (0.001, 0.999)
 HEAVY_TAIL = 6.0  # excess kurtosis of an exponential distribution

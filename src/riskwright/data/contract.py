@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from riskwright.case.usecase import Column, UseCase, code
 from riskwright.data import maturity, parsing
 from riskwright.data.meaning import missing_in, outcomes
 from riskwright.data.rules import Faults, rules_of, shown
 from riskwright.data.textfiles import FAULT
 from riskwright.errors import InputRefused, closest
-from riskwright.usecase import Column, UseCase, code
 
 Purpose = Literal["train", "score", "monitor"]
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from riskwright.case.usecase import code
 from riskwright.errors import InputRefused
-from riskwright.usecase import code
 
 FloatArray = npt.NDArray[np.float64]
 Block = npt.NDArray[np.float32]

@@ -13,16 +13,17 @@ from typing import Any
 import pandas as pd
 
 from riskwright import __version__
-from riskwright.data import losses, public, snapshots, sources, splits
+from riskwright.case.usecase import UseCase
+from riskwright.data import losses, public, sources, splits
 from riskwright.data.contract import Contract, target_of
 from riskwright.data.outgoing import formulas, write_csv
 from riskwright.data.parts import divided, kinship, told, uneven, unused, usable
 from riskwright.data.plausible import check_outcomes
-from riskwright.data.snapshots import Snapshot
 from riskwright.data.telltale import leaks_told, telltales
 from riskwright.errors import InputRefused, RiskwrightError
 from riskwright.home import Home
-from riskwright.usecase import UseCase
+from riskwright.store import snapshots
+from riskwright.store.snapshots import Snapshot
 
 
 @dataclass(frozen=True)

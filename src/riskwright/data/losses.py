@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from riskwright.case.usecase import UseCase
 from riskwright.data import maturity
 from riskwright.errors import InputRefused
-from riskwright.usecase import UseCase
 
 FEWEST = 30  # failed loans, under which LGD and EAD can't be learnt
 

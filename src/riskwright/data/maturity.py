@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from riskwright.case.usecase import Loan, UseCase
 from riskwright.errors import InputRefused
-from riskwright.usecase import Loan, UseCase
 
 Mask = npt.NDArray[np.bool_]
 FAILED, REPAID, RAN_OUT = 1, 2, 0  # how a loan ended (or that it is still there)

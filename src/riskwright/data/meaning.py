@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from riskwright.case.usecase import UseCase, code
 from riskwright.data import parsing
-from riskwright.usecase import UseCase, code
 
 
 def outcomes(usecase: UseCase, cells: pd.Series) -> pd.Series:

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from riskwright.case.usecase import FeatureSchema, code
 from riskwright.data.encoding import numbers, texts
-from riskwright.usecase import FeatureSchema, code
 
 Mask = npt.NDArray[np.bool_]
 Seen = dict[str, Any]  # plain JSON: it lies in the bundle

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from riskwright.usecase import code
+from riskwright.case.usecase import code
 
 Mask = npt.NDArray[np.bool_]
 # Digits are 0 to 9: Python's own int and float also take 1_2 and digits of other scripts.

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from riskwright.data import maturity, snapshots, splits, units
+from riskwright.case.usecase import UseCase
+from riskwright.data import maturity, splits, units
 from riskwright.data.contract import target_of
-from riskwright.data.snapshots import Snapshot
 from riskwright.data.units import Mask
 from riskwright.errors import InputRefused
 from riskwright.home import Home
-from riskwright.usecase import UseCase
+from riskwright.store import snapshots
+from riskwright.store.snapshots import Snapshot
 
 UNEVEN_TEST = 0.25  # of split.test_share
 WINDOWS = (60, 48, 36, 24, 18, 12)  # months that count, tried where a history is too short

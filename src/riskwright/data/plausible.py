@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from riskwright.case.usecase import UseCase
 from riskwright.data import maturity
 from riskwright.errors import InputRefused
-from riskwright.usecase import UseCase
 
 IMPOSSIBLE = 10.0  # times what was lent: no single loan owes it
 HEAVY = 1.5  # times what was lent: not half of the loans, nor a loss given back

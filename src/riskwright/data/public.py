@@ -13,9 +13,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from riskwright.data.databases import refuse_secrets, without_query
-from riskwright.data.snapshots import replacing
 from riskwright.errors import InputRefused, IntegrityError, Unavailable, closest
 from riskwright.home import Home
+from riskwright.store.snapshots import replacing
 
 _BLOCK = 1 << 20
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
+from riskwright.case.usecase import Source
 from riskwright.errors import InputRefused
-from riskwright.usecase import Source
 
 _BLOCK = 8 << 20
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from riskwright.case.usecase import Column
 from riskwright.data.parsing import Mask
-from riskwright.usecase import Column
 
 _SHOWN = 12  # allowed codes spelt out in a reason
 # Days that systems write for "never", "not yet" and "unknown".

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from riskwright.case.select import one_select
+from riskwright.case.usecase import Column, Source, code
 from riskwright.data.arff import read_arff
 from riskwright.data.databases import (
-    one_select,
     outage,
     reading,
     refuse_secrets,
@@ -26,7 +27,6 @@ from riskwright.data.databases import (
 from riskwright.data.parsing import without
 from riskwright.data.textfiles import FAULT, names_of, no_rows, opened, read_csv
 from riskwright.errors import InputRefused, NoRows, closest
-from riskwright.usecase import Column, Source, code
 
 __all__ = ["FAULT", "format_of", "is_file", "local_file", "read_chunks"]
 

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from riskwright.case.usecase import UseCase
 from riskwright.data.parsing import as_text
 from riskwright.data.units import Index, Kinds, Mask, unit_names, units
 from riskwright.errors import InputRefused
-from riskwright.usecase import UseCase
 
 MIN_TRAINING_ROWS = 50
 MIN_OF_CLASS = 2  # of each class, in the test part and in every fold

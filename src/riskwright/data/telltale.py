@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from riskwright.case.usecase import Feature, FeatureSchema
 from riskwright.data.encoding import numbers, texts
-from riskwright.usecase import Feature, FeatureSchema
 
 LEVEL = 0.9  # area under the ROC curve of one column alone (a Gini of 0.8)
 BINS, PRIOR_ROWS = 20, 10.0

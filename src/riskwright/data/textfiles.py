@@ -22,9 +22,9 @@ from typing import IO, cast
 import pandas as pd
 import pyarrow as pa
 
+from riskwright.case.usecase import Source
 from riskwright.data.quotes import more_lines_than_rows, refuse_swallowed
 from riskwright.errors import InputRefused, NoRows
-from riskwright.usecase import Source
 
 FAULT = "__fault__"  # extra column of a chunk with ragged rows: what is wrong, else missing
 

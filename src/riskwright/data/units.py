@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from riskwright.usecase import UseCase, code
+from riskwright.case.usecase import UseCase, code
 
 Mask = npt.NDArray[np.bool_]
 Index = npt.NDArray[np.intp]

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from riskwright.case.usecase import FeatureSchema
 from riskwright.errors import InputRefused
-from riskwright.evaluation.estimates import Z
 from riskwright.explain.pictures import drawing, load_shap, plain, save
 from riskwright.explain.reasons import feature_values
-from riskwright.usecase import FeatureSchema
+from riskwright.stats.estimates import Z
 
 Margin = Callable[[pd.DataFrame], np.ndarray]
 SHOWN = 15  # features in a picture

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from riskwright.case.usecase import Feature, FeatureSchema
 from riskwright.explain.pictures import drawing, load_shap, plain, save
 from riskwright.explain.reasons import BASE, feature_values
 from riskwright.explain.words import words
-from riskwright.usecase import Feature, FeatureSchema
 
 Predict = Callable[[pd.DataFrame], np.ndarray]
 SHOWN = 12

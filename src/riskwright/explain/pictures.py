@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from riskwright.evaluation.figures import plain
+from riskwright.stats.figures import plain
 
 __all__ = ["drawing", "load_shap", "plain", "save"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from riskwright.case.usecase import FeatureSchema
 from riskwright.errors import IntegrityError
 from riskwright.explain.words import words
-from riskwright.usecase import FeatureSchema
 
 BASE = "base"
 SMALLEST = 0.005  # log-odds; less would be printed as +0.00, which is no reason

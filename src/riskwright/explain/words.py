@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from riskwright.usecase import Feature
+from riskwright.case.usecase import Feature
 
 MISSING = "missing"
 Texts = NDArray[np.object_]

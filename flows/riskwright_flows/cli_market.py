@@ -1,0 +1,118 @@
+"""Commands about a market: forecast, backtest; and what retrain does for one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from riskwright_flows import say_market
+from riskwright_flows.cli_cases import Json, UseCaseName
+from riskwright_flows.say import answer
+
+if TYPE_CHECKING:
+    from riskwright.home import Home
+    from riskwright.ledger import Ledger
+
+Folder = Annotated[
+    str | None, typer.Option(help="folder of the series; else where the champion's came from")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (forecast, backtest):
+        app.command()(command)
+
+
+def forecast(
+    usecase: UseCaseName,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="2008-09 or 2008-09-30; else the newest")
+    ] = None,
+    horizon: Annotated[str | None, typer.Option(help="1m or 12m; the longest if left out")] = None,
+    data: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a market will return, how sure that is, what to hold, and why.
+
+    Example: riskwright forecast market_return --as-of 2008-09 --horizon 12m
+    """
+    from riskwright.systems.market.forecasting import forecast_of
+    from riskwright_flows.runtime import prepare
+
+    home, ledger = prepare(create=False)
+    name, notes = live_market(usecase, home, ledger)
+    result = forecast_of(name, home, ledger, horizon=horizon, as_of=as_of, data=data)
+    result["notes"] += notes
+    answer(result, as_json, lambda: say_market.forecast(result))
+
+
+def backtest(
+    usecase: UseCaseName,
+    output: Annotated[Path, typer.Option(help="folder for the report; a new or empty one")],
+    as_json: Json = False,
+) -> None:
+    """Report on all forecasts of the live version's walk-forward: skill, coverage, a strategy.
+
+    Example: riskwright backtest market_return --output report
+    """
+    from riskwright.systems.market.backtest import backtest as report_on
+    from riskwright_flows.progress import console
+    from riskwright_flows.runtime import prepare
+
+    home, ledger = prepare(create=False)
+    name, notes = live_market(usecase, home, ledger)
+    with console.status("backtest"):
+        result = report_on(name, home, ledger, output) | {"notes": notes}
+    answer(result, as_json, lambda: say_market.backtest(result))
+
+
+def retrain_market(
+    home: Home,
+    ledger: Ledger,
+    usecase: str,
+    data: str | None,
+    budget: str | None,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Retrain a market forecast; what its series break is told before the orchestrator starts."""
+    from riskwright.errors import InputRefused
+    from riskwright.life.renewal import place_of
+    from riskwright.systems.market.case import load_market_case
+    from riskwright.systems.market.ingest import ingest
+
+    if budget is not None:
+        raise InputRefused(
+            "a market forecast has no budget for tuning",
+            where="--budget",
+            expected="what is tuned is chosen inside each window, among few configurations",
+            do="leave --budget out",
+        )
+    case = load_market_case(usecase, home)
+    data = str(Path(data).resolve()) if data else None
+    folder = place_of(case, ledger, data).location
+    ingest(case, Path(folder) if folder else None, home)
+    named = str(Path(usecase).resolve()) if Path(usecase).is_file() else usecase
+    from riskwright_flows.market import retrain_market_flow
+    from riskwright_flows.runtime import run
+
+    result: dict[str, Any] = run(retrain_market_flow, named, data, seed)
+    answer(result, as_json, lambda: say_market.retrained(result))
+    return 0 if result["passed"] else 3
+
+
+def live_market(usecase: str, home: Home, ledger: Ledger) -> tuple[str, list[str]]:
+    """Return the name of a market use case, and what is wrong with its YAML today.
+
+    Raises
+    ------
+    InputRefused
+        If it is a use case about credit, or none.
+    """
+    from riskwright.life.named import named, of_market, trouble
+
+    found = named(usecase, home, ledger)
+    return of_market(found, home), trouble(found, home, ledger)

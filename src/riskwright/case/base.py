@@ -1,0 +1,81 @@
+"""What every use case says, of whatever kind it is."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field, model_validator
+
+from riskwright.case.kinds import DEFAULT, said_kind
+from riskwright.case.parts import AlertPolicy, Approval, Strict
+
+
+class Case(Strict):
+    """The base of a use case: its name, its kind, who lets a challenger go live.
+
+    A system's own case adds the rest, and says which of its keys are no *rules* and which make
+    the *question*. Rules are every key but names, texts, sources, schedule, compute and
+    notification: a change of rules waits for a person; across a changed question nothing is
+    compared.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    kind: str = Field(DEFAULT, description="the system that understands it")
+    title: str
+    question: str
+    approval: Approval = Approval()
+    alert_policy: AlertPolicy = None
+
+    # First parts of keys that are no rules.
+    NO_RULES: ClassVar[tuple[str, ...]] = (
+        *("name", "title", "question", "source", "schedule", "compute", "notification"),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind(cls, plain: Any) -> Any:
+        return plain | {"kind": said_kind(plain)} if isinstance(plain, dict) else plain
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the specification."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def is_rule(self, key: str) -> bool:
+        """Whether a key, with dots between its parts, is a rule."""
+        return key.partition(".")[0] not in self.NO_RULES
+
+    def is_question(self, key: str) -> bool:
+        """Whether a rule says what is forecast, of whom, or over which horizon."""
+        return key.partition(".")[0] in ("kind", "target", "models")
+
+    def more_rules(self) -> dict[str, Any]:
+        """Return rules that no key of the YAML holds alone, by name."""
+        return {}
+
+    @property
+    def location(self) -> str | None:
+        """The address or path that it names as its own source, if it does."""
+        return None
+
+    @property
+    def own_source(self) -> str | None:
+        """Where a retrain that names no data reads, as a person is told; None: nowhere."""
+        return None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether its own source is a simulator, which stands in until there are real data."""
+        return False
+
+    def source_files(self, location: str | None) -> list[Path]:
+        """Return the files that a retrain reads: they may be late.
+
+        Parameters
+        ----------
+        location
+            Data named by hand; None: its own source.
+        """
+        return []

@@ -1,1 +1,0 @@
-"""How good a model is: metrics with intervals, paired tests, calibration, cut-offs, fairness."""

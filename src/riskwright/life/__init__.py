@@ -1,0 +1,1 @@
+"""One life for all systems: specification, rules, promotion, MLflow, verification, serving."""

@@ -1,0 +1,144 @@
+"""What every look of a monitor ends with: its page, its findings, its alert, its run in MLflow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from riskwright.case.base import Case
+from riskwright.home import Home
+from riskwright.ledger import Ledger
+from riskwright.life.findings import Severity, title_of
+from riskwright.life.tracking import Tracker
+from riskwright.store.seals import seals
+
+PAGE, KEPT = "report.html", "findings.json"
+
+Plain = Mapping[str, Any]
+Severities = Callable[[Sequence[Plain]], Severity]
+
+
+def folder_of(home: Home, told: Plain, labels: str = "") -> Path:
+    """Return the folder of a look's page: of this batch, version, labels and verdicts alone.
+
+    An alert cites the page, and a person decides by it: a look under another champion, with other
+    labels or with other verdicts has a page of its own.
+
+    Parameters
+    ----------
+    told
+        Its ``usecase``, ``batch``, ``version`` and ``findings``.
+    labels
+        What names the outcomes that were known.
+    """
+    names = ("family", "code", "column", "segment", "direction", "verdict")
+    verdicts = [[finding[name] for name in names] for finding in told["findings"]]
+    digest = hashlib.sha256(json.dumps([labels, verdicts]).encode()).hexdigest()[:8]
+    name = f"monitor-{told['batch'][:16]}-v{told['version']}-{digest}"
+    return home.folder("reports", told["usecase"], name)
+
+
+def finish(
+    case: Case,
+    home: Home,
+    ledger: Ledger,
+    told: dict[str, Any],
+    *,
+    folder: Path,
+    draw: Callable[[Path], Callable[[Plain], str]],
+    severity: Severities,
+) -> dict[str, Any]:
+    """Record the findings, write the page, open an alert if one is due, tell MLflow.
+
+    A page that is there already stays as it is: looked at again, nothing is different.
+
+    Parameters
+    ----------
+    told
+        What the look answers; ``report``, ``alert`` and what is known of it are added.
+    folder
+        As ``folder_of`` gives it.
+    draw
+        Draws the page's pictures into the folder, and gives what makes its text of what is told:
+        that is asked a second time, when the alert has a number.
+    severity
+        Of the findings that no decision covers.
+    """
+    page = folder / PAGE
+    told |= {
+        "looked_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "report": str(page),
+        "alert": None,
+        "alert_open": False,
+        "decided_before": 0,
+    }
+    render = None if (folder / KEPT).exists() else draw(folder)
+    if render:
+        write(page, render(told))
+    name, batch, version = told["usecase"], told["batch"], told["version"]
+    ledger.record_findings(name, batch, told["findings"], version)
+    alarms = [finding for finding in told["findings"] if finding["alarm"]]
+    if alarms:
+        new = ledger.undecided(name, findings=alarms, batch_hash=batch, version=version)
+        alert = ledger.open_alert(
+            name,
+            title=title_of(new or alarms),
+            findings=alarms,
+            severity=severity(new or alarms),
+            batch_hash=batch,
+            version=version,
+            report=str(page),
+        )
+        told |= {
+            "alert": alert,
+            "alert_open": ledger.alert(alert).status == "open",
+            "decided_before": len(alarms) - len(new),
+        }
+    if render:
+        write(page, render(told))
+        write(folder / KEPT, json.dumps(told, indent=1, default=str))
+        ledger.seal(name, f"look with version {version}", seals(home, [folder]))
+    trouble = _to_mlflow(case, home, folder, told)
+    return told | ({"mlflow": trouble} if trouble else {})
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def named(location: str) -> str:
+    """Return the last part of a path or address: what a page may say of it, and no password."""
+    return unquote(location.partition("?")[0].rpartition("@")[2].rstrip("/").rpartition("/")[2])
+
+
+def _to_mlflow(case: Case, home: Home, folder: Path, told: Plain) -> str:
+    """Keep the page in MLflow too; say what prevents it, which is never the end of a look."""
+    try:
+        tracker = Tracker(home, case, folder.name)
+        run = tracker.run("monitor")
+        try:
+            tracker.log(
+                run,
+                params={"version": told["version"], "batch": told["batch"]},
+                metrics={"alarms": sum(f["alarm"] for f in told["findings"])},
+                tags={"riskwright.alert": str(told["alert"])},
+                artifacts=[folder],
+            )
+        except Exception:
+            with suppress(Exception):
+                tracker.client.set_terminated(run, "FAILED")
+            raise
+    except Exception as error:  # noqa: BLE001  (the alert stands, whatever MLflow says)
+        return f"the report is not in MLflow: {type(error).__name__}: {error}"
+    return ""

@@ -1,0 +1,126 @@
+"""What a kind of use case brings along: ``life`` does the rest, once for all kinds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from riskwright.case.base import Case
+from riskwright.case.files import Written, find, known_usecases, read_yaml, refuse_other_name
+from riskwright.case.kinds import package_of, said_kind
+from riskwright.home import Home
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Reasons = Literal["adverse", "all", "none"]
+SPECIFICATIONS = ("usecase.json", "case.json")  # a bundle holds one of them
+
+
+class Served(Protocol):
+    """A model that was opened from its bundle, every file checked."""
+
+    version: int
+    digest: str
+
+    def predict(self, raw: pd.DataFrame, reasons: Reasons = "adverse") -> pd.DataFrame:
+        """Answer raw rows; a model without reasons gives none, whatever is asked."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a model is asked, and what it answers with.
+
+    Attributes
+    ----------
+    inputs
+        Name: whether a request has to have it.
+    outputs
+        Name: what its cells are.
+    reasons
+        Whether a request may ask for which rows it wants reasons.
+    """
+
+    inputs: Mapping[str, bool]
+    outputs: Mapping[str, Literal["number", "whole", "text"]]
+    reasons: bool = False
+
+
+class System(Protocol):
+    """A kind of use case. ``SYSTEM`` in the module ``system`` of its package is one."""
+
+    kind: str
+
+    def case(self) -> type[Case]:
+        """Return the class of its use cases."""
+
+    def parse(self, text: str, *, where: str, folder: Path | None = None) -> Case:
+        """Read the YAML text of a use case; relative paths in it are seen from ``folder``."""
+
+    def open(self, folder: Path, digest: str | None) -> Served:
+        """Read a bundle whose files were checked."""
+
+    def columns(self, case: Any, model: str) -> Columns:
+        """Return what one of its models is asked, and answers with."""
+
+    def logged_metrics(
+        self, evidence: Mapping[str, Any], roles: Collection[str]
+    ) -> dict[str, dict[str, float]]:
+        """Return what each of a retrain's runs in MLflow was given, by role, from its evidence.
+
+        Parameters
+        ----------
+        roles
+            Those that have a run.
+        """
+
+
+def system_of(kind: str, where: str = "kind") -> System:
+    """Return the system of a kind.
+
+    Parameters
+    ----------
+    where
+        Which file says it.
+
+    Raises
+    ------
+    InputRefused
+        If there is none.
+    """
+    found: System = import_module(f"{package_of(kind, where)}.system").SYSTEM
+    return found
+
+
+def case_in(bundle: Path) -> Case:
+    """Return the specification that lies in a bundle.
+
+    Raises
+    ------
+    ValueError
+        If this release can't read it.
+    """
+    path = next(p for name in SPECIFICATIONS if (p := bundle / name).is_file())
+    text = path.read_text(encoding="utf-8")
+    return system_of(said_kind(json.loads(text))).case().model_validate_json(text)
+
+
+def load_case(name: str | Path, home: Home) -> tuple[Case, Written]:
+    """Load a use case of any kind by name or path; return the file that it was read from as well.
+
+    Raises
+    ------
+    InputRefused
+        If it isn't found, isn't YAML, breaks the specification, or nobody knows its kind.
+    """
+    written = find(str(name), home)
+    kind = said_kind(read_yaml(written.text, str(written.path)))
+    system = system_of(kind, f"{written.path}: kind")
+    case = system.parse(written.text, where=str(written.path), folder=written.path.parent)
+    if str(name) in known_usecases(home):
+        refuse_other_name(str(name), case.name, written.path)
+    return case, written

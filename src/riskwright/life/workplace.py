@@ -1,0 +1,37 @@
+"""The workplace of a run: each step leaves one folder, whole or not at all, known by its hash."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from riskwright.store.manifest import folder_digest
+
+Progress = Callable[[float], None]  # called with the fraction done
+
+
+def intact(step: dict[str, Any]) -> bool:
+    """Whether a step's folder still is what the step wrote (a resumed run checks this)."""
+    if step.get("skipped"):
+        return True
+    folder = Path(step["folder"])
+    return folder.is_dir() and folder_digest(folder) == step["sha256"]
+
+
+def new_part(folder: Path) -> Path:
+    """Make an empty temporary folder beside ``folder``."""
+    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    return part
+
+
+def publish(part: Path, folder: Path) -> str:
+    """Move a finished temporary folder into place and return its hash."""
+    digest = folder_digest(part)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(part, folder)
+    return digest

@@ -1,1 +1,0 @@
-"""What a book of loans will lose: expected loss, loss distribution, stress, staging, pricing."""

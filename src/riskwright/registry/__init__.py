@@ -1,1 +1,0 @@
-"""MLflow tracking, the evidence for a challenger, gates and promotion."""

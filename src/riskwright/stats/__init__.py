@@ -1,0 +1,1 @@
+"""Functions of arrays: metrics with intervals, paired tests, calibration, cut-offs, drift."""

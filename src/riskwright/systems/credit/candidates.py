@@ -1,0 +1,255 @@
+"""From a training snapshot to candidates: fold bags, the ensemble, the baseline alone.
+
+Each step writes one folder under the retrain's workplace, appearing only when complete, and
+returns plain JSON with the folder's hash, so that an orchestrator can resume from any of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from riskwright.case.usecase import UseCase
+from riskwright.data import splits, units
+from riskwright.data.contract import target_of
+from riskwright.data.novel import seen_in
+from riskwright.errors import InputRefused
+from riskwright.home import Home
+from riskwright.life.workplace import Progress, new_part, publish
+from riskwright.store import snapshots
+from riskwright.store.provenance import code_digest
+from riskwright.systems.credit.bundle import Limits, choose_limits
+from riskwright.systems.credit.system import of_kind
+
+if TYPE_CHECKING:
+    from riskwright.learn.ensemble import Ensemble
+    from riskwright.learn.hazard import Hazard
+
+REFERRAL_ROWS = 5000
+
+
+def run_key(usecase: UseCase, train: str, test: str, seed: int) -> str:
+    """Return what makes a retrain the same one: data, specification, seed, code and lock."""
+    parts = [usecase.digest, train, test, str(seed), code_digest()]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()
+
+
+def fit_family(
+    usecase: UseCase,
+    home: Home,
+    *,
+    train: str,
+    name: str,
+    seed: int,
+    folder: Path,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Fit one family's fold bag on a training snapshot and keep it with its out-of-fold margins.
+
+    A family that may not enter the ensemble is a reference: fitted once, no folds.
+
+    Parameters
+    ----------
+    train
+        Hash of the training snapshot.
+    folder
+        Where the result goes; replaced as a whole.
+    progress
+        Called with the fraction done.
+
+    Returns
+    -------
+    dict
+        ``name``, ``skipped`` (the reason, if not applicable), ``folder``, ``sha256``,
+        ``seconds``, ``params``, ``trials``.
+    """
+    from riskwright.learn.bag import Bag, fit_bag
+    from riskwright.learn.families import applicable, make_family
+
+    schema = usecase.schema_
+    reason = applicable(name, schema)
+    if reason:
+        return {"name": name, "skipped": f"not applicable: {reason}"}
+    started = time.monotonic()
+    frame = _ordered(usecase, snapshots.read(train, home))
+    x, y = frame[schema.names], target_of(usecase, frame)
+    family = usecase.families[name]
+    ordered = splits.time_ordered(usecase)
+    groups = units.units(usecase, frame)
+    params = dict(family.params)
+    trials: list[dict[str, Any]] = []
+    if usecase.tuning.trials and name in usecase.tuning.families:
+        from riskwright.learn.tuning import tune
+
+        params, trials = tune(
+            name,
+            schema,
+            x,
+            y,
+            time_ordered=ordered,
+            seed=seed,
+            trials=usecase.tuning.trials,
+            seconds=usecase.tuning.seconds,
+            params=params,
+            groups=groups,
+        )
+    part = new_part(folder)
+    if family.ensemble:
+        folds = splits.folds(usecase, frame, y)
+        bag, oof = fit_bag(
+            name,
+            schema,
+            x,
+            y,
+            folds,
+            seed=seed,
+            params=params,
+            time_ordered=ordered,
+            groups=groups,
+            progress=progress,
+        )
+        np.save(part / "oof.npy", oof, allow_pickle=False)
+    else:
+        model = make_family(name, schema, seed, params, time_ordered=ordered)
+        bag = Bag(name, [model.fit(x, y, groups=groups, progress=progress)])
+    bag.save(part / "bag")
+    (part / "cleaning.json").write_text(json.dumps(_cleaning(bag), indent=1), encoding="utf-8")
+    (part / "trials.json").write_text(json.dumps(trials, indent=1), encoding="utf-8")
+    return {
+        "name": name,
+        "skipped": "",
+        "folder": str(folder),
+        "sha256": publish(part, folder),
+        "seconds": round(time.monotonic() - started, 2),
+        "params": params,
+        "trials": len(trials),
+        "members": len(bag.members),
+    }
+
+
+def join(
+    usecase: UseCase,
+    home: Home,
+    *,
+    train: str,
+    families: list[dict[str, Any]],
+    folder: Path,
+) -> dict[str, Any]:
+    """Join the families' bags into the ensemble, and make the baseline deployable alone.
+
+    Weights, calibration, cut-offs and the disagreement limit come from out-of-fold margins.
+
+    Returns
+    -------
+    dict
+        ``folder``, ``sha256``, ``candidates`` (what ``ensemble`` and ``baseline`` are made of)
+        and ``calibration`` (each family's own intercept and slope, for its figures alone).
+    """
+    from riskwright.learn.bag import Bag
+    from riskwright.learn.calibration import fit_platt
+    from riskwright.learn.ensemble import Ensemble
+
+    frame = _ordered(usecase, snapshots.read(train, home))
+    y = target_of(usecase, frame)
+    bags, oofs = {}, {}
+    for step in families:
+        if step["skipped"] or not usecase.families[step["name"]].ensemble:
+            continue
+        source = Path(step["folder"])
+        bags[step["name"]] = Bag.load(source / "bag")
+        oofs[step["name"]] = np.load(source / "oof.npy", allow_pickle=False)
+    if usecase.baseline not in bags:
+        raise InputRefused(
+            f"the baseline {usecase.baseline!r} was not fitted with folds",
+            where=f"use case {usecase.name}: families",
+            expected="the baseline among the families that may enter the ensemble",
+        )
+    groups = units.units(usecase, frame)
+    part = new_part(folder)
+    described: dict[str, Any] = {}
+    baseline = usecase.baseline
+    for kind, chosen in (("ensemble", list(bags)), ("baseline", [baseline])):
+        ensemble = Ensemble.fit(
+            {k: bags[k] for k in chosen},
+            {k: oofs[k] for k in chosen},
+            y,
+            groups,
+        )
+        if splits.time_ordered(usecase):
+            ensemble.anchor(frame[usecase.feature_names], y)
+        ensemble.seen = seen_in(usecase.schema_, frame)
+        known = np.isfinite(ensemble.oof_pd)
+        refer = _refer_above(usecase, ensemble, frame)
+        limits = choose_limits(usecase, y[known], ensemble.oof_pd[known], refer)
+        ensemble.save(part / kind)
+        if (hazard := of_kind(usecase).timing(usecase, frame, ensemble.oof_pd)) is not None:
+            hazard.save(part / f"{kind}_hazard.json")
+        plain = {**vars(limits)}
+        (part / f"{kind}_limits.json").write_text(json.dumps(plain), encoding="utf-8")
+        described[kind] = {"limits": plain, **ensemble.describe()}
+    calibration = {}
+    for name, oof in oofs.items():
+        known = np.isfinite(oof)
+        a, b = fit_platt(oof[known], y[known])
+        calibration[name] = [float(a), float(b)]  # a list, as a resumed step reads it from JSON
+    return {
+        "folder": str(folder),
+        "sha256": publish(part, folder),
+        "candidates": described,
+        "calibration": calibration,
+    }
+
+
+def load_candidate(joined: dict[str, Any], kind: str) -> tuple[Any, Limits]:
+    """Read back one of ``join``'s candidates: the ensemble object and its limits."""
+    from riskwright.learn.ensemble import Ensemble
+
+    folder = Path(joined["folder"])
+    limits = json.loads((folder / f"{kind}_limits.json").read_text(encoding="utf-8"))
+    return Ensemble.load(folder / kind), Limits(**limits)
+
+
+def slopes_of(joined: dict[str, Any], kind: str) -> list[float]:
+    """Return the slopes of all calibrations behind a candidate's PDs: the members' and the last."""
+    found = joined["candidates"][kind]
+    return [float(slope) for _, slope in [*found["platt"].values(), found["final"]]]
+
+
+def load_hazard(joined: dict[str, Any], kind: str) -> Hazard | None:
+    """Read back when loans fail, by one of ``join``'s candidates; None if it isn't a loan book."""
+    from riskwright.learn.hazard import Hazard
+
+    path = Path(joined["folder"]) / f"{kind}_hazard.json"
+    return Hazard.load(path) if path.exists() else None
+
+
+def _refer_above(usecase: UseCase, ensemble: Ensemble, frame: pd.DataFrame) -> float | None:
+    """The disagreement that the worst ``refer_share`` of training rows pass; None for one family.
+
+    Of the deployed members, which are averages over folds and disagree less than single fold
+    models do; no outcome is looked at.
+    """
+    if len(ensemble.bags) < 2:
+        return None
+    rows = frame.sample(min(REFERRAL_ROWS, len(frame)), random_state=0)
+    spread = ensemble.predict(rows[usecase.feature_names])["disagreement"]
+    return float(spread.quantile(1 - usecase.ensemble.refer_share))
+
+
+def _ordered(usecase: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
+    """Training rows oldest first where time counts: what families hold out is the latest."""
+    if not splits.time_ordered(usecase):
+        return frame
+    return frame.sort_values(str(usecase.time), kind="stable")
+
+
+def _cleaning(bag: Any) -> list[dict[str, Any]]:
+    """The cleaning report of a bag's first member: what changed, how many cells, by column."""
+    features = getattr(bag.members[0], "features_", None)
+    return [] if features is None else list(features.report_)

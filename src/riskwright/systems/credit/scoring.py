@@ -1,0 +1,215 @@
+"""Batch scoring of a file: streamed, in order, nothing half-written, nothing lost."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+
+from riskwright.data import novel
+from riskwright.data.contract import Checked, Contract
+from riskwright.data.outgoing import formulas, write_csv
+from riskwright.data.sources import read_chunks
+from riskwright.errors import InputRefused, Unavailable
+from riskwright.life.system import Reasons
+from riskwright.stats.disagreement import told_share
+from riskwright.systems.credit.bundle import Bundle
+
+CHUNK = 50_000  # rows; at most THREADS + 1 chunks are in memory
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a scoring run did; ``accepted + refused == read``.
+
+    ``disagreement``: ``referred`` rows for which members disagree beyond the limit, their ``share``
+    and what was ``planned``; None where nobody is referred for it.
+    """
+
+    read: int
+    accepted: int
+    refused: int
+    decisions: dict[str, int]
+    output: Path
+    quarantine: Path | None
+    model_version: int
+    warnings: list[str]
+    disagreement: dict[str, float] | None = None
+
+
+class TableWriter:
+    """Writes frames to a CSV or Parquet file (by extension) that appears only when complete.
+
+    Raises
+    ------
+    InputRefused
+        If the extension is neither ``.csv`` nor ``.parquet``, or the folder doesn't exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.suffix not in (".csv", ".parquet"):
+            raise InputRefused(
+                f"can't write a {path.suffix or 'file without extension'}",
+                where=str(path),
+                expected="an output that ends in .csv or .parquet",
+            )
+        if not path.parent.is_dir():
+            raise InputRefused("the output's folder doesn't exist", where=str(path.parent))
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self.changed = 0  # cells that begin like a formula
+        self._parquet: Any = None
+        self._rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self, frame: pd.DataFrame) -> None:
+        """Append a frame; all frames have the same columns."""
+        try:
+            if self.path.suffix == ".csv":
+                first = self._rows == 0 and not self.temporary.exists()
+                self.changed += write_csv(frame, self.temporary, mode="a", header=first)
+            else:
+                import pyarrow as pa
+                import pyarrow.parquet as pq
+
+                table = pa.Table.from_pandas(frame, preserve_index=False)
+                if self._parquet is None:
+                    self._parquet = pq.ParquetWriter(self.temporary, table.schema)
+                self._parquet.write_table(table.cast(self._parquet.schema))
+        except OSError as error:
+            raise self._trouble(error) from error
+        self._rows += len(frame)
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        try:
+            if self._parquet is not None:
+                self._parquet.close()
+            if failed is None and self.temporary.exists():
+                os.replace(self.temporary, self.path)
+        except OSError as error:
+            if failed is None:
+                raise self._trouble(error) from error
+        finally:
+            self.temporary.unlink(missing_ok=True)
+
+    def _trouble(self, error: OSError) -> Unavailable:
+        return Unavailable(
+            f"the output can't be written: {error.strerror or error}",
+            where=str(self.path),
+            do="free space or choose another folder; nothing was left behind",
+        )
+
+
+def score_file(
+    bundle: Bundle,
+    source: str,
+    output: Path,
+    *,
+    reasons: Reasons = "adverse",
+    price: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Scored:
+    """Score every row of a file; refused rows go to ``<output>.quarantine.csv`` beside it.
+
+    Parameters
+    ----------
+    bundle
+        A loaded bundle.
+    source
+        Path or URL in any format that ingestion reads.
+    output
+        ``.csv`` or ``.parquet``.
+    price
+        Of accepted rows: the columns with what each has to pay, added to its scores.
+    progress
+        Called with the number of rows read so far.
+
+    Raises
+    ------
+    InputRefused
+        If the file can't be read or lacks a required column; no output is written then.
+    """
+    usecase = bundle.usecase
+    contract = Contract(usecase, "score")
+    refusals = output.with_name(output.name + ".quarantine.csv")
+    if Path(source).exists() and Path(source).resolve() in (output.resolve(), refusals.resolve()):
+        raise InputRefused(
+            "the output, or its quarantine file, would replace the input",
+            where=f"{source} and {output}",
+            do="choose another output",
+        )
+    read = accepted = apart = 0
+    limit, planned = bundle.limits.refer_above, usecase.ensemble.refer_share
+    decisions: dict[str, int] = {}
+    warnings: list[str] = []
+    unseen: Counter[tuple[str, str | None]] = Counter()
+    with TableWriter(output) as scores, TableWriter(refusals) as quarantine:
+        columns, target = usecase.columns, usecase.target.column
+        raw = read_chunks(usecase.source, source, columns=columns, rows=CHUNK, target=target)
+        for checked, out in _scored(bundle, map(contract.apply, raw), reasons):
+            key = usecase.id if usecase.id in checked.accepted else None
+            names = checked.accepted[key] if key else checked.accepted.index
+            out.insert(0, key or "row", names)
+            scores.write(out if price is None else out.join(price(checked.accepted)))
+            if len(checked.refused):
+                quarantine.write(checked.refused)
+            novel.count(bundle.ensemble.seen, checked.accepted, into=unseen)
+            read += len(checked.accepted) + len(checked.refused)
+            accepted += len(checked.accepted)
+            apart += 0 if limit is None else int((out["disagreement"] > limit).sum())
+            for decision, count in out["decision"].value_counts().items():
+                decisions[str(decision)] = decisions.get(str(decision), 0) + int(count)
+            warnings += [w for w in checked.warnings if w not in warnings]
+            if progress:
+                progress(read)
+    for table, name in ((scores, output.name), (quarantine, refusals.name)):
+        if table.changed:
+            warnings.append(formulas(table.changed, name))
+    warnings += novel.notes(unseen)
+    blank = [n for n in bundle.schema.names if accepted and contract.missing[n] == accepted]
+    if blank:
+        warnings.append(f"missing in every row: {', '.join(blank)}; compare with the trained data")
+    if limit is not None and (much := told_share(apart, accepted, planned)):
+        warnings.append(much)
+    if accepted == read:
+        refusals.unlink(missing_ok=True)  # of an earlier run: it would belie this one
+    return Scored(
+        read=read,
+        accepted=accepted,
+        refused=read - accepted,
+        decisions=decisions,
+        output=output,
+        quarantine=refusals if read > accepted else None,
+        model_version=bundle.version,
+        warnings=warnings,
+        disagreement=None
+        if limit is None
+        else {"referred": apart, "share": apart / max(accepted, 1), "planned": planned},
+    )
+
+
+def _scored(
+    bundle: Bundle, chunks: Iterable[Checked], reasons: Reasons
+) -> Iterator[tuple[Checked, pd.DataFrame]]:
+    """Score chunks in threads, while the next one is read; return them in their order.
+
+    What is slow runs without Python's lock: the members, NumPy's large arrays, Arrow.
+    """
+    with ThreadPoolExecutor(THREADS) as pool:
+        waiting: deque[tuple[Checked, Future[pd.DataFrame]]] = deque()
+        for checked in chunks:
+            waiting.append((checked, pool.submit(bundle.score, checked.accepted, reasons)))
+            if len(waiting) > THREADS:
+                ready, scores = waiting.popleft()
+                yield ready, scores.result()
+        for ready, scores in waiting:
+            yield ready, scores.result()

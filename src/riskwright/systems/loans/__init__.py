@@ -1,0 +1,1 @@
+"""Loans: what the loans that we hold will lose."""

@@ -1,0 +1,1 @@
+"""Markets: point-in-time series, walk-forward forecasts, their skill, what acts on them."""

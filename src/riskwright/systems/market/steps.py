@@ -1,0 +1,175 @@
+"""From a snapshot of series to forecasts: the walk of each model, what joins them, the members.
+
+Each step writes one folder under the retrain's workplace, appearing only when complete, and returns
+plain JSON with the folder's hash, so that an orchestrator can resume from any of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from riskwright.home import Home, cores
+from riskwright.life.workplace import Progress, new_part, publish
+from riskwright.store.provenance import code_digest
+from riskwright.systems.market.case import MarketCase
+from riskwright.systems.market.course import Course
+from riskwright.systems.market.families import Family
+from riskwright.systems.market.ingest import course_of, panel_of
+from riskwright.systems.market.joined import Joined, join
+from riskwright.systems.market.storage import save_fitted
+from riskwright.systems.market.tables import read_months, write_months
+from riskwright.systems.market.walk import make_families, walk
+
+
+def walk_key(case: MarketCase, data: str, seed: int) -> str:
+    """Return what makes a retrain the same one: data, specification, seed, code and lock."""
+    parts = [case.digest, data, str(seed), code_digest()]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()
+
+
+def walk_model(
+    case: MarketCase,
+    home: Home,
+    *,
+    data: str,
+    model: str,
+    seed: int,
+    folder: Path,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Forecast with every family at every origin, from what was known there.
+
+    The walk begins as early as the data allow, whatever ``walk.first`` says: the ensemble learns
+    from what comes before the origins that are judged.
+
+    Returns
+    -------
+    dict
+        ``model``, ``folder``, ``sha256``, ``seconds`` (of the clock), ``cpu_seconds`` by family,
+        ``first`` and ``last`` origin.
+    """
+    started = time.monotonic()
+    panel = panel_of(case, data, home)
+    families = make_families(list(case.families), panel, case.refit)
+    # Lines and trees are done before other processes have started.
+    several = any(family.deep for family in families)
+    found = walk(
+        panel,
+        model,
+        list(case.families),
+        min_train=case.walk.min_train,
+        window=case.window,
+        embargo=case.walk.embargo,
+        refit=case.refit,
+        workers=cores() if several else 1,
+        progress=progress,
+        seed=seed,
+    )
+    part = new_part(folder)
+    write_months(part / "forecasts.parquet", found.forecasts)
+    (part / "trials.json").write_text(json.dumps(found.trials, indent=1), encoding="utf-8")
+    return {
+        "model": model,
+        "folder": str(folder),
+        "sha256": publish(part, folder),
+        "seconds": round(time.monotonic() - started, 1),
+        "cpu_seconds": {name: round(spent, 2) for name, spent in found.seconds.items()},
+        "first": str(found.forecasts.index[0]),
+        "last": str(found.forecasts.index[-1]),
+    }
+
+
+def join_models(
+    case: MarketCase,
+    home: Home,
+    *,
+    data: str,
+    walks: list[dict[str, Any]],
+    seed: int,
+    folder: Path,
+) -> dict[str, Any]:
+    """Combine each model's forecasts, answer at each origin, and keep the members that are live.
+
+    The members are the fits that the walk's own schedule has at the newest origin: what goes live
+    is what was judged, and forecasts the newest origin to the last bit as the walk did.
+
+    Returns
+    -------
+    dict
+        ``folder``, ``sha256``, and by model ``newest`` origin, ``weights`` of the live members,
+        ``mean``, ``learnt`` months, and whether a member reads ``sequences``.
+    """
+    panel = panel_of(case, data, home)
+    part = new_part(folder)
+    described = {}
+    for step in walks:
+        model, source = step["model"], Path(step["folder"])
+        walked = read_months(source / "forecasts.parquet")
+        found = join(case, panel, model, walked, seed)
+        place = part / model
+        place.mkdir()
+        _keep(found, place)
+        trials = json.loads((source / "trials.json").read_text(encoding="utf-8"))
+        (place / "trials.json").write_text(json.dumps([*trials, found.trial], indent=1))
+        newest = found.weights.iloc[-1]
+        live = {str(name): float(w) for name, w in newest.items() if w > 0}
+        families = make_families(list(live), panel, case.refit) if live else []
+        _fit(course_of(case, panel, model, seed), families, place / "members")
+        described[model] = {
+            "newest": str(walked.index[-1]),
+            "weights": live,
+            "mean": float(walked["mean"].iloc[-1]),
+            "learnt": float(found.basis["learnt"].iloc[-1]),
+            "sequences": any(family.sequences for family in families),
+        }
+    return {"folder": str(folder), "sha256": publish(part, folder), "models": described}
+
+
+def _keep(found: Joined, place: Path) -> None:
+    write_months(place / "forecasts.parquet", found.forecasts)
+    write_months(place / "basis.parquet", found.basis)
+    write_months(place / "weights.parquet", found.weights)
+    write_months(place / "contributions.parquet", found.contributions)
+    for kind, table in found.answers.items():
+        write_months(place / f"answers_{kind}.parquet", table)
+
+
+def _fit(course: Course, families: list[Family], folder: Path) -> None:
+    """Fit and save families as the walk had them at the newest origin."""
+    here = np.array([len(course.rows.y) - 1], dtype=np.int64)
+    for number, family in enumerate(families):
+        place = folder / f"{number:02d}"
+        if not family.deep:
+            _fit_one(course, family, here, place)
+            continue
+        # A process of its own, pinned as those of the walk: the same bits, and no TensorFlow here.
+        with ProcessPoolExecutor(1, get_context("spawn"), _pin) as pool:
+            pool.submit(_fit_one, course, family, here, place).result()
+
+
+def _pin() -> None:
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = "1"
+
+
+def _fit_one(course: Course, family: Family, here: np.ndarray, place: Path) -> None:
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        for _, fitted in course.fits(family, here):
+            save_fitted(fitted, family.name, place)
+
+
+def read_joined(joined: dict[str, Any], model: str, name: str) -> pd.DataFrame:
+    """Read a table that ``join_models`` kept, such as ``forecasts`` or ``answers_mean``."""
+    return read_months(Path(joined["folder"]) / model / f"{name}.parquet")

@@ -1,0 +1,156 @@
+"""Fitted families on disk, without pickle: JSON, XGBoost's own UBJ, NumPy's arrays for networks.
+
+JSON keeps a float to the last bit; what isn't finite is written as a word. Networks are built by
+our own code and then given their weights: no stored layer is interpreted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from riskwright.errors import IntegrityError
+from riskwright.systems.market.families import Fitted, FloatArray, Linear, Lines, Scaled, Trees
+
+FITTED, BOOSTER, WEIGHTS = "fitted.json", "booster.ubj", "weights.npz"
+
+
+def save_fitted(fitted: Fitted, family: str, folder: Path) -> None:
+    """Write a fitted family into a folder.
+
+    Parameters
+    ----------
+    family
+        Its name: ``ridge``, ``ct:log_dp``.
+
+    Raises
+    ------
+    TypeError
+        If nobody has said how this kind of fit is kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    plain: dict[str, Any] = {"family": family, "mean": _words(fitted.mean)}
+    match fitted:
+        case Lines():
+            arrays = {k: _words(getattr(fitted, k)) for k in ("slopes", "centre", "levels")}
+            used = [bool(u) for u in fitted.used]
+            plain |= {"kind": "lines", **arrays, "used": used, "floor": _words(fitted.floor)}
+        case Linear():
+            arrays = {k: _words(getattr(fitted, k)) for k in ("slopes", "centre", "medians")}
+            plain |= {"kind": "linear", **arrays}
+        case Trees():
+            plain |= {"kind": "trees"}
+            part = folder / f".part-{BOOSTER}"  # the ending tells XGBoost the format
+            fitted.booster.save_model(part)
+            os.replace(part, folder / BOOSTER)
+        case _:
+            plain |= _save_network(fitted, folder)
+    part = folder / f"{FITTED}.part"
+    part.write_text(json.dumps(plain, indent=1, allow_nan=False), encoding="utf-8")
+    os.replace(part, folder / FITTED)
+
+
+def load_fitted(folder: Path) -> Fitted:
+    """Read back what ``save_fitted`` wrote; it forecasts the same.
+
+    Raises
+    ------
+    IntegrityError
+        If a file is missing or isn't what was written.
+    """
+    try:
+        plain: dict[str, Any] = json.loads((folder / FITTED).read_text(encoding="utf-8"))
+        mean = float(plain["mean"])
+        match plain["kind"]:
+            case "lines":
+                used = np.array(plain["used"], dtype=bool)
+                slopes, centre, levels = (_array(plain[k]) for k in ("slopes", "centre", "levels"))
+                return Lines(mean, slopes, centre, levels, used, float(plain["floor"]))
+            case "linear":
+                return Linear(mean, *(_array(plain[k]) for k in ("slopes", "centre", "medians")))
+            case "trees":
+                return Trees(mean, _booster(folder / BOOSTER))
+            case "network":
+                return _load_network(plain, folder)
+            case kind:
+                raise ValueError(f"it is a {kind!r}")
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise IntegrityError(
+            f"a saved family can't be read: {error}", where=str(folder), do="restore it, or retrain"
+        ) from error
+
+
+def _booster(path: Path) -> Any:
+    import xgboost
+
+    booster = xgboost.Booster()
+    try:
+        booster.load_model(path)
+    except xgboost.core.XGBoostError as error:
+        raise ValueError(str(error).splitlines()[0]) from None
+    booster.set_param({"nthread": 1})
+    return booster
+
+
+def _save_network(fitted: Fitted, folder: Path) -> dict[str, Any]:
+    from riskwright.systems.market.deep import Trained
+
+    if not isinstance(fitted, Trained):
+        raise TypeError(f"{type(fitted).__name__}: how is it kept?")
+    part = folder / f"{WEIGHTS}.part"
+    arrays = {
+        f"n{copy:02d}w{i:03d}": weights
+        for copy, network in enumerate(fitted.networks)
+        for i, weights in enumerate(network.get_weights())
+    }
+    with part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    os.replace(part, folder / WEIGHTS)
+    scaled = fitted.read.scaled
+    return {
+        "kind": "network",
+        "shape": list(fitted.read.shape),
+        "scaled": {k: _words(getattr(scaled, k)) for k in ("medians", "centre", "scale")},
+        "level": _words(fitted.level),
+        "spread": _words(fitted.spread),
+        "params": dict(fitted.params),
+        "seed": fitted.seed,
+    }
+
+
+def _load_network(plain: dict[str, Any], folder: Path) -> Fitted:
+    from riskwright.systems.market.deep import Read
+    from riskwright.systems.market.walk import KINDS
+
+    scaled = Scaled(*(_array(plain["scaled"][k]) for k in ("medians", "centre", "scale")))
+    with (folder / WEIGHTS).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        arrays = {key: archive[key] for key in sorted(archive.files)}
+    copies = sorted({key[:3] for key in arrays})
+    family: Any = KINDS[plain["family"]]()
+    restored: Fitted = family.restored(
+        float(plain["mean"]),
+        Read(scaled, tuple(int(n) for n in plain["shape"])),
+        float(plain["level"]),
+        float(plain["spread"]),
+        {str(k): int(v) for k, v in plain["params"].items()},
+        int(plain["seed"]),
+        [[a for key, a in arrays.items() if key[:3] == copy] for copy in copies],
+    )
+    return restored
+
+
+def _words(values: Any) -> Any:
+    """Return numbers as JSON can hold them: a list of an array, words for what isn't finite."""
+    if np.ndim(values):
+        return [_words(value) for value in values]
+    number = float(values)
+    return number if np.isfinite(number) else str(number)
+
+
+def _array(values: list[Any]) -> FloatArray:
+    return np.array([float(value) for value in values])

@@ -1,0 +1,295 @@
+"""The walk-forward: at each origin, families learn from what was known then, and forecast.
+
+The years of a family (or its refit cycles, where these are longer) don't depend on each other:
+they are the jobs that processes share.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from riskwright.errors import InputRefused, Unavailable, closest
+from riskwright.systems.market.course import Course, Job, make_course
+from riskwright.systems.market.families import (
+    PLS,
+    Family,
+    FloatArray,
+    IntArray,
+    KitchenSink,
+    Mean,
+    Ridge,
+    Single,
+    XGBoost,
+)
+from riskwright.systems.market.panel import Panel
+
+
+def _deep(name: str) -> Family:
+    from riskwright.systems.market import deep
+
+    kinds: dict[str, Callable[[], Family]] = {
+        "article_mlp": deep.ArticleMLP,
+        "gru": deep.GRU,
+        "cnn": deep.CNN,
+    }
+    return kinds[name]()
+
+
+KINDS: Mapping[str, Callable[[], Family]] = {
+    "mean": Mean,
+    "combination": lambda: Single("combination"),
+    "combination_ct": lambda: Single("combination_ct", restricted=True),
+    "kitchen_sink": KitchenSink,
+    "ridge": Ridge,
+    "pls": PLS,
+    "xgboost": XGBoost,
+    "article_mlp": lambda: _deep("article_mlp"),
+    "gru": lambda: _deep("gru"),
+    "cnn": lambda: _deep("cnn"),
+}
+
+Done = tuple[str, IntArray, FloatArray, float]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What a walk-forward found.
+
+    Attributes
+    ----------
+    forecasts
+        Index origin; ``actual`` (NaN while the future isn't there) and one column a family.
+    trials
+        Every configuration that was tried, once: ``model``, ``family``, ``params``, ``window``.
+    seconds
+        CPU seconds by family.
+    """
+
+    forecasts: pd.DataFrame
+    trials: list[dict[str, Any]]
+    seconds: dict[str, float]
+
+
+def walk(
+    panel: Panel,
+    model: str,
+    families: Sequence[str],
+    *,
+    min_train: int = 360,
+    window: int | None = None,
+    embargo: int = 0,
+    refit: Mapping[str, int] | None = None,
+    first: pd.Period | None = None,
+    last: pd.Period | None = None,
+    workers: int = 1,
+    progress: Callable[[float], None] | None = None,
+    seed: int = 0,
+) -> Walk:
+    """Forecast at each origin with what was known then.
+
+    Parameters
+    ----------
+    panel
+        Predictors, targets, and the months in which these were known.
+    model
+        The target, such as ``m12``.
+    families
+        Names of ``KINDS``; ``ols`` and ``ct`` stand for one family a predictor (``ols:dp``).
+    min_train
+        Fewest rows to learn from, in months.
+    window
+        Latest known rows that are learnt from, in months; all of them if left out.
+    embargo
+        Months between the latest known return that is learnt from and the origin.
+    refit
+        Months between two fits by family (or ``ols``, ``ct``), where they differ from its own.
+    first, last
+        Origins to forecast at; as early and as late as the panel allows if left out.
+    workers
+        Processes. Each is pinned to one thread; the result doesn't depend on their number.
+    progress
+        Called with the fraction done.
+    seed
+        Of the families that draw.
+
+    Raises
+    ------
+    InputRefused
+        If a name is unknown, a number of months can't be one, or no origin has enough rows.
+    Unavailable
+        If a process ended early.
+    """
+    course = make_course(
+        panel, model, min_train=min_train, window=window, embargo=embargo, seed=seed
+    )
+    members = make_families(families, panel, refit)
+    positions = _origins(course, panel.X.index, first, last)
+    # What is rarely fitted is dear: it goes first, so that no process is left alone with it.
+    jobs = [
+        job
+        for family in sorted(members, key=lambda f: -f.refit)
+        for job in course.jobs(family, positions)
+    ]
+    out = pd.DataFrame(
+        {"actual": course.rows.y[positions]},
+        index=panel.X.index[positions].rename("origin"),
+    )
+    columns = {family.name: np.empty(len(positions)) for family in members}
+    seconds = dict.fromkeys(columns, 0.0)
+    for number, (name, here, found, spent) in enumerate(_run(course, jobs, workers), start=1):
+        columns[name][here - positions[0]] = found
+        seconds[name] += spent
+        if progress is not None:
+            progress(number / len(jobs))
+    return Walk(out.assign(**columns), trials(members, model, window), seconds)
+
+
+def trials(families: Sequence[Family], model: str, window: int | None) -> list[dict[str, Any]]:
+    """Return every configuration that a walk tries, as entries of the trial log."""
+    return [
+        {"model": model, "family": family.name, "params": params, "window": window}
+        for family in families
+        for params in family.candidates()
+    ]
+
+
+def make_families(
+    names: Sequence[str], panel: Panel, refit: Mapping[str, int] | None = None
+) -> list[Family]:
+    """Return the families of these names, each once, in their order.
+
+    Raises
+    ------
+    InputRefused
+        If a name is unknown, or a family reads sequences and the panel has none.
+    """
+    singles = {
+        f"{kind}:{predictor}": (i, kind == "ct")
+        for kind in ("ols", "ct")
+        for i, predictor in enumerate(panel.X.columns)
+    }
+    wanted: dict[str, None] = {}
+    for name in names:
+        several = [one for one in singles if one.startswith(f"{name}:")]
+        wanted.update(dict.fromkeys(several or [name]))
+    made: list[Family] = []
+    for name in wanted:
+        if name in singles:
+            only, restricted = singles[name]
+            family: Family = Single(name, only, restricted=restricted)
+        elif name in KINDS:
+            family = KINDS[name]()
+        else:
+            raise InputRefused(
+                f"there is no family {name!r}",
+                expected=f"ols, ct, {', '.join(KINDS)}",
+                do=closest(name, ["ols", "ct", *KINDS, *singles]),
+            )
+        if family.sequences and panel.sequences is None:
+            raise InputRefused(
+                f"the family {name!r} is not applicable: the panel has no sequences",
+                do=f"declare sequences, or leave {name!r} out of the families",
+            )
+        stated = refit or {}
+        family.refit = stated.get(name, stated.get(name.partition(":")[0], family.refit))
+        if family.refit < 1:
+            raise InputRefused(f"refit of {name!r} is {family.refit}", expected="at least 1 month")
+        made.append(family)
+    if not made:
+        raise InputRefused("no family is named", expected=f"some of {', '.join(KINDS)}")
+    return made
+
+
+def _origins(
+    course: Course, index: pd.Index, first: pd.Period | None, last: pd.Period | None
+) -> IntArray:
+    """Return the positions to forecast at, one after the other."""
+    start = course.first
+    if start == len(index):
+        raise InputRefused(
+            f"no origin has {course.min_train} rows to learn from: the panel holds {len(index)}",
+            expected=f"{course.min_train} months whose return was known at an origin",
+            do="bring a longer history, or lower min_train",
+        )
+    at = course.rows.month
+    begin = start if first is None else int(np.searchsorted(at, first.ordinal))
+    if begin < start:
+        raise InputRefused(
+            f"at {first} fewer than {course.min_train} rows were known",
+            expected=f"a first origin from {index[start]} on",
+        )
+    end = len(index) if last is None else int(np.searchsorted(at, last.ordinal + 1))
+    if end <= begin:
+        raise InputRefused(
+            f"no origin lies between {first or index[start]} and {last or index[-1]}",
+            expected=f"origins from {index[start]} to {index[-1]}",
+        )
+    return np.arange(begin, end, dtype=np.int64)
+
+
+_shared: dict[str, Course] = {}  # in a worker process: what its jobs share
+
+
+def _leave() -> None:
+    """End this process once its parent has, however that ended: nobody waits for the jobs."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _enter(course: Course) -> None:
+    """Make a worker process ready: one thread, whatever computes in it."""
+    Thread(target=_leave, daemon=True).start()
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = "1"  # read when TensorFlow is imported
+    threadpool_limits(limits=1)
+    _shared["course"] = course
+
+
+def _do(course: Course, job: Job) -> Done:
+    family, positions = job
+    began = time.process_time()
+    found = course.forecast(family, positions)
+    return family.name, positions, found, time.process_time() - began
+
+
+def _do_shared(job: Job) -> Done:
+    return _do(_shared["course"], job)
+
+
+def _run(course: Course, jobs: list[Job], workers: int) -> Iterator[Done]:
+    """Do the jobs, in this process or in others.
+
+    TensorFlow can't be pinned once it has run, nor be forked: networks always get a fresh process.
+    """
+    if workers <= 1 and not any(family.deep for family, _ in jobs):
+        with threadpool_limits(limits=1):
+            for job in jobs:
+                yield _do(course, job)
+        return
+    with ProcessPoolExecutor(
+        max(1, min(workers, len(jobs))), get_context("spawn"), _enter, (course,)
+    ) as pool:
+        try:
+            for done in as_completed([pool.submit(_do_shared, job) for job in jobs]):
+                yield done.result()
+        except BrokenProcessPool as error:
+            raise Unavailable(
+                "a process of the walk-forward ended early",
+                do="free memory, or run it with fewer workers",
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

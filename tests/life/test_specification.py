@@ -1,0 +1,85 @@
+"""A run's specification is read once: what is fitted, judged and registered has that one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tiny import tiny_text
+from tiny_market import market_plain
+
+from riskwright.case.usecase import load_usecase, read_usecase
+from riskwright.errors import IntegrityError
+from riskwright.home import Home
+from riskwright.life.specification import Frozen, freeze, is_frozen, specified, thaw
+from riskwright.store.manifest import file_digest
+from riskwright.systems.market.case import read_market_case
+
+Reader = Callable[[str, Home], Any]
+SYSTEMS: dict[str, tuple[str, Reader]] = {
+    "tiny": (tiny_text(), read_usecase),
+    "tiny_market": (yaml.safe_dump(market_plain()), read_market_case),
+    "loan_book": ("", read_usecase),
+}
+
+
+def frozen(home: Home, name: str) -> tuple[Path, Any]:
+    text, read = SYSTEMS[name]
+    if text:
+        (home.folder("usecases") / f"{name}.yaml").write_text(text, encoding="utf-8")
+    case, written = read(name, home)
+    return freeze(case, written, name, home), case
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_what_was_frozen_comes_back_with_its_text_and_author(home: Home, name: str) -> None:
+    path, case = frozen(home, name)
+    found = thaw(path)
+    assert found.case == case
+    assert found.case.digest == case.digest
+    assert found.named == name
+    assert found.sha256 == file_digest(path)
+    assert yaml.safe_load(found.yaml)["name"] == name
+    assert found.author["shipped"] is (name == "loan_book")
+    if not found.author["shipped"]:
+        assert found.author["uid"] == os.getuid()
+    assert is_frozen(path)
+    assert not is_frozen("tiny.yaml")
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_frozen_specification_that_was_edited_or_is_gone_is_refused(
+    home: Home, name: str
+) -> None:
+    path, _ = frozen(home, name)
+    path.write_bytes(path.read_bytes().replace(b"tiny", b"Tiny").replace(b"loan_b", b"Loan_b"))
+    with pytest.raises(IntegrityError, match="isn't what it was"):
+        thaw(path)
+    path.unlink()
+    with pytest.raises(IntegrityError, match="is gone"):
+        thaw(path)
+
+
+def test_what_a_version_said_first_stays() -> None:
+    began: Any = Frozen(None, "other.yaml", {"uid": 1}, "", "b" * 64)  # type: ignore[arg-type]
+    said = {"specification": "mine.yaml", "frozen": "a" * 64, "author": {"uid": 0}}
+    assert specified(said, began) == said
+    assert specified({"specification": "old"}, began) == {"specification": "old"}
+    assert specified({}, began)["specification"] == "other.yaml"
+
+
+def test_a_step_after_an_edit_fits_what_the_run_began_with(home: Home) -> None:
+    from riskwright_flows.ingest import ingest_task
+    from riskwright_flows.train import fit_family_task
+
+    path, case = frozen(home, "tiny")
+    parts = ingest_task.fn(str(path), None)
+    edited = tiny_text(families={"logistic": {"params": {"C": 0.5}}, "scorecard": {}})
+    (home.root / "usecases" / "tiny.yaml").write_text(edited, encoding="utf-8")
+    assert load_usecase("tiny", home).digest != case.digest
+    step = fit_family_task.fn("a" * 64, str(path), parts["train"], "logistic", 0)
+    assert step["params"] == case.families["logistic"].params
