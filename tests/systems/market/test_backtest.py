@@ -15,7 +15,7 @@ def test_a_forecast_that_skips_months_earns_the_month_it_is_about(
     market: LiveMarket, skip: int
 ) -> None:
     of = market.trained["submission"]
-    panel, model = panel_of(of.case, of.data, of.home), steering(of.case)
+    panel, model = panel_of(of.case, of.series, of.home), steering(of.case)
     found = {}
     for months in (0, skip):
         spec = of.case.models[model].model_copy(update={"skip": months})
