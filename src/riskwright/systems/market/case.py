@@ -14,16 +14,13 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from riskwright.case.base import Case
 from riskwright.case.files import (
     Written,
-    find,
-    kind_of,
-    known_usecases,
     read_yaml,
-    refuse_other_name,
     shipped,
 )
 from riskwright.case.refusal import refusal
 from riskwright.errors import InputRefused, closest
 from riskwright.home import Home
+from riskwright.life.system import load_case
 from riskwright.systems.market.case_parts import (
     FAMILIES,
     SIGNS,
@@ -218,18 +215,14 @@ def load_market_case(name: str | Path, home: Home | None = None) -> MarketCase:
 
 def read_market_case(name: str | Path, home: Home | None = None) -> tuple[MarketCase, Written]:
     """Load a case as ``load_market_case`` does; return the file that it was read from as well."""
-    home = home or Home()
-    written = find(str(name), home)
-    if (kind := kind_of(written.path)) != "market":
+    found, written = load_case(name, home or Home())
+    if not isinstance(found, MarketCase):
         raise InputRefused(
-            f"no market use case is called {str(name)!r}: its kind is {kind!r}",
+            f"no market use case is called {str(name)!r}: its kind is {found.kind!r}",
             where=str(written.path),
             expected=f"one of {', '.join(shipped('market'))}, or a path to a YAML file",
             do="run 'riskwright usecases'",
         )
-    found = parse_market_case(written.text, where=str(written.path))
-    if str(name) in known_usecases(home):
-        refuse_other_name(str(name), found.name, written.path)
     return found, written
 
 
