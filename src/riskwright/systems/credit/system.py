@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 
     from riskwright.learn.hazard import Hazard
     from riskwright.ledger import Gate
-    from riskwright.life.submission import Writer
+    from riskwright.life.submission import Submission, Writer
     from riskwright.life.system import Columns, Served
     from riskwright.systems.credit.bundle import Bundle
     from riskwright.systems.credit.history import History, Judged
-    from riskwright.systems.credit.promotion import CreditSubmission
     from riskwright.systems.credit.reference import Reference
 
 NUMBERS = {"pd", "member_min", "member_max", "disagreement"}
@@ -85,7 +84,7 @@ class Credit:
         """
         return {}
 
-    def more_writers(self, of: CreditSubmission) -> dict[str, Writer]:
+    def more_writers(self, of: Submission) -> dict[str, Writer]:
         """Return further models to what writes their bundles."""
         return {}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.life.submission import Writer
+from riskwright.life.submission import Submission, Writer
 from riskwright.life.tracking import local_bundle
 from riskwright.systems.credit.promotion import CreditSubmission
 from riskwright.systems.loans.loss_bundle import LossBundle, LossModel
@@ -16,8 +16,9 @@ from riskwright.systems.loans.loss_bundle import LossBundle, LossModel
 LOSS_MODELS: tuple[LossModel, ...] = ("lgd", "ead")
 
 
-def loss_writers(of: CreditSubmission) -> dict[str, Writer]:
+def loss_writers(of: Submission) -> dict[str, Writer]:
     """Return model to what writes its bundle: LGD and EAD."""
+    assert isinstance(of, CreditSubmission)  # noqa: S101  (what a use case about loans is submitted by)
     return {model: partial(_write_loss, of, model) for model in LOSS_MODELS}
 
 

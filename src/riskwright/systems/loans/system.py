@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from riskwright.case.usecase import UseCase
     from riskwright.learn.hazard import Hazard
     from riskwright.ledger import Gate
-    from riskwright.life.submission import Writer
+    from riskwright.life.submission import Submission, Writer
     from riskwright.life.system import Columns, Served
     from riskwright.systems.credit.bundle import Bundle
     from riskwright.systems.credit.history import History, Judged
-    from riskwright.systems.credit.promotion import CreditSubmission
     from riskwright.systems.credit.reference import Reference
 
 
@@ -77,7 +76,7 @@ class Loans(Credit):
         judged["grades"] = judge_vintages(usecase, learnt_from, frame, p, folder, loans)
         return judged
 
-    def more_writers(self, of: CreditSubmission) -> dict[str, Writer]:
+    def more_writers(self, of: Submission) -> dict[str, Writer]:
         """Return what writes the bundles of LGD and EAD."""
         from riskwright.systems.loans.promotion import loss_writers
 
