@@ -43,7 +43,7 @@ from riskwright.case.usecase import UseCase, load_usecase  # noqa: E402
 from riskwright.data import splits  # noqa: E402
 from riskwright.data.contract import target_of  # noqa: E402
 from riskwright.data.ingest import ingest  # noqa: E402
-from riskwright.data.parts import usable  # noqa: E402
+from riskwright.data.train_test import usable  # noqa: E402
 from riskwright.learn.bag import fit_bag  # noqa: E402
 from riskwright.learn.calibration import fit_platt  # noqa: E402
 from riskwright.learn.ensemble import Ensemble  # noqa: E402

@@ -21,7 +21,7 @@ import pandas as pd
 import yaml
 
 from riskwright.case.usecase import UseCase, known_usecases, parse_usecase
-from riskwright.data import parts
+from riskwright.data import train_test
 from riskwright.data.contract import target_of
 from riskwright.data.ingest import ingest
 from riskwright.data.simulators import simulate
@@ -32,7 +32,7 @@ from riskwright.systems.credit.bundle import Bundle
 from riskwright.systems.credit.candidates import fit_family, join, load_candidate, load_hazard
 from riskwright.systems.credit.history import cut
 from riskwright.systems.credit.reference import Reference
-from riskwright.systems.loans.monitor import judge_book
+from riskwright.systems.loans.book_checks import judge_book
 
 KINDS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -57,7 +57,7 @@ def fitted(rows: int, seed: int) -> tuple[Bundle, Reference]:
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder)).create()
         usecase = usecase_of(home, rows, seed)
-        train, test = parts.split(usecase, ingest(usecase, None, home).clean, home)
+        train, test = train_test.split(usecase, ingest(usecase, None, home).clean, home)
         families = [
             fit_family(usecase, home, train=train.hash, name=n, seed=seed, folder=home.root / n)
             for n in usecase.families

@@ -50,7 +50,7 @@ from rich.table import Table  # noqa: E402
 from scipy.special import ndtri  # noqa: E402
 
 from riskwright.case.usecase import UseCase, load_usecase  # noqa: E402
-from riskwright.data import loan_book, parts, simulators  # noqa: E402
+from riskwright.data import loan_book, simulators, train_test  # noqa: E402
 from riskwright.data.ingest import ingest  # noqa: E402
 from riskwright.store import snapshots  # noqa: E402
 from riskwright.systems.credit.bundle import Bundle  # noqa: E402
@@ -129,7 +129,7 @@ def fitted_on(
     usecase: UseCase, home: Home, clean: snapshots.Snapshot, seed: int, place: str = "fit"
 ) -> Models:
     """Fit PD, LGD and EAD on the training part of a clean snapshot, in a folder of the home."""
-    train, test = parts.split(usecase, clean, home)
+    train, test = train_test.split(usecase, clean, home)
     root = home.root / place
     root.mkdir()
     steps = [

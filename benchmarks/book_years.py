@@ -45,7 +45,7 @@ from scipy.stats import t as student  # noqa: E402
 from riskwright.case.usecase import UseCase, load_usecase  # noqa: E402
 from riskwright.data import maturity  # noqa: E402
 from riskwright.data.ingest import ingest  # noqa: E402
-from riskwright.data.parts import of_population  # noqa: E402
+from riskwright.data.train_test import of_population  # noqa: E402
 from riskwright.errors import InputRefused  # noqa: E402
 from riskwright.store import snapshots  # noqa: E402
 from riskwright.systems.credit.history import as_known  # noqa: E402

@@ -56,7 +56,7 @@ def one(
     """Draw further months, monitor them; return whether each family alarms (at any look)."""
     from riskwright.home import Home
     from riskwright.store import snapshots
-    from riskwright.systems.market import monitor as market
+    from riskwright.systems.market import monitoring as market
     from riskwright.systems.market.bundle import ForecastBundle
     from riskwright.systems.market.ingest import panel_of
     from riskwright.systems.market.panel import assemble

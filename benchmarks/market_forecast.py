@@ -35,10 +35,10 @@ from riskwright.systems.market.backtest_report import (  # noqa: E402
     strategies_of,
 )
 from riskwright.systems.market.case import MarketCase, load_market_case  # noqa: E402
-from riskwright.systems.market.case_parts import FAMILIES, family_settings  # noqa: E402
+from riskwright.systems.market.case_sections import FAMILIES, family_settings  # noqa: E402
 from riskwright.systems.market.coverage import coverage_by_decade, coverage_table  # noqa: E402
 from riskwright.systems.market.ingest import ingest  # noqa: E402
-from riskwright.systems.market.joined import KINDS  # noqa: E402
+from riskwright.systems.market.model_forecasts import KINDS  # noqa: E402
 from riskwright.systems.market.skill import judge  # noqa: E402
 from riskwright.systems.market.steps import join_models, walk_model  # noqa: E402
 

@@ -32,10 +32,10 @@ import numpy as np  # noqa: E402
 from threadpoolctl import threadpool_limits  # noqa: E402
 
 from riskwright.systems.market.case import MarketCase, load_market_case  # noqa: E402
-from riskwright.systems.market.course import DECEMBER, TUNING  # noqa: E402
 from riskwright.systems.market.families import Past  # noqa: E402
-from riskwright.systems.market.ingest import course_of  # noqa: E402
+from riskwright.systems.market.ingest import schedule_of  # noqa: E402
 from riskwright.systems.market.panel import Panel, build_panel  # noqa: E402
+from riskwright.systems.market.refit_schedule import DECEMBER, TUNING  # noqa: E402
 from riskwright.systems.market.walk import make_families, walk  # noqa: E402
 
 RUNS = ("bare", "one", "two")
@@ -43,24 +43,24 @@ RUNS = ("bare", "one", "two")
 
 def bare(case: MarketCase, panel: Panel, model: str) -> float:
     """Return the seconds of the fits alone."""
-    course = course_of(case, panel, model)
-    positions = np.arange(course.first, len(course.rows.y))
-    month = course.rows.month
+    schedule = schedule_of(case, panel, model)
+    positions = np.arange(schedule.first, len(schedule.rows.y))
+    month = schedule.rows.month
     fits: list[tuple] = []
     rows: dict[tuple[bool, int], Past] = {}
     for family in make_families(list(case.families), panel, case.refit):
         cycles: dict[int, list[int]] = {}
         for position in positions:
             begins = DECEMBER + (month[position] - DECEMBER) // family.refit * family.refit
-            start = max(int(np.searchsorted(month, begins)), course.first)
+            start = max(int(np.searchsorted(month, begins)), schedule.first)
             cycles.setdefault(start, []).append(int(position))
         tuned = -1
         for start, served in cycles.items():
             year = (month[start] - DECEMBER) // max(TUNING, family.refit)
             key = (family.sequences, start)
             if key not in rows:
-                rows[key] = course.past(family, start)
-            past, now = rows[key], course.now(np.array(served))
+                rows[key] = schedule.past(family, start)
+            past, now = rows[key], schedule.now(np.array(served))
             fits.append((family, past, now, year != tuned, start))
             tuned = year
     began = time.perf_counter()

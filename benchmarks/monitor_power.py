@@ -25,7 +25,7 @@ from riskwright.data.simulators import SCENARIOS, simulate
 from riskwright.data.sources import read_chunks
 from riskwright.life.findings import Result
 from riskwright.stats.estimates import wilson
-from riskwright.systems.credit import monitor
+from riskwright.systems.credit import batch_checks
 from riskwright.systems.credit.labels import Labels
 from riskwright.systems.credit.reference import Reference
 
@@ -142,9 +142,9 @@ def judge(usecase: UseCase, model: Model, reference: Reference, window: pd.DataF
     raw = window.drop(columns=["y", "pd", usecase.target.column], errors="ignore")
     raw = raw.reset_index(drop=True)
     raw[usecase.id] = np.arange(len(raw)).astype(str)
-    checked, header = monitor.examine(usecase, raw)
+    checked, header = batch_checks.examine(usecase, raw)
     accepted = checked.accepted
-    return monitor.run(
+    return batch_checks.check_batch(
         usecase,
         reference=reference,
         raw=raw,

@@ -28,7 +28,7 @@ from riskwright.home import Home, quiet_environment
 home = Home(); quiet_environment(home); home.create()
 from riskwright.systems.credit.candidates import fit_family, join
 from riskwright.data.ingest import ingest
-from riskwright.data.parts import split
+from riskwright.data.train_test import split
 from riskwright.systems.credit.evidence import gather
 from riskwright.case.usecase import load_usecase
 spec = load_usecase(sys.argv[1])

@@ -22,7 +22,7 @@ import yaml
 from riskwright.case.usecase import parse_usecase
 from riskwright.data.contract import target_of
 from riskwright.data.ingest import ingest
-from riskwright.data.parts import split
+from riskwright.data.train_test import split
 from riskwright.home import Home
 from riskwright.stats.calibration import ece, ece_when_calibrated
 from riskwright.stats.metrics import evaluate

@@ -163,7 +163,7 @@ def check(
     from riskwright.home import Home, quiet_environment
     from riskwright.ledger import Ledger
     from riskwright.life.named import specification_of
-    from riskwright.systems.credit.check import check_data
+    from riskwright.systems.credit.data_check import check_data
 
     home = Home()
     quiet_environment(home)

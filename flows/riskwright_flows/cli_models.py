@@ -61,7 +61,7 @@ def retrain(
         return retrain_market(home, ledger, usecase, data, budget, seed, as_json)
     spec = with_budget(usecase, home, budget)
     from riskwright.data.ingest import ingest
-    from riskwright.data.parts import split
+    from riskwright.data.train_test import split
     from riskwright.life.renewal import place_of
 
     if data is not None and Path(data).exists():

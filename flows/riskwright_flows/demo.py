@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from riskwright.life.advice import advice
+from riskwright.life.alert_advice import advice
 from riskwright_flows import say, say_data
 from riskwright_flows.progress import console
 from riskwright_flows.runtime import prepare, run
@@ -33,9 +33,9 @@ def run_demo(as_json: bool) -> int:
     trained: dict[str, Any] = run(retrain_flow, USECASE)
 
     from riskwright.case.usecase import load_usecase
+    from riskwright.systems.credit.monitoring import monitor_batch
     from riskwright.systems.credit.promotion import load_version
     from riskwright.systems.credit.scoring import score_file
-    from riskwright.systems.credit.watch import watch
 
     spec = load_usecase(USECASE, home)
     folder = home.folder("demo")
@@ -44,9 +44,9 @@ def run_demo(as_json: bool) -> int:
         bundle = load_version(home, ledger, USECASE)
         scored = score_file(bundle, str(quiet), folder / "scores.csv")
     with console.status("monitor it, and a batch with an injected change"):
-        calm = watch(spec, home, ledger, input=str(quiet), labels=None)
+        calm = monitor_batch(spec, home, ledger, input=str(quiet), labels=None)
         broken = write_batch(folder / f"{CHANGE}.csv", CHANGE)
-        alarmed = watch(spec, home, ledger, input=str(broken), labels=None)
+        alarmed = monitor_batch(spec, home, ledger, input=str(broken), labels=None)
     result = {
         "retrain": trained,
         "scored": {k: str(v) if isinstance(v, Path) else v for k, v in vars(scored).items()},

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from riskwright.life.advice import advice
+from riskwright.life.alert_advice import advice
 from riskwright_flows import say, say_loans
 from riskwright_flows.progress import console
 from riskwright_flows.runtime import prepare, run
@@ -38,7 +38,7 @@ def run_demo(as_json: bool) -> int:
     trained: dict[str, Any] = run(retrain_flow, USECASE)
 
     from riskwright.case.usecase import load_usecase
-    from riskwright.systems.credit.watch import watch
+    from riskwright.systems.credit.monitoring import monitor_batch
     from riskwright.systems.loans.valued import report_on
 
     spec = load_usecase(USECASE, home)
@@ -51,7 +51,9 @@ def run_demo(as_json: bool) -> int:
             reports.append(report_on(spec, home, ledger, input=str(file), output=place))
     with console.status("monitor loans made in a recession"):
         history = write_history(folder / "recession.csv")
-        watched = watch(spec, home, ledger, input=str(history), labels=None, as_of=WATCHED_ON)
+        watched = monitor_batch(
+            spec, home, ledger, input=str(history), labels=None, as_of=WATCHED_ON
+        )
     with console.status("the same book, by a model in doubt"):
         place = _empty(folder / f"report_{name}_in_doubt")
         doubted = report_on(spec, home, ledger, input=str(file), output=place)

@@ -33,7 +33,7 @@ def run_demo(as_json: bool) -> int:
     from riskwright.systems.market.backtest import backtest
     from riskwright.systems.market.case import load_market_case
     from riskwright.systems.market.forecasting import forecast_of
-    from riskwright.systems.market.monitor import watch_market
+    from riskwright.systems.market.monitoring import monitor_market
     from riskwright.systems.market.panel import read_store
     from riskwright.systems.market.scenario import further_months
 
@@ -49,7 +49,7 @@ def run_demo(as_json: bool) -> int:
     with console.status("monitor five further years, without and with an injected change"):
         store = read_store(load_market_case(USECASE, home), None)
         watched = {
-            kind: watch_market(
+            kind: monitor_market(
                 USECASE,
                 home,
                 ledger,

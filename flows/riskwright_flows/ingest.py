@@ -14,7 +14,7 @@ from riskwright_flows.runtime import frozen, prepare, specification, world_faile
 def ingest_task(usecase: str, data: str | None) -> dict[str, Any]:
     """Read, check and store; the snapshots' names are their hashes."""
     from riskwright.data.ingest import ingest
-    from riskwright.data.parts import split
+    from riskwright.data.train_test import split
 
     home, _ = prepare()
     spec = specification(usecase)
@@ -35,9 +35,9 @@ def ingest_task(usecase: str, data: str | None) -> dict[str, Any]:
 @task
 def describe_task(usecase: str, clean: str) -> str:
     """Write the data-quality report, and make sure that MLflow answers, beside the first fits."""
-    from riskwright.systems.credit.describe import describe_beside
+    from riskwright.systems.credit.quality_report import quality_report_beside
 
-    return describe_beside(usecase, clean)
+    return quality_report_beside(usecase, clean)
 
 
 @flow(name="ingest", validate_parameters=False)

@@ -12,7 +12,7 @@ from prefect.states import Completed, Failed
 
 from riskwright.case.files import kind_of
 from riskwright.data.ingest import ingest
-from riskwright.data.parts import split
+from riskwright.data.train_test import split
 from riskwright.errors import RiskwrightError
 from riskwright.home import Home
 from riskwright.ledger import Ledger, Request

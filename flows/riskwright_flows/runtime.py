@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from riskwright.case.parts import Tuning
+from riskwright.case.sections import Tuning
 from riskwright.case.usecase import UseCase, load_usecase, read_usecase
 from riskwright.data.databases import refuse_secrets
 from riskwright.errors import Conflict, InputRefused, RiskwrightError, Unavailable

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from riskwright.life.advice import advice
+from riskwright.life.alert_advice import advice
 from riskwright_flows import tables
 from riskwright_flows.terminal import Terminal, clean, write
 from riskwright_flows.typed import command

@@ -24,22 +24,24 @@ def look(
     Returns
     -------
     dict
-        What ``watch`` or ``watch_market`` tells, and ``notes``.
+        What ``monitor_batch`` or ``monitor_market`` tells, and ``notes``.
     """
     found = named(usecase, home, ledger)
     if found.market:
-        from riskwright.systems.market.monitor import watch_market
+        from riskwright.systems.market.monitoring import monitor_market
 
         refuse_for_market(labels, version)
-        result = watch_market(found.name, home, ledger, input=input, as_of=as_of)
+        result = monitor_market(found.name, home, ledger, input=input, as_of=as_of)
     else:
+        from riskwright.systems.credit.monitoring import monitor_batch
         from riskwright.systems.credit.promotion import trained_usecase
-        from riskwright.systems.credit.watch import watch
 
         if input is None:
             raise InputRefused("which batch?", expected="--input FILE")
         spec = trained_usecase(home, ledger, found.name, version or "champion")
-        result = watch(spec, home, ledger, input=input, labels=labels, as_of=as_of, version=version)
+        result = monitor_batch(
+            spec, home, ledger, input=input, labels=labels, as_of=as_of, version=version
+        )
     return result | {"notes": [*result.get("notes", []), *trouble(found, home, ledger)]}
 
 

@@ -14,7 +14,7 @@ from riskwright.data import maturity
 from riskwright.data.contract import Contract
 from riskwright.data.ingest import ingest
 from riskwright.data.lending_club import canonical, canonical_chunks
-from riskwright.data.parts import split
+from riskwright.data.train_test import split
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.store import snapshots

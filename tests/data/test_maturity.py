@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskwright.case.usecase import UseCase, load_usecase
-from riskwright.data import maturity, parts
+from riskwright.data import maturity, train_test
 from riskwright.data.contract import target_of
 from riskwright.data.plausible import check_outcomes
 from riskwright.errors import InputRefused
@@ -145,9 +145,11 @@ def test_a_date_that_is_still_to_come_ripens_no_label(usecase: UseCase) -> None:
 def test_failed_loans_without_a_date_are_told_and_all_of_them_refused(usecase: UseCase) -> None:
     frame = loans([(0, 36, 5, "Charged Off"), (0, 36, 9, "Charged Off"), (0, 36, 36, "Fully Paid")])
     frame["policy"] = "standard"
-    assert "no date" not in " ".join(parts.unused(usecase, frame, frame))
+    assert "no date" not in " ".join(train_test.unused(usecase, frame, frame))
     frame.loc[0, "last_pymnt_d"] = pd.NaT
-    assert "1 of 2 loans that failed have no date" in " ".join(parts.unused(usecase, frame, frame))
+    assert "1 of 2 loans that failed have no date" in " ".join(
+        train_test.unused(usecase, frame, frame)
+    )
     frame["last_pymnt_d"] = frame["last_pymnt_d"].where(frame["loan_status"] == "Fully Paid")
     with pytest.raises(InputRefused, match="none of 2 loans that failed says when"):
         check_outcomes(usecase, frame.assign(total_rec_prncp=1000.0))
@@ -167,16 +169,16 @@ def test_a_history_too_short_for_its_terms_is_told_which_window_would_do(
         ]
     ).assign(term=float(term), policy="standard")
     with pytest.raises(InputRefused, match="have a known outcome: it is that of their first") as no:
-        parts.divided(usecase, frame, parts.usable(usecase, frame))
+        train_test.divided(usecase, frame, train_test.usable(usecase, frame))
     assert f"{term} months, and the oldest loan was seen for {history}" in no.value.what
     assert f"set loan.window_months: {window} in the use case" in no.value.do
     loan = maturity.loan_of(usecase).model_copy(update={"window_months": window})
     other = usecase.model_copy(update={"loan": loan})
-    counted = parts.divided(other, frame, parts.usable(other, frame))
+    counted = train_test.divided(other, frame, train_test.usable(other, frame))
     assert f"then {counted['rows']:,} loans count" in no.value.do
     young = frame[frame["issue_d"] >= START + pd.DateOffset(months=history - 10)]
     with pytest.raises(InputRefused) as no:
-        parts.divided(usecase, young, parts.usable(usecase, young))
+        train_test.divided(usecase, young, train_test.usable(usecase, young))
     assert "not even loan.window_months: 12 would leave enough" in no.value.do
 
 

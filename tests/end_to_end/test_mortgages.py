@@ -13,7 +13,7 @@ from tiny import train
 from riskwright.case.usecase import UseCase, parse_usecase
 from riskwright.data import maturity
 from riskwright.data.ingest import ingest
-from riskwright.data.parts import usable
+from riskwright.data.train_test import usable
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.store import snapshots

@@ -15,8 +15,8 @@ from tiny import Live, applications, tiny_text, train
 
 from riskwright.case.usecase import parse_usecase
 from riskwright.home import Home
-from riskwright.systems.credit.check import quality_report
-from riskwright.systems.credit.watch import watch
+from riskwright.systems.credit.monitoring import monitor_batch
+from riskwright.systems.credit.quality_report import write_quality_report
 
 SIGN = "data-hit"  # no page of ours, nor of a library, has such an attribute
 END = "</script></style></textarea></title></svg></text>-->"
@@ -78,12 +78,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         enter(home, patch)
         done = train(home, usecase)
         live = Live(home, usecase, path, done["version"])
-        assert Path(quality_report(usecase, done["data"]["clean"], home)).is_file()
+        assert Path(write_quality_report(usecase, done["data"]["clean"], home)).is_file()
         batch = folder / f"batch {texts[1].replace('/', '|')}.csv"
         frame = cases(400, 12, scenario="new_channel")
         frame.loc[:60, "EDUCATION"] = f"new {texts[0]}"
         frame.to_csv(batch, index=False)
-        watch(usecase, home, live.ledger, input=str(batch), labels=None)
+        monitor_batch(usecase, home, live.ledger, input=str(batch), labels=None)
     return sorted(home.root.rglob("*.html"))
 
 

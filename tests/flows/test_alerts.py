@@ -186,7 +186,7 @@ def test_a_batch_without_rows_is_an_alert_each_day(
             def now(cls, tz: Any = None, day: int = day) -> datetime:
                 return datetime(2026, 3, day, 6, tzinfo=tz)
 
-        monkeypatch.setattr("riskwright.systems.credit.watch.datetime", Day)
+        monkeypatch.setattr("riskwright.systems.credit.monitoring.datetime", Day)
         code, told = run("monitor", NAME, "--input", str(path), "--json")
         assert code == 3, told
         found.append(json.loads(told))

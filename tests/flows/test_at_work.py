@@ -213,7 +213,7 @@ def test_this_month(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from riskwright_flows import monitor
 
     asked: dict[str, Any] = {}
-    watch = "riskwright.systems.credit.watch.watch"
+    watch = "riskwright.systems.credit.monitoring.monitor_batch"
     monkeypatch.setattr(watch, lambda *_, **k: asked.update(k) or {})
     monitor.monitor_task.fn("tiny", "batch.csv", None, monitor.THIS_MONTH, None)
     assert asked["as_of"] == f"{datetime.now(UTC):%Y-%m}-01"

@@ -16,7 +16,7 @@ import pytest
 import typer
 from typer.main import get_command
 
-from riskwright.life.advice import BY_FAMILY, NO_FEED, advice
+from riskwright.life.alert_advice import BY_FAMILY, NO_FEED, advice
 from riskwright_flows import say, typed
 from riskwright_flows.cli import commands
 from riskwright_flows.cli_watch import DECISIONS

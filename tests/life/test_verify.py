@@ -206,13 +206,13 @@ def test_a_model_that_was_loaded_by_its_address_is_intact(live: Live) -> None:
 
 
 def test_the_page_of_a_look_is_covered(live: Live, tmp_path: Path) -> None:
-    from riskwright.systems.credit.watch import watch
+    from riskwright.systems.credit.monitoring import monitor_batch
 
     batch = tmp_path / "batch.csv"
     applications(250, seed=12).drop(columns="default payment next month", errors="ignore").to_csv(
         batch, index=False
     )
-    told = watch(live.usecase, live.home, live.ledger, input=str(batch), labels=None)
+    told = monitor_batch(live.usecase, live.home, live.ledger, input=str(batch), labels=None)
     page = Path(told["report"])
     assert not bad(verify_home(live.home))
     with altered(page):

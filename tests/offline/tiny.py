@@ -69,7 +69,7 @@ def make_live(folder: Path, **changes: Any) -> Live:
 def train(home: Home, usecase: UseCase, data: str | None = None, seed: int = 0) -> dict[str, Any]:
     """The steps of the retrain flow, called one after the other."""
     from riskwright.data.ingest import ingest
-    from riskwright.data.parts import split
+    from riskwright.data.train_test import split
     from riskwright.life.submission import submit
     from riskwright.life.tracking import Tracker
     from riskwright.systems.credit.candidates import fit_family, join, run_key

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import Field, model_validator
 
 from riskwright.case.kinds import DEFAULT, said_kind
-from riskwright.case.parts import AlertPolicy, Approval, Strict
+from riskwright.case.sections import AlertPolicy, Approval, Strict
 
 
 class Case(Strict):

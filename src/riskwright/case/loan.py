@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from riskwright.case.parts import OneCode, Strict
+from riskwright.case.sections import OneCode, Strict
 
 
 class Pricing(Strict):

@@ -25,7 +25,8 @@ from riskwright.case.files import (
 )
 from riskwright.case.kinds import package_of
 from riskwright.case.loan import Loan
-from riskwright.case.parts import (
+from riskwright.case.refusal import refusal
+from riskwright.case.sections import (
     FAMILIES,
     Column,
     Costs,
@@ -43,7 +44,6 @@ from riskwright.case.parts import (
     code,
     family_settings,
 )
-from riskwright.case.refusal import refusal
 from riskwright.case.select import one_select
 from riskwright.errors import InputRefused, closest
 from riskwright.home import Home

@@ -17,9 +17,9 @@ from riskwright.case.usecase import UseCase
 from riskwright.data import losses, public, sources, splits
 from riskwright.data.contract import Contract, target_of
 from riskwright.data.outgoing import formulas, write_csv
-from riskwright.data.parts import divided, kinship, told, uneven, unused, usable
 from riskwright.data.plausible import check_outcomes
 from riskwright.data.telltale import leaks_told, telltales
+from riskwright.data.train_test import divided, kinship, told, uneven, unused, usable
 from riskwright.errors import InputRefused, RiskwrightError
 from riskwright.home import Home
 from riskwright.store import snapshots

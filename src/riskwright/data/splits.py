@@ -175,7 +175,7 @@ def _enough_of_share(usecase: UseCase, mask: Mask) -> None:
     if split.kind == "file" or (time_ordered(usecase) and split.test_from is not None):
         return  # a person said which rows
     share, planned = float(mask.mean()), split.test_share
-    # Parts of so few rows that chance alone gives such a share are told (data.parts), not refused.
+    # Parts of so few rows that chance alone gives such a share are told (train_test), not refused.
     chance = 3 * (planned * (1 - planned) / len(mask)) ** 0.5
     if share >= LEAST_OF_SHARE * planned - chance and (
         1 - share >= LEAST_OF_SHARE * (1 - planned) - chance

@@ -12,7 +12,7 @@ import pytest
 from riskwright.case.usecase import UseCase, parse_usecase
 from riskwright.data.contract import Contract
 from riskwright.life.findings import Result
-from riskwright.systems.credit import monitor
+from riskwright.systems.credit import batch_checks
 from riskwright.systems.credit.labels import Labels
 from riskwright.systems.credit.reference import Reference
 
@@ -108,10 +108,10 @@ def judge(usecase: UseCase, reference: Reference) -> Callable[..., Result]:
     """Monitor a raw batch as the flow does; labels belong to the raw rows."""
 
     def judged(raw: pd.DataFrame, y: np.ndarray | None = None) -> Result:
-        checked, header = monitor.examine(usecase, raw)
+        checked, header = batch_checks.examine(usecase, raw)
         accepted = checked.accepted
         whole = len(accepted) > 0 and set(usecase.feature_names) <= set(accepted.columns)
-        return monitor.run(
+        return batch_checks.check_batch(
             usecase,
             reference=reference,
             raw=raw,

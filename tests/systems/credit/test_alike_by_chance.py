@@ -15,8 +15,8 @@ from riskwright.case.usecase import parse_usecase
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.store import snapshots
+from riskwright.systems.credit.monitoring import monitor_batch
 from riskwright.systems.credit.scored import _sent_again
-from riskwright.systems.credit.watch import watch
 
 LEVELS = {"job": 6, "home": 5, "region": 4}
 PLAIN: dict[str, Any] = {
@@ -59,7 +59,7 @@ def few_codes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Live, Path]:
 
 
 def look(live: Live, path: Path) -> dict[str, Any]:
-    return watch(live.usecase, live.home, live.ledger, input=str(path), labels=None)
+    return monitor_batch(live.usecase, live.home, live.ledger, input=str(path), labels=None)
 
 
 def test_outcomes_of_new_cases_are_judged_although_all_are_like_training_rows(

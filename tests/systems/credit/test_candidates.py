@@ -19,7 +19,7 @@ from riskwright.case.usecase import UseCase, parse_usecase
 from riskwright.data import splits
 from riskwright.data.contract import Contract, target_of
 from riskwright.data.ingest import ingest
-from riskwright.data.parts import split
+from riskwright.data.train_test import split
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.life.workplace import intact, new_part, publish

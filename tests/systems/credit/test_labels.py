@@ -11,7 +11,7 @@ import pytest
 
 from riskwright.case.usecase import UseCase
 from riskwright.errors import InputRefused
-from riskwright.systems.credit import monitor
+from riskwright.systems.credit import batch_checks
 from riskwright.systems.credit.labels import Labels, read_labels, words
 from riskwright.systems.credit.outcomes import check_labels
 
@@ -23,7 +23,7 @@ def batch(usecase: UseCase, draw: Any) -> Any:
     """Raw rows with ids that begin with zeros, the accepted ones, and the outcomes."""
     drawn = draw(ROWS, 77)
     raw = drawn.raw.assign(key=[f"{i:06}" for i in range(ROWS)])
-    return raw, monitor.examine(usecase, raw)[0].accepted, drawn.y
+    return raw, batch_checks.examine(usecase, raw)[0].accepted, drawn.y
 
 
 def file(folder: Path, **columns: Any) -> str:
@@ -186,7 +186,7 @@ def test_a_label_of_a_refused_row_and_one_without_id_are_told(
 ) -> None:
     raw, _, y = batch
     raw = raw.assign(AGE=raw["AGE"].where(raw.index > 4, "very old"))
-    accepted = monitor.examine(usecase, raw)[0].accepted
+    accepted = batch_checks.examine(usecase, raw)[0].accepted
     ids = raw["key"].mask(np.arange(ROWS) == ROWS - 1, "")
     labels = read_labels(usecase, raw, accepted, file(tmp_path, key=ids, Y=y.astype(int)))
     assert labels is not None

@@ -10,7 +10,7 @@ from scipy import stats
 
 from riskwright.data.contract import Contract
 from riskwright.stats.paired import auc_with_se
-from riskwright.systems.credit import monitor
+from riskwright.systems.credit import batch_checks
 from riskwright.systems.credit.labels import Labels
 from riskwright.systems.credit.outcomes import check_labels
 
@@ -122,8 +122,8 @@ def test_labels_of_another_length_fail_and_hide_nothing(
     draw: Any, judge: Any, usecase: Any, reference: Any
 ) -> None:
     raw = draw(500, 33).raw
-    checked, header = monitor.examine(usecase, raw)
-    result = monitor.run(
+    checked, header = batch_checks.examine(usecase, raw)
+    result = batch_checks.check_batch(
         usecase,
         reference=reference,
         raw=raw,

@@ -15,7 +15,7 @@ from scipy import stats
 
 from riskwright.data.textfiles import FAULT
 from riskwright.life.findings import Result
-from riskwright.systems.credit import monitor
+from riskwright.systems.credit import batch_checks
 from riskwright.systems.credit.cells import rise
 from riskwright.systems.credit.quality import check_quality
 
@@ -135,7 +135,7 @@ def test_a_batch_of_one_day_is_no_constant(usecase: Any, reference: Any, draw: A
     raw = draw(ROWS, 11).raw
     days = pd.date_range("2023-01-01", periods=len(reference), freq="h")
     varied = replace(reference, frame=reference.frame.assign(WHEN=days))
-    checked, header = monitor.examine(usecase, raw)
+    checked, header = batch_checks.examine(usecase, raw)
     found = check_quality(usecase, varied, raw, checked, header)
     assert not [f.detail for f in found if f.alarm]
 
@@ -199,9 +199,9 @@ def test_x1000_on_five_per_cent_is_found_at_200_rows(draw: Any, judge: Any) -> N
 
 def test_one_failing_column_hides_no_other(usecase: Any, reference: Any, draw: Any) -> None:
     raw = put("EDU", "d", 0.02)(draw(ROWS, 11).raw)
-    checked, header = monitor.examine(usecase, raw)
+    checked, header = batch_checks.examine(usecase, raw)
     twice = pd.concat([raw, raw[["PAID"]]], axis=1)  # raw["PAID"] is now a table, no column
-    result = monitor.run(
+    result = batch_checks.check_batch(
         usecase,
         reference=reference,
         raw=twice,

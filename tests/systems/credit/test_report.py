@@ -12,7 +12,7 @@ import pytest
 
 from riskwright.data.contract import Contract
 from riskwright.life.look import named, write
-from riskwright.systems.credit import monitor
+from riskwright.systems.credit import batch_checks
 from riskwright.systems.credit.evidently_reports import LEAST_ROWS, drift_report
 from riskwright.systems.credit.report import data_quality_report, draw_report
 
@@ -25,9 +25,9 @@ def changed(usecase: Any, draw: Any, scored: Any, reference: Any) -> Any:
     paid.iloc[:40] *= 1_000
     edu = raw["EDU"].where(np.arange(800) % 50 > 0, "<b>&")
     raw = raw.assign(PAID=paid.map("{:g}".format).astype("str"), EDU=edu, AGE="40")
-    checked, header = monitor.examine(usecase, raw)
+    checked, header = batch_checks.examine(usecase, raw)
     pds = scored(checked.accepted)
-    result = monitor.run(
+    result = batch_checks.check_batch(
         usecase,
         reference=reference,
         raw=raw,
@@ -99,7 +99,7 @@ def test_a_quiet_empty_and_unscored_batch_gets_a_page_too(
 ) -> None:
     for name, raw in (("quiet", draw(300, 42).raw), ("empty", draw(5, 42).raw[:0])):
         result = judge(raw)
-        accepted = monitor.examine(usecase, raw)[0].accepted
+        accepted = batch_checks.examine(usecase, raw)[0].accepted
         page = paged(tmp_path / name, usecase, reference, accepted, None, result)
         text = page.read_text(encoding="utf-8")
         assert ("Nothing now" in text) == (name == "quiet")

@@ -16,8 +16,8 @@ from riskwright.home import Home
 from riskwright.ledger import Gate, Ledger, ModelRef
 from riskwright.store import snapshots
 from riskwright.systems.credit.labels import Labels
+from riskwright.systems.credit.monitoring import monitor_batch
 from riskwright.systems.credit.scored import most_of, scored_by
-from riskwright.systems.credit.watch import watch
 
 TARGET = "default.payment.next.month"
 
@@ -62,7 +62,7 @@ def test_rows_that_the_version_learnt_from_are_not_judged(live: Live, tmp_path: 
     path = tmp_path / "all.csv"
     frame = applications(ROWS, seed=3)  # what it was trained and tested on
     frame.to_csv(path, index=False)
-    found = watch(live.usecase, live.home, live.ledger, input=str(path), labels=None)
+    found = monitor_batch(live.usecase, live.home, live.ledger, input=str(path), labels=None)
     evidence = live.ledger.version("tiny", live.version).evidence
     learnt = len(snapshots.read(evidence["train"], live.home))
     assert found["labels"]["trained_on"] == learnt
@@ -90,7 +90,7 @@ def test_a_look_is_about_the_version_that_scored(world: Any, tmp_path: Path) -> 
 
     def look(**more: Any) -> dict[str, Any]:
         labels = {"labels": str(outcomes)} | more
-        return watch(spec, world.home, world.ledger, input=str(cases), **labels)
+        return monitor_batch(spec, world.home, world.ledger, input=str(cases), **labels)
 
     assert look(labels=None)["version"] == live
     found = look()

@@ -15,7 +15,7 @@ from riskwright.data.sources import read_chunks
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.systems.credit.history import as_known
-from riskwright.systems.credit.watch import watch
+from riskwright.systems.credit.monitoring import monitor_batch
 from riskwright.systems.loans.status import status_of
 
 DAY = "2012-02-01"
@@ -40,8 +40,8 @@ def test_lending_club_on_a_day_of_2012(shared_data: Path, home: Home, tmp_path: 
     train(home, usecase, str(as_it_was))
     ledger = Ledger.open(home)
 
-    found = watch(usecase, home, ledger, input=str(source), labels=None, as_of=DAY)
-    before = watch(usecase, home, ledger, input=str(as_it_was), labels=None, as_of=DAY)
+    found = monitor_batch(usecase, home, ledger, input=str(source), labels=None, as_of=DAY)
+    before = monitor_batch(usecase, home, ledger, input=str(as_it_was), labels=None, as_of=DAY)
     assert found["book"] == before["book"]
 
     assert found["window"]["until"] == "2011-12-01"

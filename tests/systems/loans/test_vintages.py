@@ -9,8 +9,8 @@ import pandas as pd
 
 from riskwright.case.usecase import load_usecase
 from riskwright.data import maturity
-from riskwright.data.parts import usable
 from riskwright.data.simulators import simulate
+from riskwright.data.train_test import usable
 from riskwright.systems.loans.vintages import judge_vintages
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from riskwright.systems.market.case import load_market_case
-from riskwright.systems.market.case_parts import Target
+from riskwright.systems.market.case_sections import Target
 from riskwright.systems.market.panel import Panel, build_panel
 
 # Out-of-sample R2 in %, MAE, hit rate: shiller_real_12m (690 rows) and shiller_real_1m (701).

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from riskwright.errors import InputRefused
-from riskwright.systems.market import advice, report, skill, strategy, trials
+from riskwright.systems.market import recommendation, report, skill, strategy, trials
 
 N = 300
 
@@ -165,7 +165,7 @@ def told(
         "r2_high": 0.08,
         "p": 0.004,
     } | figures
-    return advice.sentence(
+    return recommendation.sentence(
         h=12,
         target="excess",
         expected=0.061,
@@ -223,6 +223,6 @@ def test_the_historical_mean_itself_claims_nothing() -> None:
     one = horizon("m12", 12, 0.0)
     alone = one.forecasts.assign(ensemble=one.forecasts["historical_mean"])
     passed, _, figures = skill.skill_gate(alone, one.actual, 12)
-    assert advice.strength(figures, passed) == (
+    assert recommendation.strength(figures, passed) == (
         "Evidence: none; the forecast is the historical mean."
     )

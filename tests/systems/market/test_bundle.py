@@ -14,11 +14,11 @@ from tiny_market import LiveMarket, market_case, series, write_series
 
 from riskwright.errors import InputRefused, IntegrityError
 from riskwright.life.bundles import open_bundle
-from riskwright.systems.market import answer
+from riskwright.systems.market import forecast_columns
 from riskwright.systems.market.bundle import COLUMNS, ForecastBundle, State, served_table
 from riskwright.systems.market.families import Fitted
 from riskwright.systems.market.ingest import panel_of
-from riskwright.systems.market.joined import KINDS
+from riskwright.systems.market.model_forecasts import KINDS
 from riskwright.systems.market.panel import Panel, build_panel
 from riskwright.systems.market.steps import read_joined
 from riskwright.systems.market.tables import at
@@ -69,7 +69,10 @@ def test_the_newest_origin_is_forecast_as_the_walk_did(
     joined = shared_market.trained["joined"]
     walked = at(read_joined(joined, model, f"answers_{kind}"), trained.as_of)
     np.testing.assert_allclose(
-        found.iloc[0][answer.ANSWER].astype(float), walked[answer.ANSWER], rtol=0, atol=1e-15
+        found.iloc[0][forecast_columns.COLUMNS].astype(float),
+        walked[forecast_columns.COLUMNS],
+        rtol=0,
+        atol=1e-15,
     )
     assert found["model_version"].item() == 3
     parts = bundle.reasons(trained)
@@ -199,7 +202,7 @@ def test_a_member_that_reads_sequences_needs_its_months(tmp_path: Path) -> None:
     panel = build_panel(case, tmp_path)
     newest = panel.X.index[-25]
     state = State("m1", "ensemble", 1, str(newest), {"cnn": 0.5}, 0.01, 900.0, sequences=True)
-    changes = answer.price_changes(panel)
+    changes = forecast_columns.price_changes(panel)
     history = pd.DataFrame(
         {"forecast": 0.01, "actual": panel.targets["m1"], "known_at": "2999-01", "garch": 0.04}
     ).loc[: newest - 1]

@@ -14,7 +14,7 @@ from riskwright.case.files import kind_of, known_usecases, shipped
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.systems.market.case import MarketCase, load_market_case, parse_market_case
-from riskwright.systems.market.case_parts import FAMILIES
+from riskwright.systems.market.case_sections import FAMILIES
 from riskwright.systems.market.predictors import PREDICTORS, SERIES
 
 NAMES = ("market_return", "market_return_excess", "market_return_shiller")

@@ -13,7 +13,6 @@ from simulated_panel import make_panel
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import Ridge as SklearnRidge
 
-from riskwright.systems.market.course import make_course
 from riskwright.systems.market.families import (
     FEWEST,
     PLS,
@@ -26,6 +25,7 @@ from riskwright.systems.market.families import (
     Single,
     XGBoost,
 )
+from riskwright.systems.market.refit_schedule import make_schedule
 
 CHEAP: dict[str, Family] = {
     family.name: family
@@ -197,15 +197,15 @@ def test_a_network_learns_a_line_and_its_parts_sum_to_its_forecast(
     monkeypatch.setattr(deep.SequenceNetwork, "copies", 2)
     made = {"article_mlp": deep.ArticleMLP, "gru": deep.GRU, "cnn": deep.CNN}[name]()
     panel = make_panel(900, slope=2.0)
-    course = make_course(panel, "m1", min_train=700)
-    past = course.past(made, 800)
+    schedule = make_schedule(panel, "m1", min_train=700)
+    past = schedule.past(made, 800)
     params = made.choose(past, 1)
     assert params in made.candidates()
     fitted = made.fit(past, params, 1)
     here = np.arange(801, 899)
-    X, sequences = course.now(here)
+    X, sequences = schedule.now(here)
     forecast = fitted.forecast(X, sequences)
-    y = course.rows.y[here]
+    y = schedule.rows.y[here]
     explained = 1 - ((y - forecast) ** 2).sum() / ((y - fitted.mean) ** 2).sum()
     assert explained > 0.5  # of the 0.89 that can be known
     parts = fitted.parts(X, sequences)

@@ -14,12 +14,12 @@ from tiny_market import market_case, series, write_series
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.store import snapshots
-from riskwright.systems.market import answer, proof
+from riskwright.systems.market import forecast_columns, lookahead
 from riskwright.systems.market.case import MarketCase
-from riskwright.systems.market.course import Course
 from riskwright.systems.market.ingest import check, evaluated, ingest, notes, panel_of
-from riskwright.systems.market.joined import join, learnt
+from riskwright.systems.market.model_forecasts import join, learnt
 from riskwright.systems.market.panel import Panel, assemble, read_store
+from riskwright.systems.market.refit_schedule import RefitSchedule
 from riskwright.systems.market.scenario import further_months
 from riskwright.systems.market.series_spec import Series
 from riskwright.systems.market.tables import at, from_table, read_months, to_table, write_months
@@ -133,7 +133,7 @@ def test_forecasts_are_judged_from_the_first_stated_origin(panel: Panel) -> None
 def test_every_forecast_is_answered_with_what_was_known(panel: Panel, walked: pd.DataFrame) -> None:
     found = join(CASE, panel, "m1", walked, 0)
     for kind, table in found.answers.items():
-        assert list(table.columns) == answer.ANSWER
+        assert list(table.columns) == forecast_columns.COLUMNS
         assert not table.isna().any(axis=None)
         assert table["weight"].between(0, 1.5).all()
         assert (table["low95"] < table["low80"]).all()
@@ -159,7 +159,7 @@ def test_weights_fall_with_risk_and_doubt_and_keep_their_bounds() -> None:
         given = {"sd": 0.15, "cash": 0.02, "learnt": 600.0, "disagreement": 0.01} | changes
         columns = {name: pd.Series(value, months) for name, value in given.items()}
         forecasts = pd.DataFrame({"ensemble": 0.08, "historical_mean": 0.07}, months)
-        return answer.weights(CASE, 12, forecasts, mean="historical_mean", **columns)
+        return forecast_columns.weights(CASE, 12, forecasts, mean="historical_mean", **columns)
 
     base = weight()["ensemble"].iloc[0]
     assert 0 < base < 1.5
@@ -174,12 +174,12 @@ def test_weights_fall_with_risk_and_doubt_and_keep_their_bounds() -> None:
 
 
 def test_cash_is_what_was_known_of_it(panel: Panel) -> None:
-    known = answer.known_cash(panel)
+    known = forecast_columns.known_cash(panel)
     assert known[panel.as_of] == panel.risk_free.iloc[-1]
-    np.testing.assert_allclose(answer.over_horizon(known, 1), known, atol=1e-15)
-    assert answer.over_horizon(known, 12)[panel.as_of] > 12 * known[panel.as_of]
+    np.testing.assert_allclose(forecast_columns.over_horizon(known, 1), known, atol=1e-15)
+    assert forecast_columns.over_horizon(known, 12)[panel.as_of] > 12 * known[panel.as_of]
     real = market_case(target={"kind": "real_total"})
-    cash = answer.known_cash(replace(panel, case=real))
+    cash = forecast_columns.known_cash(replace(panel, case=real))
     # The mean of twelve months, two of which the consumer prices' lag hides.
     assert cash[panel.as_of] == pytest.approx(panel.risk_free.iloc[-13:-1].mean())
 
@@ -190,24 +190,24 @@ def test_cash_is_what_was_known_of_it(panel: Panel) -> None:
 def test_nothing_said_before_changes(
     store: dict[str, Series], panel: Panel, walked: pd.DataFrame
 ) -> None:
-    origins = proof.dates(CASE, panel, 0)
+    origins = lookahead.dates(CASE, panel, 0)
     assert len(origins) == CASE.gates.as_of_dates
     told: list[float] = []
-    assert proof.prove(CASE, store, origins, progress=told.append) == []
+    assert lookahead.prove(CASE, store, origins, progress=told.append) == []
     assert told == [0.5, 1.0]
     garch = join(CASE, panel, "m1", walked, 0).basis["garch"]
-    assert proof.prove_answers(CASE, panel, "m1", walked, garch, origins) == []
+    assert lookahead.prove_answers(CASE, panel, "m1", walked, garch, origins) == []
     leaky = garch.shift(-1).ffill()
-    found = proof.prove_answers(CASE, panel, "m1", walked, leaky, origins)
+    found = lookahead.prove_answers(CASE, panel, "m1", walked, leaky, origins)
     assert "the volatility model of m1" in found[0]
 
 
 def test_a_family_that_learns_from_the_future_is_caught(
     store: dict[str, Series], panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = Course._usable
-    monkeypatch.setattr(Course, "_usable", lambda self, at: honest(self, min(at + 2, 1109)))
-    found = proof.prove(CASE, store, [pd.Period("2000-06")])
+    honest = RefitSchedule._usable
+    monkeypatch.setattr(RefitSchedule, "_usable", lambda self, at: honest(self, min(at + 2, 1109)))
+    found = lookahead.prove(CASE, store, [pd.Period("2000-06")])
     assert any("'returns' changes the forecast of m1, ridge" in line for line in found)
 
 
@@ -218,7 +218,7 @@ def test_an_ensemble_that_learns_from_the_future_is_caught(
 
     garch = join(CASE, panel, "m1", walked, 0).basis["garch"]
     monkeypatch.setattr(ensemble, "trainable", lambda known, *_: np.ones(len(known), dtype=bool))
-    found = proof.prove_answers(CASE, panel, "m1", walked, garch, [pd.Period("2000-06")])
+    found = lookahead.prove_answers(CASE, panel, "m1", walked, garch, [pd.Period("2000-06")])
     assert any("the ensemble of m1" in line for line in found)
 
 

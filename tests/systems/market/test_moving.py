@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from riskwright.systems.market.case_parts import Strategy
+from riskwright.systems.market.case_sections import Strategy
 from riskwright.systems.market.moving import SHARES, moved, worth_moving
 from riskwright.systems.market.strategy import certainty_gain, compare, months_of_variance, run
 

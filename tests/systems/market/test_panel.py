@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from riskwright.errors import InputRefused
 from riskwright.systems.market import predictors
-from riskwright.systems.market.answer import known_cash
 from riskwright.systems.market.case import MarketCase, load_market_case
+from riskwright.systems.market.forecast_columns import known_cash
 from riskwright.systems.market.panel import (
     Panel,
     assemble,

@@ -18,10 +18,10 @@ from simulated_panel import NAMES, Counted, Dying, make_panel
 from riskwright.errors import InputRefused, Unavailable
 from riskwright.systems.market import walk as module
 from riskwright.systems.market.case import load_market_case
-from riskwright.systems.market.case_parts import Target
-from riskwright.systems.market.course import make_course
+from riskwright.systems.market.case_sections import Target
 from riskwright.systems.market.families import PENALTIES, XGBoost
 from riskwright.systems.market.panel import Panel, build_panel
+from riskwright.systems.market.refit_schedule import make_schedule
 from riskwright.systems.market.walk import make_families, walk
 
 CHEAP = ["mean", "ols", "ct", "combination", "combination_ct", "kitchen_sink", "ridge", "pls"]
@@ -263,16 +263,16 @@ def test_nobody_is_left_behind_when_the_walk_is_killed() -> None:
 
 def test_the_walk_costs_little_more_than_its_fits() -> None:
     panel = make_panel(500)
-    course = make_course(panel, "m3", min_train=360)
+    schedule = make_schedule(panel, "m3", min_train=360)
     families = make_families(["kitchen_sink", "pls", "combination_ct"], panel)
-    positions = np.arange(course.first, 500)
-    pasts = {p: [course.past(family, p) for family in families] for p in positions}
+    positions = np.arange(schedule.first, 500)
+    pasts = {p: [schedule.past(family, p) for family in families] for p in positions}
 
     def bare() -> float:
         began = time.process_time()
         for p in positions:
             for family, past in zip(families, pasts[p], strict=True):
-                family.fit(past, {}, 0).forecast(*course.now(np.array([p])))
+                family.fit(past, {}, 0).forecast(*schedule.now(np.array([p])))
         return time.process_time() - began
 
     def whole() -> float:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from pandas import DataFrame
 
 from riskwright.case.usecase import UseCase
-from riskwright.life.advice import advice
+from riskwright.life.alert_advice import advice
 from riskwright.life.charts import histogram, vintage_chart
 from riskwright.life.findings import Finding, Result
 from riskwright.systems.credit.charts import column_chart
@@ -69,7 +69,7 @@ def draw_report(
     pd
         Their PDs, shape (n,), or None.
     result
-        What ``monitor.run`` found. If Evidently's report fails, a finding that says so (no alarm)
+        What ``check_batch`` found. If Evidently's report fails, a finding that says so (no alarm)
         is appended to ``result.findings``.
     folder
         Made if it is missing.
@@ -78,7 +78,7 @@ def draw_report(
 
     Returns
     -------
-    Gives the page's text, one file without outside resources, from what ``watch`` tells.
+    Gives the page's text, one file without outside resources, from what ``monitor_batch`` tells.
     """
     folder.mkdir(parents=True, exist_ok=True)
     drawn = drift_report(usecase, reference.frame, current, _wanted(result), folder / EVIDENTLY)

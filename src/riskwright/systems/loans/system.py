@@ -97,7 +97,7 @@ class Loans(Credit):
         trained: Callable[[], pd.DataFrame],
     ) -> Judged | None:
         """Judge the defaults so far of the loans that were issued."""
-        from riskwright.systems.loans.monitor import judge_book
+        from riskwright.systems.loans.book_checks import judge_book
 
         return judge_book(bundle, reference, history, trained)
 

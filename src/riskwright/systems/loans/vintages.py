@@ -12,7 +12,7 @@ from riskwright.case.usecase import UseCase
 from riskwright.data import maturity
 from riskwright.data.contract import target_of
 from riskwright.data.outgoing import write_csv
-from riskwright.data.parts import of_population
+from riskwright.data.train_test import of_population
 from riskwright.systems.loans.portfolio import backtests, basel, plots
 
 

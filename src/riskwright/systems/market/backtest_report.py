@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from riskwright.systems.market import answer
+from riskwright.systems.market import forecast_columns
 from riskwright.systems.market.case import MarketCase
 from riskwright.systems.market.checks import BENCHMARK
 from riskwright.systems.market.ingest import notes
-from riskwright.systems.market.joined import ENSEMBLE, Kind
+from riskwright.systems.market.model_forecasts import ENSEMBLE, Kind
 from riskwright.systems.market.moving import worth_moving
 from riskwright.systems.market.panel import Panel
 from riskwright.systems.market.report import Horizon, write_report
@@ -34,7 +34,7 @@ def horizon_of(case: MarketCase, joined: dict[str, Any], model: str) -> Horizon:
         h=case.models[model].horizon,
         forecasts=table.drop(columns=NOT_FAMILIES),
         actual=table["actual"],
-        intervals=live[[c for c in answer.BOUNDS if c not in ("sd", "p_above_cash")]],
+        intervals=live[[c for c in forecast_columns.BOUNDS if c not in ("sd", "p_above_cash")]],
         contributions=read_joined(joined, model, "contributions"),
     )
 
@@ -61,12 +61,12 @@ def strategies_of(
     live = read_joined(joined, model, "answers_ensemble")
     basis = read_joined(joined, model, "basis").loc[live.index]
     forecasts = read_joined(joined, model, "forecasts").loc[live.index].drop(columns=NOT_FAMILIES)
-    every = answer.weights(
+    every = forecast_columns.weights(
         case,
         horizon,
         forecasts,
         sd=live["sd"],
-        cash=answer.over_horizon(basis["cash"], horizon),
+        cash=forecast_columns.over_horizon(basis["cash"], horizon),
         learnt=basis["learnt"],
         disagreement=live["disagreement"],
         mean=BENCHMARK,

@@ -20,10 +20,10 @@ from riskwright.errors import InputRefused, closest
 from riskwright.life.system import Reasons
 from riskwright.store import manifest
 from riskwright.store.provenance import made_by
-from riskwright.systems.market import answer
+from riskwright.systems.market import forecast_columns
 from riskwright.systems.market.case import MarketCase
 from riskwright.systems.market.checks import BENCHMARK, monthly
-from riskwright.systems.market.joined import Kind
+from riskwright.systems.market.model_forecasts import Kind
 from riskwright.systems.market.moving import moved
 from riskwright.systems.market.panel import Panel, windows
 from riskwright.systems.market.storage import load_fitted
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from riskwright.systems.market.families import Fitted
 
 COLUMNS = [
-    *(c for c in answer.ANSWER if c not in ("sd", "mean_weight")), "rule_weight", "model_version",
-]  # fmt: skip
+    *(c for c in forecast_columns.COLUMNS if c not in ("sd", "mean_weight")),
+    "rule_weight",
+    "model_version",
+]
 HISTORY, CHANGES = "history.parquet", "changes.parquet"
 
 
@@ -151,7 +153,7 @@ class ForecastBundle:
             garch=read_months(source / "basis.parquet")["garch"],
         )
         write_months(folder / HISTORY, history)
-        write_months(folder / CHANGES, answer.price_changes(panel).to_frame("change"))
+        write_months(folder / CHANGES, forecast_columns.price_changes(panel).to_frame("change"))
         if live and found["weights"]:
             shutil.copytree(source / "members", folder / "members")
         return manifest.seal(folder, made_by())
@@ -189,7 +191,7 @@ class ForecastBundle:
         Returns
         -------
         DataFrame
-            Index origin, the columns of ``answer.ANSWER``, ``mean`` (the historical mean's
+            Index origin, ``forecast_columns.COLUMNS``, ``mean`` (the historical mean's
             forecast) and ``model_version``. ``weight`` is the rule's.
 
         Raises
@@ -283,7 +285,7 @@ class ForecastBundle:
         if self.state.deployed == "ensemble" and self.case.ensemble.floor is not None:
             forecast = np.maximum(forecast, self.case.ensemble.floor)
         columns = {str(i): f for i, f in enumerate([np.full(len(x), mean), *found])}
-        return answer.spread(pd.DataFrame(columns)).assign(forecast=forecast)
+        return forecast_columns.spread(pd.DataFrame(columns)).assign(forecast=forecast)
 
     def _answer(self, table: pd.DataFrame, steps: np.ndarray | None) -> pd.DataFrame:
         origins = pd.PeriodIndex(table.index)
@@ -297,7 +299,7 @@ class ForecastBundle:
         points = self._points(*self._given(table, steps, here)).set_axis(new, axis=0)
         horizon = self.spec.horizon
         sd = predictive_sd(self._changes(table), new, horizon=horizon, skip=self.spec.skip)
-        cash = answer.over_horizon(rows["cash"], horizon)
+        cash = forecast_columns.over_horizon(rows["cash"], horizon)
         past = self.history[self.history.index < new[0]]
 
         def joined(name: str, values: Any) -> pd.Series:
@@ -306,7 +308,7 @@ class ForecastBundle:
 
         known_at = pd.Series(pd.PeriodIndex(joined("known_at", str(new[-1] + 1)), freq="M"))
         known_at.index = past.index.append(new)
-        found = answer.bounds(
+        found = forecast_columns.bounds(
             joined("forecast", points["forecast"]),
             joined("actual", np.nan),
             known_at,
@@ -316,7 +318,7 @@ class ForecastBundle:
             embargo=self.case.walk.embargo,
         ).loc[new]
         both = pd.DataFrame({"live": points["forecast"], BENCHMARK: self.state.mean})
-        weight = answer.weights(
+        weight = forecast_columns.weights(
             self.case,
             horizon,
             both,
@@ -330,7 +332,7 @@ class ForecastBundle:
         out = pd.concat([points, found], axis=1).assign(
             weight=weight[position], mean_weight=weight[BENCHMARK], mean=self.state.mean
         )
-        return out[[*answer.ANSWER, "mean"]].assign(model_version=self.version)
+        return out[[*forecast_columns.COLUMNS, "mean"]].assign(model_version=self.version)
 
     def _changes(self, table: pd.DataFrame) -> pd.Series:
         """Return the price's changes: those that the bundle knows, then the newer ones given."""
@@ -342,7 +344,7 @@ class ForecastBundle:
 def served_table(panel: Panel) -> pd.DataFrame:
     """Return a panel as the rows that ``ForecastBundle.predict`` reads."""
     table = pd.concat([panel.X, panel.context], axis=1)
-    changes = answer.price_changes(panel).reindex(table.index)
-    table = table.assign(change=changes, cash=answer.known_cash(panel))
+    changes = forecast_columns.price_changes(panel).reindex(table.index)
+    table = table.assign(change=changes, cash=forecast_columns.known_cash(panel))
     table.insert(0, "origin", table.index.astype("str"))
     return table

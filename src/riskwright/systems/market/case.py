@@ -21,7 +21,7 @@ from riskwright.case.refusal import refusal
 from riskwright.errors import InputRefused, closest
 from riskwright.home import Home
 from riskwright.life.system import load_case
-from riskwright.systems.market.case_parts import (
+from riskwright.systems.market.case_sections import (
     FAMILIES,
     SIGNS,
     SINGLE,

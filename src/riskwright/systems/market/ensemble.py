@@ -28,9 +28,9 @@ from scipy.optimize import nnls
 from riskwright.data.splits import trainable
 from riskwright.errors import InputRefused, closest
 from riskwright.stats.comparison import clark_west
-from riskwright.systems.market.course import DECEMBER, TUNING, make_course, months
 from riskwright.systems.market.families import FloatArray, Mean
 from riskwright.systems.market.panel import Panel
+from riskwright.systems.market.refit_schedule import DECEMBER, TUNING, make_schedule, months
 from riskwright.systems.market.walk import make_families
 
 ANCHOR = "combination_ct"
@@ -204,23 +204,23 @@ def reasons(
         Index origin; one column a predictor, and ``rest``, which belongs to none. A row sums to
         the ensemble's forecast less the historical mean.
     """
-    course = make_course(
+    schedule = make_schedule(
         panel, model, min_train=min_train, window=window, embargo=embargo, seed=seed
     )
     positions = np.asarray(panel.X.index.get_indexer(weights.index), dtype=np.int64)
-    if (positions < course.first).any():
+    if (positions < schedule.first).any():
         raise InputRefused(
-            f"{weights.index[positions < course.first][0]} is no origin of the walk",
-            expected=f"{panel.X.index[course.first]} to {panel.X.index[-1]}",
+            f"{weights.index[positions < schedule.first][0]} is no origin of the walk",
+            expected=f"{panel.X.index[schedule.first]} to {panel.X.index[-1]}",
         )
-    mean = course.forecast(Mean(), positions)
+    mean = schedule.forecast(Mean(), positions)
     total = np.zeros((len(positions), panel.X.shape[1] + 1))
     live = [str(name) for name in weights if (weights[name] > 0).any()]
     for family in make_families(live, panel, refit) if live else []:
         share = weights[family.name].to_numpy()
-        for here, fitted in course.fits(family, positions):
+        for here, fitted in schedule.fits(family, positions):
             rows: npt.NDArray[np.intp] = np.searchsorted(positions, here)
-            parts = fitted.parts(*course.now(here))
+            parts = fitted.parts(*schedule.now(here))
             # What the mean has moved since the fit belongs to no predictor.
             parts[:, -1] += fitted.mean - mean[rows]
             total[rows] += share[rows, None] * parts

@@ -13,14 +13,14 @@ from riskwright.home import Home, cores
 from riskwright.life.rules import Changes, told_changes, write_changes
 from riskwright.life.workplace import Progress, new_part, publish
 from riskwright.store import snapshots
-from riskwright.systems.market import proof
-from riskwright.systems.market.advice import moving_told
+from riskwright.systems.market import lookahead
 from riskwright.systems.market.backtest_report import horizon_of, level, moving_of, write_backtest
 from riskwright.systems.market.case import MarketCase
 from riskwright.systems.market.coverage import coverage_gate
 from riskwright.systems.market.ensemble import trial
-from riskwright.systems.market.joined import KINDS, Kind, members_of
+from riskwright.systems.market.model_forecasts import KINDS, Kind, members_of
 from riskwright.systems.market.panel import Panel, assemble
+from riskwright.systems.market.recommendation import moving_told
 from riskwright.systems.market.skill import skill_gate
 from riskwright.systems.market.steps import read_joined
 from riskwright.systems.market.tables import from_table, read_months
@@ -75,13 +75,13 @@ def gather(
         else "mean"
         for name, found in models.items()
     }  # fmt: skip
-    origins = proof.dates(case, panel, seed)
-    leaks = proof.prove(case, store, origins, seed=seed, progress=progress)
+    origins = lookahead.dates(case, panel, seed)
+    leaks = lookahead.prove(case, store, origins, seed=seed, progress=progress)
     walked = {s["model"]: read_months(Path(s["folder"]) / "forecasts.parquet") for s in walks}
-    leaks += proof.prove_networks(case, store, walked, origins[-1], workers=cores(), seed=seed)
+    leaks += lookahead.prove_networks(case, store, walked, origins[-1], workers=cores(), seed=seed)
     for model, table in walked.items():
         garch = read_joined(joined, model, "basis")["garch"]
-        leaks += proof.prove_answers(case, panel, model, table, garch, origins, seed=seed)
+        leaks += lookahead.prove_answers(case, panel, model, table, garch, origins, seed=seed)
     log = trial_log(case, joined, seed)
     every = sorted({*tried, *(entry["key"] for entry in log)})
     found = write_backtest(
@@ -109,7 +109,7 @@ def gather(
         "as_of": {
             "dates": [str(origin) for origin in origins],
             "series": list(store),
-            "families": proof.quick_families(case, panel),
+            "families": lookahead.quick_families(case, panel),
             "networks": str(origins[-1]),
             "changed": leaks,
         },

@@ -15,17 +15,17 @@ import pandas as pd
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.systems.market.advice import sentence, strength, words_of
-from riskwright.systems.market.answer import ANSWER
 from riskwright.systems.market.backtest_report import horizon_of, level, moving_of
 from riskwright.systems.market.bundle import ForecastBundle
 from riskwright.systems.market.case import MarketCase
 from riskwright.systems.market.checks import BENCHMARK, fewest
+from riskwright.systems.market.forecast_columns import COLUMNS
 from riskwright.systems.market.ingest import notes, panel_of
 from riskwright.systems.market.life import kept_walk, load_forecast
 from riskwright.systems.market.moving import UNTESTED, moved
 from riskwright.systems.market.panel import Panel, assemble, month_of, read_store
 from riskwright.systems.market.predictors import PREDICTORS
+from riskwright.systems.market.recommendation import sentence, strength, words_of
 from riskwright.systems.market.series_spec import Series
 from riskwright.systems.market.skill import skill_gate
 from riskwright.systems.market.steps import read_joined
@@ -37,7 +37,7 @@ LIVE, WALKED = "live version", "walk-forward"
 
 @dataclass(frozen=True)
 class Said:
-    """A forecast of one origin: ``ANSWER``, the historical mean, and what each predictor adds."""
+    """A forecast of one origin: ``COLUMNS``, the historical mean, and what each predictor adds."""
 
     origin: pd.Period
     row: pd.Series
@@ -111,7 +111,7 @@ def forecast_of(
     if bundle.state.deployed == "mean" and skill["passed"]:
         # The ensemble's skill is no evidence for the historical mean.
         skill = {**skill, "passed": False, "figures": {}}
-    answer = {key: _number(said.row[key]) for key in ANSWER}
+    answer = {key: _number(said.row[key]) for key in COLUMNS}
     rule, strategic = answer["weight"], case.strategy.strategic_weight
     held = None if rule is None else moved(rule, strategic, moving["share"])
     return {

@@ -15,9 +15,9 @@ from riskwright.home import Home
 from riskwright.store import snapshots
 from riskwright.store.snapshots import Snapshot
 from riskwright.systems.market.case import MarketCase
-from riskwright.systems.market.course import Course, make_course
 from riskwright.systems.market.ensemble import ANCHOR
 from riskwright.systems.market.panel import AsOf, Panel, assemble, read_store
+from riskwright.systems.market.refit_schedule import RefitSchedule, make_schedule
 from riskwright.systems.market.tables import from_table, to_table
 from riskwright.systems.market.walk import make_families
 
@@ -106,13 +106,13 @@ def evaluated(case: MarketCase, panel: Panel, model: str) -> pd.PeriodIndex:
     The walk itself begins as early as it can: the ensemble learns from what comes before.
     """
     index = pd.PeriodIndex(panel.X.index)
-    possible = index[course_of(case, panel, model).first :]
+    possible = index[schedule_of(case, panel, model).first :]
     return possible[possible >= pd.Period(case.walk.first, "M")] if case.walk.first else possible
 
 
-def course_of(case: MarketCase, panel: Panel, model: str, seed: int = 0) -> Course:
+def schedule_of(case: MarketCase, panel: Panel, model: str, seed: int = 0) -> RefitSchedule:
     """Return the rows and rules of a model's walk, as the case states them."""
-    return make_course(
+    return make_schedule(
         panel,
         model,
         min_train=case.walk.min_train,

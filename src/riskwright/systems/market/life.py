@@ -21,7 +21,7 @@ from riskwright.systems.market.bundle import ForecastBundle
 from riskwright.systems.market.case import MarketCase
 from riskwright.systems.market.gates import Rival, gates
 from riskwright.systems.market.ingest import panel_of
-from riskwright.systems.market.joined import Kind
+from riskwright.systems.market.model_forecasts import Kind
 from riskwright.systems.market.steps import read_joined
 from riskwright.systems.market.tables import at
 

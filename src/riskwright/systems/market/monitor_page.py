@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from riskwright.life.advice import advice
+from riskwright.life.alert_advice import advice
 from riskwright.life.charts import history_chart, outcome_chart
 from riskwright.systems.market.case import MarketCase
 from riskwright.systems.market.panel import Panel
@@ -56,7 +56,7 @@ def draw_page(
     Parameters
     ----------
     told
-        What ``market.watch_market`` answers.
+        What ``monitor_market`` answers.
     since
         Each model since training.
     trained, panel

@@ -20,7 +20,7 @@ import pandas as pd
 
 from riskwright.errors import InputRefused
 from riskwright.systems.market.case import MarketCase
-from riskwright.systems.market.case_parts import Model
+from riskwright.systems.market.case_sections import Model
 from riskwright.systems.market.predictors import HISTORY, YEAR, View, features, log
 from riskwright.systems.market.series import load_series
 from riskwright.systems.market.series_spec import Series

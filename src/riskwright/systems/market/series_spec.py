@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
-from riskwright.case.parts import Strict
+from riskwright.case.sections import Strict
 
 SHORTEST_MONTH = 28  # days
 

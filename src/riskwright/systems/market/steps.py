@@ -22,10 +22,10 @@ from riskwright.home import Home, cores
 from riskwright.life.workplace import Progress, new_part, publish
 from riskwright.store.provenance import code_digest
 from riskwright.systems.market.case import MarketCase
-from riskwright.systems.market.course import Course
 from riskwright.systems.market.families import Family
-from riskwright.systems.market.ingest import course_of, panel_of
-from riskwright.systems.market.joined import Joined, join
+from riskwright.systems.market.ingest import panel_of, schedule_of
+from riskwright.systems.market.model_forecasts import ModelForecasts, join
+from riskwright.systems.market.refit_schedule import RefitSchedule
 from riskwright.systems.market.storage import save_fitted
 from riskwright.systems.market.tables import read_months, write_months
 from riskwright.systems.market.walk import make_families, walk
@@ -124,7 +124,7 @@ def join_models(
         newest = found.weights.iloc[-1]
         live = {str(name): float(w) for name, w in newest.items() if w > 0}
         families = make_families(list(live), panel, case.refit) if live else []
-        _fit(course_of(case, panel, model, seed), families, place / "members")
+        _fit(schedule_of(case, panel, model, seed), families, place / "members")
         described[model] = {
             "newest": str(walked.index[-1]),
             "weights": live,
@@ -135,7 +135,7 @@ def join_models(
     return {"folder": str(folder), "sha256": publish(part, folder), "models": described}
 
 
-def _keep(found: Joined, place: Path) -> None:
+def _keep(found: ModelForecasts, place: Path) -> None:
     write_months(place / "forecasts.parquet", found.forecasts)
     write_months(place / "basis.parquet", found.basis)
     write_months(place / "weights.parquet", found.weights)
@@ -144,17 +144,17 @@ def _keep(found: Joined, place: Path) -> None:
         write_months(place / f"answers_{kind}.parquet", table)
 
 
-def _fit(course: Course, families: list[Family], folder: Path) -> None:
+def _fit(schedule: RefitSchedule, families: list[Family], folder: Path) -> None:
     """Fit and save families as the walk had them at the newest origin."""
-    here = np.array([len(course.rows.y) - 1], dtype=np.int64)
+    here = np.array([len(schedule.rows.y) - 1], dtype=np.int64)
     for number, family in enumerate(families):
         place = folder / f"{number:02d}"
         if not family.deep:
-            _fit_one(course, family, here, place)
+            _fit_one(schedule, family, here, place)
             continue
         # A process of its own, pinned as those of the walk: the same bits, and no TensorFlow here.
         with ProcessPoolExecutor(1, get_context("spawn"), _pin) as pool:
-            pool.submit(_fit_one, course, family, here, place).result()
+            pool.submit(_fit_one, schedule, family, here, place).result()
 
 
 def _pin() -> None:
@@ -162,11 +162,11 @@ def _pin() -> None:
         os.environ[name] = "1"
 
 
-def _fit_one(course: Course, family: Family, here: np.ndarray, place: Path) -> None:
+def _fit_one(schedule: RefitSchedule, family: Family, here: np.ndarray, place: Path) -> None:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1):
-        for _, fitted in course.fits(family, here):
+        for _, fitted in schedule.fits(family, here):
             save_fitted(fitted, family.name, place)
 
 

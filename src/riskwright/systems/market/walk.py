@@ -21,7 +21,6 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from riskwright.errors import InputRefused, Unavailable, closest
-from riskwright.systems.market.course import Course, Job, make_course
 from riskwright.systems.market.families import (
     PLS,
     Family,
@@ -34,6 +33,7 @@ from riskwright.systems.market.families import (
     XGBoost,
 )
 from riskwright.systems.market.panel import Panel
+from riskwright.systems.market.refit_schedule import Job, RefitSchedule, make_schedule
 
 
 def _deep(name: str) -> Family:
@@ -131,24 +131,24 @@ def walk(
     Unavailable
         If a process ended early.
     """
-    course = make_course(
+    schedule = make_schedule(
         panel, model, min_train=min_train, window=window, embargo=embargo, seed=seed
     )
     members = make_families(families, panel, refit)
-    positions = _origins(course, panel.X.index, first, last)
+    positions = _origins(schedule, panel.X.index, first, last)
     # What is rarely fitted is dear: it goes first, so that no process is left alone with it.
     jobs = [
         job
         for family in sorted(members, key=lambda f: -f.refit)
-        for job in course.jobs(family, positions)
+        for job in schedule.jobs(family, positions)
     ]
     out = pd.DataFrame(
-        {"actual": course.rows.y[positions]},
+        {"actual": schedule.rows.y[positions]},
         index=panel.X.index[positions].rename("origin"),
     )
     columns = {family.name: np.empty(len(positions)) for family in members}
     seconds = dict.fromkeys(columns, 0.0)
-    for number, (name, here, found, spent) in enumerate(_run(course, jobs, workers), start=1):
+    for number, (name, here, found, spent) in enumerate(_run(schedule, jobs, workers), start=1):
         columns[name][here - positions[0]] = found
         seconds[name] += spent
         if progress is not None:
@@ -213,21 +213,21 @@ def make_families(
 
 
 def _origins(
-    course: Course, index: pd.Index, first: pd.Period | None, last: pd.Period | None
+    schedule: RefitSchedule, index: pd.Index, first: pd.Period | None, last: pd.Period | None
 ) -> IntArray:
     """Return the positions to forecast at, one after the other."""
-    start = course.first
+    start = schedule.first
     if start == len(index):
         raise InputRefused(
-            f"no origin has {course.min_train} rows to learn from: the panel holds {len(index)}",
-            expected=f"{course.min_train} months whose return was known at an origin",
+            f"no origin has {schedule.min_train} rows to learn from: the panel holds {len(index)}",
+            expected=f"{schedule.min_train} months whose return was known at an origin",
             do="bring a longer history, or lower min_train",
         )
-    at = course.rows.month
+    at = schedule.rows.month
     begin = start if first is None else int(np.searchsorted(at, first.ordinal))
     if begin < start:
         raise InputRefused(
-            f"at {first} fewer than {course.min_train} rows were known",
+            f"at {first} fewer than {schedule.min_train} rows were known",
             expected=f"a first origin from {index[start]} on",
         )
     end = len(index) if last is None else int(np.searchsorted(at, last.ordinal + 1))
@@ -239,7 +239,7 @@ def _origins(
     return np.arange(begin, end, dtype=np.int64)
 
 
-_shared: dict[str, Course] = {}  # in a worker process: what its jobs share
+_shared: dict[str, RefitSchedule] = {}  # in a worker process: what its jobs share
 
 
 def _leave() -> None:
@@ -250,27 +250,27 @@ def _leave() -> None:
         os._exit(1)
 
 
-def _enter(course: Course) -> None:
+def _enter(schedule: RefitSchedule) -> None:
     """Make a worker process ready: one thread, whatever computes in it."""
     Thread(target=_leave, daemon=True).start()
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ[name] = "1"  # read when TensorFlow is imported
     threadpool_limits(limits=1)
-    _shared["course"] = course
+    _shared["schedule"] = schedule
 
 
-def _do(course: Course, job: Job) -> Done:
+def _do(schedule: RefitSchedule, job: Job) -> Done:
     family, positions = job
     began = time.process_time()
-    found = course.forecast(family, positions)
+    found = schedule.forecast(family, positions)
     return family.name, positions, found, time.process_time() - began
 
 
 def _do_shared(job: Job) -> Done:
-    return _do(_shared["course"], job)
+    return _do(_shared["schedule"], job)
 
 
-def _run(course: Course, jobs: list[Job], workers: int) -> Iterator[Done]:
+def _run(schedule: RefitSchedule, jobs: list[Job], workers: int) -> Iterator[Done]:
     """Do the jobs, in this process or in others.
 
     TensorFlow can't be pinned once it has run, nor be forked: networks always get a fresh process.
@@ -278,10 +278,10 @@ def _run(course: Course, jobs: list[Job], workers: int) -> Iterator[Done]:
     if workers <= 1 and not any(family.deep for family, _ in jobs):
         with threadpool_limits(limits=1):
             for job in jobs:
-                yield _do(course, job)
+                yield _do(schedule, job)
         return
     with ProcessPoolExecutor(
-        max(1, min(workers, len(jobs))), get_context("spawn"), _enter, (course,)
+        max(1, min(workers, len(jobs))), get_context("spawn"), _enter, (schedule,)
     ) as pool:
         try:
             for done in as_completed([pool.submit(_do_shared, job) for job in jobs]):

@@ -1,4 +1,4 @@
-"""The course of a walk-forward: what may be learnt from at each origin, and when to learn.
+"""The refit schedule of a walk-forward: what may be learnt from at each origin, when to learn.
 
 A family is fitted at the start of each of its refit cycles. These follow the calendar (a year's
 begins in December), so that a forecast doesn't depend on where a walk starts.
@@ -27,7 +27,7 @@ Job = tuple[Family, IntArray]
 
 
 @dataclass(frozen=True)
-class Course:
+class RefitSchedule:
     """The rows of a panel as arrays, and the rules by which families learn from them.
 
     Attributes
@@ -109,7 +109,7 @@ class Course:
         return self.seed + 12 * 1970 + int(self.rows.month[position])
 
 
-def make_course(
+def make_schedule(
     panel: Panel,
     model: str,
     *,
@@ -117,7 +117,7 @@ def make_course(
     window: int | None = None,
     embargo: int = 0,
     seed: int = 0,
-) -> Course:
+) -> RefitSchedule:
     """Return a panel's rows for one target, and the rules of a walk.
 
     Raises
@@ -148,7 +148,7 @@ def make_course(
         month=months(index),
         known=months(known) + embargo,
     )
-    return Course(rows, min_train, window, seed)
+    return RefitSchedule(rows, min_train, window, seed)
 
 
 def months(periods: pd.Series | pd.Index) -> IntArray:

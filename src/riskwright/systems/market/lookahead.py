@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from riskwright.systems.market import answer
+from riskwright.systems.market import forecast_columns
 from riskwright.systems.market.case import MarketCase
 from riskwright.systems.market.ensemble import combine
 from riskwright.systems.market.families import XGBoost
-from riskwright.systems.market.ingest import course_of, evaluated
-from riskwright.systems.market.joined import members_of
+from riskwright.systems.market.ingest import evaluated, schedule_of
+from riskwright.systems.market.model_forecasts import members_of
 from riskwright.systems.market.panel import Panel, assemble, changed
 from riskwright.systems.market.series_spec import Series
 from riskwright.systems.market.tables import at
@@ -93,13 +93,13 @@ def _said(
 ) -> dict[str, float | None]:
     """Return what is said at one origin of cash, and by each family for each model."""
     here = np.array([panel.X.index.get_loc(month)], dtype=np.int64)
-    cash = float(answer.known_cash(panel).iloc[here[0]])
+    cash = float(forecast_columns.known_cash(panel).iloc[here[0]])
     found: dict[str, float | None] = {"the return of cash": cash if np.isfinite(cash) else None}
     for model in case.models:
-        course = course_of(case, panel, model)
-        if here[0] >= course.first:
+        schedule = schedule_of(case, panel, model)
+        if here[0] >= schedule.first:
             for family in make_families(families, panel, case.refit):
-                said = float(course.forecast(family, here)[0])
+                said = float(schedule.forecast(family, here)[0])
                 found[f"the forecast of {model}, {family.name}"] = said
     return found
 
@@ -180,7 +180,7 @@ def prove_answers(
         model.
     """
     spec, known_at = case.models[model], panel.known_at[model].reindex(walked.index)
-    changes, embargo = answer.price_changes(panel), case.walk.embargo
+    changes, embargo = forecast_columns.price_changes(panel), case.walk.embargo
 
     def said(walked: pd.DataFrame, garch: pd.Series, month: pd.Period) -> pd.Series:
         forecast = combine(
@@ -194,7 +194,7 @@ def prove_answers(
             embargo=embargo,
         ).forecast
         none = pd.Series(0.0, walked.index)
-        found = answer.bounds(
+        found = forecast_columns.bounds(
             forecast,
             walked["actual"],
             known_at,

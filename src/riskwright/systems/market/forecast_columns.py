@@ -1,4 +1,4 @@
-"""From a forecast to what a person can act on: interval, chance of beating cash, weight.
+"""The columns of a forecast, which a person can act on: interval, chance of beating cash, weight.
 
 The walk-forward and the live bundle answer through the same functions, so that what was judged is
 what answers.
@@ -18,7 +18,7 @@ from riskwright.systems.market.volatility import intervals
 
 SPREAD = ["member_min", "member_max", "disagreement"]
 BOUNDS = ["sd", *(f"{end}{level}" for level in LEVELS for end in ("low", "high")), "p_above_cash"]
-ANSWER = ["forecast", *SPREAD, *BOUNDS, "weight", "mean_weight"]
+COLUMNS = ["forecast", *SPREAD, *BOUNDS, "weight", "mean_weight"]
 
 
 def price_changes(panel: Panel) -> pd.Series:

@@ -1,4 +1,4 @@
-"""The parts of a market case's YAML."""
+"""The sections of a market case's YAML."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from riskwright.case.parts import Strict
+from riskwright.case.sections import Strict
 from riskwright.errors import closest
 
 FAMILIES = (

@@ -1,4 +1,4 @@
-"""The parts of a use case's YAML, and the model inputs as the families see them."""
+"""The sections of a use case's YAML, and the model inputs as the families see them."""
 
 from __future__ import annotations
 

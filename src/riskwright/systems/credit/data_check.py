@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from riskwright.case.usecase import UseCase
 from riskwright.data.ingest import ingest
 from riskwright.home import Home
-from riskwright.store.snapshots import read
-from riskwright.systems.credit.report import data_quality_report
+from riskwright.systems.credit.quality_report import write_quality_report
 
 
 def check_data(usecase: UseCase, data: str | None, home: Home) -> dict[str, Any]:
@@ -21,7 +19,7 @@ def check_data(usecase: UseCase, data: str | None, home: Home) -> dict[str, Any]
         If the data can't be used to train: the same verdict that ``retrain`` would give.
     """
     found = ingest(usecase, data, home)
-    told = quality_report(usecase, found.clean.hash, home)
+    told = write_quality_report(usecase, found.clean.hash, home)
     warnings = [*found.warnings, *([told] if isinstance(told, str) else [])]
     return {
         "usecase": usecase.name,
@@ -31,16 +29,3 @@ def check_data(usecase: UseCase, data: str | None, home: Home) -> dict[str, Any]
         "quarantine": str(found.quarantine) if found.quarantine else None,
         "quality_report": None if isinstance(told, str) else str(told),
     }
-
-
-def quality_report(usecase: UseCase, clean: str, home: Home) -> Path | str:
-    """Write Evidently's summary of a clean snapshot once.
-
-    Returns
-    -------
-    The page's path, or a sentence that says why there is none; never raises for the data.
-    """
-    path = home.folder("reports", usecase.name) / f"quality-{clean[:16]}.html"
-    if path.exists():
-        return path
-    return data_quality_report(usecase, read(clean, home), path)

@@ -12,16 +12,16 @@ import pytest
 
 from riskwright.case.usecase import load_usecase
 from riskwright.data.contract import Contract, target_of
-from riskwright.data.parts import split
 from riskwright.data.simulators import simulate
+from riskwright.data.train_test import split
 from riskwright.home import Home
 from riskwright.store import snapshots
 from riskwright.systems.credit.bundle import Bundle
 from riskwright.systems.credit.candidates import fit_family, join, load_candidate, load_hazard
 from riskwright.systems.credit.history import Judged, cut, defaults_by
 from riskwright.systems.credit.reference import Reference
+from riskwright.systems.loans.book_checks import judge_book
 from riskwright.systems.loans.defaults import ALL, RECENT, TENTH, VINTAGE
-from riskwright.systems.loans.monitor import judge_book
 from riskwright.systems.loans.status import RED_LIGHT
 
 DAY = pd.Timestamp("2016-12-01")

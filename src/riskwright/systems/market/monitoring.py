@@ -46,7 +46,7 @@ ERROR_FLOOR = 0.25  # standard deviations that the errors' mean must have moved 
 COVERAGE_FLOOR = 0.05  # share of outcomes
 
 
-def watch_market(
+def monitor_market(
     name: str,
     home: Home,
     ledger: Ledger,

@@ -32,7 +32,7 @@ from riskwright.systems.credit.quality import Header, check_quality
 from riskwright.systems.credit.reference import Reference
 
 
-def run(
+def check_batch(
     usecase: UseCase,
     *,
     reference: Reference,

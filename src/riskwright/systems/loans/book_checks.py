@@ -20,7 +20,7 @@ from scipy.special import logit
 from riskwright.case.usecase import UseCase
 from riskwright.data import maturity
 from riskwright.data.contract import Contract
-from riskwright.data.parts import of_population
+from riskwright.data.train_test import of_population
 from riskwright.data.units import learnt
 from riskwright.learn.hazard import Hazard
 from riskwright.life.findings import NOT_ENOUGH, Finding, band, failed

@@ -12,7 +12,7 @@ from scipy import stats
 
 from riskwright.case.usecase import load_usecase
 from riskwright.data.simulators import simulate
-from riskwright.systems.credit import monitor
+from riskwright.systems.credit import batch_checks
 from riskwright.systems.credit.labels import Labels
 from riskwright.systems.credit.reference import Reference
 
@@ -63,8 +63,8 @@ def test_a_family_that_breaks_hides_no_other(
     usecase: Any, reference: Any, draw: Any, scored: Any
 ) -> None:
     raw = draw(1_000, 5).raw
-    checked, header = monitor.examine(usecase, raw)
-    result = monitor.run(
+    checked, header = batch_checks.examine(usecase, raw)
+    result = batch_checks.check_batch(
         usecase,
         reference=reference,
         raw=raw,
@@ -81,7 +81,7 @@ def test_a_family_that_breaks_hides_no_other(
 
 def test_examine_takes_a_batch_that_lacks_columns(usecase: Any, draw: Any) -> None:
     raw = draw(300, 6).raw
-    checked, header = monitor.examine(usecase, raw.drop(columns=["PAID", "key"]))
+    checked, header = batch_checks.examine(usecase, raw.drop(columns=["PAID", "key"]))
     assert set(header.missing) == {"PAID", "key", "NOTE"}
     assert len(checked.accepted) == 300
     assert "PAID" not in checked.accepted
@@ -105,15 +105,15 @@ def test_simulated_scenarios_are_told_apart() -> None:
         )
 
     raw, y, pds = drawn(4_000, 1, "none")
-    checked, _ = monitor.examine(usecase, raw)
+    checked, _ = batch_checks.examine(usecase, raw)
     kept = checked.accepted.index.to_numpy()
     reference = Reference.build(usecase, checked.accepted, pds[kept], y[kept])
 
     def verdicts(scenario: str) -> dict[str, str]:
         raw, y, pds = drawn(2_000, 2, scenario)
-        checked, header = monitor.examine(usecase, raw)
+        checked, header = batch_checks.examine(usecase, raw)
         kept = checked.accepted.index.to_numpy()
-        return monitor.run(
+        return batch_checks.check_batch(
             usecase,
             reference=reference,
             raw=raw,

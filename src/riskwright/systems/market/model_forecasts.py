@@ -8,13 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from riskwright.systems.market import answer
+from riskwright.systems.market import forecast_columns
 from riskwright.systems.market.case import MarketCase
 from riskwright.systems.market.checks import BENCHMARK
-from riskwright.systems.market.course import months
 from riskwright.systems.market.ensemble import combine, reasons
 from riskwright.systems.market.ingest import evaluated
 from riskwright.systems.market.panel import Panel
+from riskwright.systems.market.refit_schedule import months
 from riskwright.systems.market.volatility import predictive_sd
 
 Kind = Literal["ensemble", "mean"]
@@ -23,7 +23,7 @@ ENSEMBLE = "ensemble"
 
 
 @dataclass(frozen=True)
-class Joined:
+class ModelForecasts:
     """One model's forecasts with all that is said of them. Index origin throughout.
 
     Attributes
@@ -33,7 +33,7 @@ class Joined:
         ``historical_mean``), and ``ensemble``; from the first origin of the walk on.
     answers
         By kind (``ensemble``, or the historical ``mean`` alone), at the origins that are judged:
-        the columns of ``answer.ANSWER``.
+        the columns of ``forecast_columns.COLUMNS``.
     basis
         What intervals and weights rest on: ``garch`` (``predictive_sd``), ``cash`` (a month),
         ``learnt`` (months learnt from).
@@ -53,7 +53,9 @@ class Joined:
     trial: dict[str, Any]
 
 
-def join(case: MarketCase, panel: Panel, model: str, walked: pd.DataFrame, seed: int) -> Joined:
+def join(
+    case: MarketCase, panel: Panel, model: str, walked: pd.DataFrame, seed: int
+) -> ModelForecasts:
     """Combine the forecasts of a walk and answer at each origin with what was known there.
 
     Parameters
@@ -80,9 +82,9 @@ def join(case: MarketCase, panel: Panel, model: str, walked: pd.DataFrame, seed:
     basis = pd.DataFrame(
         {
             "garch": predictive_sd(
-                answer.price_changes(panel), index, horizon=spec.horizon, skip=spec.skip
+                forecast_columns.price_changes(panel), index, horizon=spec.horizon, skip=spec.skip
             ),
-            "cash": answer.known_cash(panel).reindex(index),
+            "cash": forecast_columns.known_cash(panel).reindex(index),
             "learnt": learnt(case, panel, model).reindex(index),
         }
     )
@@ -102,7 +104,7 @@ def join(case: MarketCase, panel: Panel, model: str, walked: pd.DataFrame, seed:
         seed=seed,
     )
     floored = (forecast - combined.forecast).loc[origins]
-    return Joined(
+    return ModelForecasts(
         forecasts.assign(known_at=known_at.reindex(index).astype("str")),
         {kind: table.loc[origins] for kind, table in answers.items()},
         basis,
@@ -135,11 +137,11 @@ def _answers(
     known_at: pd.Series,
     basis: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Return ``ANSWER`` of one column of forecasts; ``live`` are its members beside the mean."""
+    """Return ``COLUMNS`` of one column of forecasts; ``live`` are its members beside the mean."""
     horizon = case.models[model].horizon
-    forecast, cash = forecasts[name], answer.over_horizon(basis["cash"], horizon)
-    members = answer.spread(live.assign(**{BENCHMARK: forecasts[BENCHMARK]}))
-    found = answer.bounds(
+    forecast, cash = forecasts[name], forecast_columns.over_horizon(basis["cash"], horizon)
+    members = forecast_columns.spread(live.assign(**{BENCHMARK: forecasts[BENCHMARK]}))
+    found = forecast_columns.bounds(
         forecast,
         forecasts["actual"],
         known_at,
@@ -148,7 +150,7 @@ def _answers(
         horizon=horizon,
         embargo=case.walk.embargo,
     )
-    weight = answer.weights(
+    weight = forecast_columns.weights(
         case,
         horizon,
         forecasts[list(dict.fromkeys([name, BENCHMARK]))],

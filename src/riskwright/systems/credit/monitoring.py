@@ -25,7 +25,7 @@ from riskwright.life.findings import Finding, severity_of
 from riskwright.life.look import Plain, finish, folder_of, named
 from riskwright.life.policy import version_number
 from riskwright.store import snapshots
-from riskwright.systems.credit import monitor
+from riskwright.systems.credit import batch_checks
 from riskwright.systems.credit.bundle import Bundle
 from riskwright.systems.credit.history import (
     History,
@@ -62,7 +62,7 @@ class _Opened:
     judged: Judged | None
 
 
-def watch(
+def monitor_batch(
     usecase: UseCase,
     home: Home,
     ledger: Ledger,
@@ -85,7 +85,7 @@ def watch(
     as_of
         Date, such as ``2016-06-01``, by which the input is taken as a history of loans: what came
         later is ignored, the loans of its last twelve months of issue are the batch, and all of
-        them are judged by their defaults so far (``loans.monitor.judge_book``).
+        them are judged by their defaults so far (``loans.book_checks.judge_book``).
     version
         Hold the batch against this version: ``champion``, ``challenger`` or a number. If left out,
         against the version that scored most of the cases with a known outcome, where that is
@@ -119,7 +119,7 @@ def watch(
     bundle, reference, accepted = seen.bundle, seen.reference, seen.checked.accepted
     usecase = bundle.usecase  # its limits were registered with it; today's YAML may say otherwise
     scores, known = _scores(seen, home, ledger)
-    result = monitor.run(
+    result = batch_checks.check_batch(
         usecase,
         reference=reference,
         raw=seen.raw,
@@ -174,7 +174,7 @@ def _open(
             bundle, reference, history, lambda: snapshots.read(evidence["train"], home)
         )
         raw, batch = history.recent, hashlib.sha256(f"{batch} {day:%F}".encode()).hexdigest()
-    checked, header = monitor.examine(usecase, raw)
+    checked, header = batch_checks.examine(usecase, raw)
     accepted = checked.accepted
     if usecase.loan is not None and labels is None:
         seen = history.seen if history else seen_until(usecase, raw)

@@ -14,13 +14,13 @@ from tiny_market import LiveMarket, market_case, series, write_series
 from riskwright.errors import InputRefused
 from riskwright.systems.market.ingest import panel_of
 from riskwright.systems.market.life import load_forecast
-from riskwright.systems.market.monitor import (
+from riskwright.systems.market.monitoring import (
     Since,
     check_coverage,
     check_errors,
     check_predictors,
+    monitor_market,
     since_training,
-    watch_market,
 )
 from riskwright.systems.market.panel import assemble, read_store
 from riskwright.systems.market.scenario import further_months
@@ -32,11 +32,11 @@ NAME = "tiny_market"
 def watch(market: LiveMarket, change: bool, months: int = 60, seed: int = 1) -> dict:
     store = read_store(market.case, market.folder)
     further = further_months(store, months, seed=seed, change=change)
-    return watch_market(NAME, market.home, market.ledger, store=further)
+    return monitor_market(NAME, market.home, market.ledger, store=further)
 
 
 def test_right_after_training_there_is_not_enough_data(market: LiveMarket) -> None:
-    found = watch_market(NAME, market.home, market.ledger)
+    found = monitor_market(NAME, market.home, market.ledger)
     assert set(found["verdicts"].values()) == {"not enough data"}
     assert (found["alarm"], found["alert"], found["months_since"]) == (False, None, 0)
     assert "0 outcomes since training, 24 needed" in found["findings"][-2]["detail"]
@@ -85,15 +85,15 @@ def test_a_folder_of_newer_months_is_read_and_cut_at_a_date(
     market: LiveMarket, tmp_path: Path
 ) -> None:
     folder = write_series(tmp_path, series(planted=True, end="2018-12"))
-    found = watch_market(NAME, market.home, market.ledger, input=str(folder))
+    found = monitor_market(NAME, market.home, market.ledger, input=str(folder))
     assert (found["origin"], found["months_since"]) == ("2018-11", 95)
     counts = [f["detail"] for f in found["findings"] if f["family"] == "error"]
     assert "over 95 outcomes" in " ".join(counts)
-    early = watch_market(NAME, market.home, market.ledger, input=str(folder), as_of="2011-12-31")
+    early = monitor_market(NAME, market.home, market.ledger, input=str(folder), as_of="2011-12-31")
     assert (early["origin"], early["months_since"]) == ("2011-12", 12)
     assert set(early["verdicts"].values()) == {"not enough data"}
     with pytest.raises(InputRefused, match="ends before the as-of date"):
-        watch_market(NAME, market.home, market.ledger, input=str(folder), as_of="2019-06")
+        monitor_market(NAME, market.home, market.ledger, input=str(folder), as_of="2019-06")
 
 
 def test_returns_that_were_open_in_training_are_watched_too(
@@ -176,9 +176,9 @@ def test_coverage_is_only_called_clean_where_it_could_have_been_called_off() -> 
 
 def test_a_date_before_the_training_is_refused(market: LiveMarket) -> None:
     with pytest.raises(InputRefused, match="was trained on what was known in"):
-        watch_market(NAME, market.home, market.ledger, as_of="2009-06")
+        monitor_market(NAME, market.home, market.ledger, as_of="2009-06")
 
 
 def test_a_market_without_a_champion_is_refused(market: LiveMarket) -> None:
     with pytest.raises(InputRefused, match="has no champion"):
-        watch_market("market_return", market.home, market.ledger)
+        monitor_market("market_return", market.home, market.ledger)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from riskwright.systems.credit.describe import describe_beside
+from riskwright.systems.credit.quality_report import quality_report_beside
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,6 @@ def test_what_fails_is_told(
     usecase: str, clean: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RISKWRIGHT_HOME", str(tmp_path / "home"))
-    said = describe_beside(usecase, clean)
+    said = quality_report_beside(usecase, clean)
     assert said.startswith("no data-quality report: ")
     assert told in said
