@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from riskwright_flows import say_market
+from riskwright_flows import say_market, say_models
 from riskwright_flows.cli_cases import Json, UseCaseName
 from riskwright_flows.say import answer
 
@@ -100,7 +100,7 @@ def retrain_market(
     from riskwright_flows.runtime import run
 
     result: dict[str, Any] = run(retrain_market_flow, named, data, seed)
-    answer(result, as_json, lambda: say_market.retrained(result))
+    answer(result, as_json, lambda: say_models.retrained(result))
     return 0 if result["passed"] else 3
 
 

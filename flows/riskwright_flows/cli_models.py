@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from riskwright_flows import say
+from riskwright_flows import say, say_models
 from riskwright_flows.cli_cases import Json, UseCaseName
 from riskwright_flows.say import answer
 
@@ -73,7 +73,7 @@ def retrain(
     from riskwright_flows.retrain import retrain_flow
 
     result: dict[str, Any] = run(retrain_flow, named, data, budget, seed)
-    answer(result, as_json, lambda: say.retrained(result))
+    answer(result, as_json, lambda: say_models.retrained(result))
     return 0 if result["passed"] else 3
 
 
@@ -103,7 +103,7 @@ def _serve(
     served = state.result(raise_on_failure=False)
     if isinstance(served, BaseException):
         raise served
-    answer(served, as_json, lambda: say.requests(served))
+    answer(served, as_json, lambda: say_models.requests(served))
     codes = {request["exit_code"] for request in served["requests"]}
     return min(codes - {0}, default=0)
 
@@ -137,7 +137,7 @@ def challengers(usecase: UseCaseName, as_json: Json = False) -> None:
         }
         for v in ledger.challengers(name)
     ]
-    answer(rows, as_json, lambda: say.challengers(name, rows))
+    answer(rows, as_json, lambda: say_models.challengers(name, rows))
 
 
 def approve(usecase: UseCaseName, version: Version, reason: Reason, as_json: Json = False) -> None:

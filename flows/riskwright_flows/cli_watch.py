@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from riskwright_flows import say
+from riskwright_flows import say, say_credit, say_market
 from riskwright_flows.cli_cases import Json, UseCaseName
 from riskwright_flows.say import answer
 from riskwright_flows.typed import typed
@@ -57,11 +57,9 @@ def monitor(
     with console.status("monitoring"):
         result = look(home, ledger, usecase, input, labels, as_of, version)
     if "origin" in result:
-        from riskwright_flows import say_market
-
         answer(result, as_json, lambda: say_market.monitored(result))
         return 3 if result["alert_open"] else 0
-    answer(result, as_json, lambda: say.monitored(result))
+    answer(result, as_json, lambda: say_credit.monitored(result))
     return 3 if result["alert_open"] else 0
 
 

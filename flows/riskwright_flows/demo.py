@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from riskwright.life.alert_advice import advice
-from riskwright_flows import say, say_data
+from riskwright_flows import say, say_credit, say_data
 from riskwright_flows.progress import console
 from riskwright_flows.runtime import prepare, run
 from riskwright_flows.typed import command
@@ -72,12 +72,12 @@ def write_batch(path: Path, scenario: str) -> Path:
 
 
 def _page(result: dict[str, Any]) -> None:
-    say.retrained(result["retrain"])
+    say_credit.retrained(result["retrain"])
     say.out.print("\n[bold]a new batch[/]")
     say_data.scored(result["scored"])
-    say.monitored(result["monitor_new_batch"])
+    say_credit.monitored(result["monitor_new_batch"])
     say.out.print(f"\n[bold]a batch with an injected change ({CHANGE.replace('_', ' ')})[/]")
-    say.monitored(result["monitor_changed_batch"])
+    say_credit.monitored(result["monitor_changed_batch"])
     changed = result["monitor_changed_batch"]
     alert, what = changed["alert"], advice(f for f in changed["findings"] if f["alarm"])
     say.out.print(f"\nDone in {result['seconds']:.0f} s. What to type next:")

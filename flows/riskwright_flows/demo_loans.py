@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from riskwright.life.alert_advice import advice
-from riskwright_flows import say, say_loans
+from riskwright_flows import say, say_credit, say_loans
 from riskwright_flows.progress import console
 from riskwright_flows.runtime import prepare, run
 from riskwright_flows.typed import command
@@ -95,11 +95,11 @@ def _empty(folder: Path) -> Path:
 
 
 def _page(result: dict[str, Any]) -> None:
-    say.retrained(result["retrain"])
+    say_credit.retrained(result["retrain"])
     for report in result["books"]:
         say_loans.portfolio(report)
     say.out.print("\n[bold]loans made in a recession[/]")
-    say.monitored(result["monitor"])
+    say_credit.monitored(result["monitor"])
     doubted = result["in_doubt"]
     more = doubted["el_with_status"] - doubted["el"]
     alert = result["monitor"]["alert"]

@@ -1,4 +1,4 @@
-"""What the terminal shows of a result; ``answer`` prints it as JSON where that was asked for."""
+"""What the pages of all systems share; ``answer`` prints JSON instead where that was asked for."""
 
 from __future__ import annotations
 
@@ -19,9 +19,6 @@ from riskwright_flows.typed import command
 # A pipe or a log has no width of its own: wide enough for the tables, unless COLUMNS says.
 WIDTH = None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit() else 140
 out = Terminal(highlight=False, soft_wrap=True, width=WIDTH)
-SAID = ("failed", "told", "can't be judged")  # verdicts that a reader wants to know why
-TOLD = ("extra_columns",)  # findings that are no alarm but that a reader wants to know
-FIGURES = ("roc_auc", "ks", "log_loss", "brier", "ece")
 MARKS = {True: "[green]yes[/]", False: "[red]no[/]", None: "[yellow]not enough data[/]"}
 
 
@@ -88,47 +85,6 @@ def estimate(metric: Mapping[str, float], digits: int = 3) -> str:
     return f"{metric['value']:.{digits}f} ({metric['low']:.{digits}f}–{metric['high']:.{digits}f})"
 
 
-def retrained(result: Mapping[str, Any]) -> None:
-    """The one page of a retrain: data, candidates with intervals, gates, champion."""
-    if result.get("nothing_new"):
-        out.print(f"{result['usecase']}: {escape(verdict(result))}")
-        return
-    if "deployed" in result:
-        from riskwright_flows import say_market
-
-        say_market.retrained(result)
-        return
-    report = result["data"]["report"]
-    out.print(f"\n[bold]{result['usecase']}[/]")
-    quarantine = (
-        f", quarantine: {escape(result['data']['quarantine'])}" if report["refused"] else ""
-    )
-    out.print(
-        f"data: {report['read']:,} rows read, {report['accepted']:,} accepted, "
-        f"{report['refused']:,} refused{quarantine}; "
-        f"test part {result['test_rows']:,} rows with {result['test_bads']:,} bads"
-    )
-    out.print(f"  read from {escape(result['data']['source'])}")
-    for warning in result["data"]["warnings"]:
-        out.print(f"  note: {escape(warning)}")
-    out.print(f"data-quality report: {result['data']['quality_report']}", markup=False)
-    candidates(result["metrics"], result["families"], result["kind"])
-    gates(result["gates"])
-    rules_changed(result["rules_changed"])
-    out.print(f"\n[bold]{verdict(result)}[/]")
-    waits_for(result)
-    if result["note"]:
-        out.print(f"  note: {escape(result['note'])}")
-    out.print(f"  why: {escape(result['why'])}")
-    limits = result["limits"]
-    out.print(
-        f"  approve below PD {limits['approve_below']:.3f}, decline from "
-        f"{limits['decline_from']:.3f}, refer between and where the members disagree most"
-        + same_cost(limits)
-    )
-    out.print(f"  evidence, plots and explanations: {result['evidence']}", markup=False)
-
-
 def author(doubt: str) -> None:
     """Tell whoever approves that nobody knows who wrote the rules."""
     if doubt:
@@ -185,9 +141,7 @@ def verdict(result: Mapping[str, Any]) -> str:
         return str(result["told"])
     kind = result["kind"]
     if "deployed" in result:
-        from riskwright_flows import say_market
-
-        kind = say_market.kinds(result["deployed"])
+        kind = kinds(result["deployed"])
     told = "is live" if result["live"] else "waits for approval"
     if not result["passed"]:
         first = any(g["detail"].startswith("there is no champion") for g in result["gates"])
@@ -195,17 +149,14 @@ def verdict(result: Mapping[str, Any]) -> str:
     return f"version {result['version']} ({kind}) {told}"
 
 
-def candidates(
-    metrics: Mapping[str, Any], families: Sequence[Mapping[str, Any]], chosen: str
-) -> None:
-    """All candidates on the test part, each figure with its interval."""
-    rows = []
-    for name, found in metrics.items():
-        mark = " *" if name == chosen else ""
-        rows.append([name + mark, *(estimate(found[k]) for k in FIGURES)])
-    rows += [[f["name"], f"[dim]{escape(f['skipped'])}[/]"] for f in families if f["skipped"]]
-    columns = ("candidate", "ROC AUC", "KS", "log loss", "Brier", "ECE")
-    tables.show(out, "\ncandidates on the test part (95 % intervals)", columns, rows)
+def kinds(deployed: Mapping[str, str]) -> str:
+    """What is deployed for each horizon of a market."""
+    return ", ".join(f"{model}: {kind_words(kind)}" for model, kind in deployed.items())
+
+
+def kind_words(kind: str) -> str:
+    """What answers at one horizon of a market."""
+    return "the historical mean" if kind == "mean" else "the ensemble"
 
 
 def gates(found: Sequence[Mapping[str, Any]]) -> None:
@@ -214,72 +165,6 @@ def gates(found: Sequence[Mapping[str, Any]]) -> None:
     for gate in found:
         mark = MARKS[gate["passed"]] if gate["blocking"] else "told"
         out.print(f"  {mark:<12} {gate['name']}: {escape(gate['detail'])}")
-
-
-def challengers(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """What waits, with its gates and what to type."""
-    if not rows:
-        out.print(f"{name}: no challenger waits")
-    for row in rows:
-        figures = row["metrics"]
-        if "roc_auc" in figures:
-            auc, loss = (estimate(figures[k]) for k in ("roc_auc", "log_loss"))
-            shown = f"ROC AUC {auc}, log loss {loss}"
-        else:
-            from riskwright_flows import say_market
-
-            shown = say_market.challenger(figures)
-        by = escape(str(row["trained_by"]))
-        out.print(f"\n[bold]{name} version {row['version']}[/] ({row['kind']}) by {by}")
-        author(row["author"])
-        rules_changed(row["rules_changed"])
-        if row["asked_by"]:
-            out.print(f"  asked for by {', '.join(row['asked_by'])}", markup=False)
-        if row["written_by"] and not row["author"]:
-            out.print(f"  use case last changed by {row['written_by']}", markup=False)
-        out.print(f"  why: {escape(str(row['why']))}\n  {shown}")
-        gates(row["gates"])
-        if any(g["blocking"] and g["passed"] is not True for g in row["gates"]):
-            out.print("  a gate said no: it can't be approved; reject it, or retrain")
-        else:
-            shown = command(f'approve {name} {row["version"]} --reason "gates read"')
-            out.print(f"  then: {shown}", markup=False)
-
-
-def same_cost(limits: Mapping[str, Any]) -> str:
-    """From where to where cut-offs cost the same; empty where a person chose them."""
-    if limits.get("cutoff_low") is None:
-        return ""
-    return (
-        f"; by cost {limits['cutoff']:.3f}: cut-offs from {limits['cutoff_low']:.3f} to "
-        f"{limits['cutoff_high']:.3f} cost the same to within a standard error"
-    )
-
-
-def monitored(result: Mapping[str, Any]) -> None:
-    """Verdicts of the families, the findings that alarm, the alert."""
-    out.print(
-        f"{result['usecase']}, version {result['version']}: {result['rows_read']:,} rows read, "
-        f"{result['refused']:,} refused"
-    )
-    if "as_of" in result:
-        window = result["window"]
-        out.print(
-            f"  as of {result['as_of']}; quality, columns and score look at the loans issued from "
-            f"{window['since']} to {window['until']}"
-        )
-        out.print(f"  book: {escape(result['book']['words'])}")
-    if result["labels"] and result["labels"]["words"]:
-        out.print(f"  outcomes: {escape(result['labels']['words'])}")
-    if result["judged_by"]:
-        out.print(f"  {escape(result['judged_by'])}")
-    for family, verdict in result["verdicts"].items():
-        colour = {"ok": "green", "alarm": "red"}.get(verdict, "yellow")
-        out.print(f"  {family:<10} [{colour}]{verdict}[/]")
-    for finding in result["findings"]:
-        if finding["alarm"] or finding["verdict"] in SAID or finding["code"] in TOLD:
-            out.print(f"    {escape(finding['detail'])}")
-    alert_line(result)
 
 
 def alert_line(result: Mapping[str, Any]) -> None:
@@ -346,16 +231,6 @@ def request_words(request: Mapping[str, Any]) -> str:
     if request["status"] == "claimed":
         return f"request {request['id']} is being served since {request['claimed_at']}"
     return f"request {request['id']} waits{detail}"
-
-
-def requests(result: Mapping[str, Any]) -> None:
-    """What was done for the waiting requests."""
-    if not result["requests"]:
-        out.print("no request waits")
-    for done in result["requests"]:
-        if "data" in done:
-            retrained(done)
-        out.print(escape(done["told"]))
 
 
 def doctor(result: Mapping[str, Any]) -> None:

@@ -9,16 +9,13 @@ from typing import Any
 from rich.markup import escape
 
 from riskwright_flows import say, tables
-from riskwright_flows.say import out
+from riskwright_flows.say import kind_words, out
 
 MOST_REASONS = 6
 
 
 def retrained(result: Mapping[str, Any]) -> None:
     """The one page of a retrain: data, families with intervals, gates, champion."""
-    if result.get("nothing_new"):
-        say.retrained(result)
-        return
     out.print(f"\n[bold]{result['usecase']}[/]")
     data = result["data"]
     out.print(
@@ -72,7 +69,8 @@ def forecast(result: Mapping[str, Any]) -> None:
         f"{result['origin']}"
     )
     out.print(
-        f"  by the {result['source']} (version {result['version']}, {_kind(result['deployed'])})"
+        f"  by the {result['source']} (version {result['version']}, "
+        f"{kind_words(result['deployed'])})"
     )
     over = " over bills" if result["target"] == "excess" else ""
     out.print(f"  expected return     [bold]{_signed(result['forecast'])}[/]{over}")
@@ -123,7 +121,9 @@ def backtest(result: Mapping[str, Any]) -> None:
     """The headline of a backtest, and where the report is."""
     out.print(f"\n[bold]{escape(result['title'])}[/]: backtest, version {result['version']}")
     for model, found in result["models"].items():
-        out.print(f"  {model}: live is {_kind(found['deployed'])}; what follows is of the ensemble")
+        out.print(
+            f"  {model}: live is {kind_words(found['deployed'])}; what follows is of the ensemble"
+        )
         out.print(f"    {escape(found['skill']['detail'])}")
         out.print(f"    {escape(found['coverage']['detail'])}")
     keep = ("annual_return", "volatility", "sharpe", "max_drawdown", "turnover", "ce_gain")
@@ -137,15 +137,6 @@ def backtest(result: Mapping[str, Any]) -> None:
     for note in result.get("notes", []):
         out.print(f"  note: {escape(note)}")
     out.print(f"  report: {result['report']}", markup=False)
-
-
-def kinds(deployed: Mapping[str, str]) -> str:
-    """What is deployed for each horizon."""
-    return ", ".join(f"{model}: {_kind(kind)}" for model, kind in deployed.items())
-
-
-def _kind(kind: str) -> str:
-    return "the historical mean" if kind == "mean" else "the ensemble"
 
 
 def _cell(name: str, value: float | None) -> str:

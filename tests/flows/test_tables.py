@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 from tiny import Live
 
-from riskwright_flows import say, say_market, tables
+from riskwright_flows import say, say_credit, say_market, tables
 from riskwright_flows.cli import app
 
 METRIC = {"value": 0.7654, "low": 0.6981, "high": 0.8321}
-FOUND = dict.fromkeys(say.FIGURES, METRIC)
+FOUND = dict.fromkeys(say_credit.FIGURES, METRIC)
 MARKET = {
     "r2": 0.045,
     "r2_low": -0.0453,
@@ -34,8 +34,8 @@ def words(text: str) -> set[str]:
 def rendered(monkeypatch: pytest.MonkeyPatch, width: int, tell: Callable[[], None]) -> str:
     seen = io.StringIO()
     out = Console(file=seen, width=width, highlight=False, soft_wrap=True, color_system=None)
-    monkeypatch.setattr(say, "out", out)
-    monkeypatch.setattr(say_market, "out", out)
+    for module in (say, say_credit, say_market):
+        monkeypatch.setattr(module, "out", out)
     tell()
     return seen.getvalue()
 
@@ -43,7 +43,7 @@ def rendered(monkeypatch: pytest.MonkeyPatch, width: int, tell: Callable[[], Non
 def tell_candidates() -> None:
     families = [{"name": "gru", "skipped": "needs a sequence of at least three months"}]
     names = ("logistic", "scorecard", "xgboost", "article_mlp", "baseline", "ensemble")
-    say.candidates(dict.fromkeys(names, FOUND), families, "ensemble")
+    say_credit.candidates(dict.fromkeys(names, FOUND), families, "ensemble")
 
 
 def tell_market() -> None:

@@ -17,7 +17,7 @@ from tiny import tiny_text
 
 from riskwright.case.usecase import UseCase, parse_usecase
 from riskwright.systems.credit.evidently_reports import harmless, summary_report
-from riskwright_flows import say
+from riskwright_flows import say, say_models
 from riskwright_flows.terminal import Terminal, clean
 
 CODES = ["\x1b[31mred", "\x1b]0;title\x07", "a\rb", "\x9b2J", "\u202eevil", "bell\x07"]
@@ -27,7 +27,8 @@ MARKUP = "[red]not red[/] [/] [link=http://x]x[/link]"
 def printed(monkeypatch: pytest.MonkeyPatch, tell: Any, *given: Any) -> str:
     buffer = io.StringIO()
     terminal = Terminal(file=buffer, force_terminal=True, highlight=False, width=200)
-    monkeypatch.setattr(say, "out", terminal)
+    for module in (say, say_models):
+        monkeypatch.setattr(module, "out", terminal)
     tell(*given)
     return buffer.getvalue()
 
@@ -51,7 +52,7 @@ def test_markup_in_a_value_is_shown_as_it_is(author: str, monkeypatch: pytest.Mo
             {"rule": "a", "old": MARKUP, "new": MARKUP, "note": ""}]},
         "gates": [{"name": "g", "passed": True, "blocking": True, "detail": MARKUP}],
     }  # fmt: skip
-    shown = printed(monkeypatch, say.challengers, "mine", [row])
+    shown = printed(monkeypatch, say_models.challengers, "mine", [row])
     assert shown.count(MARKUP) == 8
 
 
