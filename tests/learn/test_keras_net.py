@@ -74,10 +74,8 @@ def test_stops_early_and_restores_the_best_weights():
         seed=1,
         progress=told.append,
     )
-    run = len(told) - 1
-    assert run == kept + 4 < 200
+    assert len(told) == kept + 4 < 200  # once an epoch; that all is done, the family says
     assert told == sorted(told)
-    assert told[-1] == 1.0
     # Trained for just the kept epochs without stopping, the weights are the same.
     again = plain_network(units=64)
     recipe = Recipe(learning_rate=0.05, epochs=kept, batch_size=32)

@@ -27,6 +27,7 @@ class ArticleMLP(KerasFamily):
 
     name = "article_mlp"
     numeric = "standard"
+    batch_size: int
 
     def __init__(
         self,

@@ -1,9 +1,10 @@
-"""What all families share: probabilities from log-odds, checks of the input, the JSON state."""
+"""What all families share: how they are fitted, asked, explained and kept."""
 
 from __future__ import annotations
 
 import json
 import os
+import zipfile
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -21,41 +22,195 @@ from riskwright.data import encoding
 from riskwright.data.cleaning import Features, check_columns
 from riskwright.data.units import Index, Kinds
 from riskwright.errors import InputRefused, IntegrityError
+from riskwright.learn.permutation import orderings, permutation_walk
 
 FloatArray = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.float32]
 Cache = encoding.Cache
 Progress = Callable[[float], None]
 STATE = "family.json"
+PAIRS = 2  # orderings of the contributions, each walked forwards and backwards
 
 
-class PDFamily(ClassifierMixin, BaseEstimator):
-    """A scikit-learn classifier of canonical frames whose score is the log-odds of the PD.
+class Estimator(BaseEstimator):
+    """A scikit-learn estimator of frames, and how what it learnt is kept: all families are one.
 
-    A child's constructor takes ``schema``, ``seed`` and its hyper-parameters. Its ``fit`` calls
-    ``_begin``; if it uses ``Features`` it keeps them as ``features_``.
+    A child's constructor takes ``schema``, ``seed`` and its hyper-parameters.
+
+    Attributes
+    ----------
+    name
+        By which use cases ask for it, and by which it is found again.
+    file
+        What its JSON is called.
+    numeric
+        How ``prepare`` readies numbers: see ``Features``.
     """
 
     name: ClassVar[str]
+    file: ClassVar[str] = STATE
+    numeric: ClassVar[encoding.Mode] = "standard"
     schema: FeatureSchema
     seed: int
     features_: Features
-    classes_: npt.NDArray[np.int8]
+
+    def _score(self, matrix: Matrix) -> FloatArray:
+        """Return what it says of each row of an encoded matrix, shape (n,).
+
+        Log-odds of the PD, or a number. A row's bits don't depend on the other rows. A family
+        that reads the frame itself says so where it is asked, and of its contributions.
+        """
+        raise NotImplementedError
 
     @abstractmethod
+    def _write(self, folder: Path) -> dict[str, Any]:
+        """Write own files, if any, and return plain JSON values; nothing is pickled."""
+
+    @abstractmethod
+    def _read(self, folder: Path, state: dict[str, Any]) -> None:
+        """Read back what ``_write`` wrote and returned; ValueError if it is broken."""
+
+    def prepare(self, X: pd.DataFrame, rows: Index | None = None) -> Matrix:
+        """Fit ``features_`` on some rows (on all if left out); return the matrix of all of them."""
+        self.features_ = Features(self.schema, self.numeric)
+        self.features_.fit(X if rows is None else X.iloc[rows])
+        return self.features_.transform(X)
+
+    def encode(self, X: pd.DataFrame, cache: Cache | None = None) -> Matrix:
+        """Return the matrix of ``features_``, from the cache if it is there."""
+        check_is_fitted(self)
+        if cache is None:
+            return self.features_.transform(X)
+        digest = self.features_.digest
+        if digest not in cache:
+            cache[digest] = self.features_.transform(X, cache)
+        return cache[digest]
+
+    def contributions(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return what each feature adds to ``base``; rows sum to what the family says of them.
+
+        This serves any family that doesn't know better: see ``permutation_walk`` for what is exact
+        in it and what is an estimate. ``base`` is what the family says of ``_baseline``.
+        """
+        matrix, start = self.encode(X), self._baseline()
+        sources = self.features_.sources_
+        players = list(dict.fromkeys(sources))
+        values = permutation_walk(
+            self._score,
+            matrix,
+            start,
+            np.array([players.index(source) for source in sources]),
+            orderings(len(players), PAIRS, self.seed),
+        )
+        base = float(self._score(start[None, :])[0])
+        return by_feature(values, players, self.schema, base, X.index)
+
+    def _baseline(self) -> Matrix:
+        """Return the encoded row that contributions start from, shape (columns,).
+
+        Zeros are the mean of the training rows in ``standard`` mode.
+        """
+        return np.zeros(len(self.features_.names_), dtype=np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted family into a folder, without pickle."""
+        check_is_fitted(self)
+        folder.mkdir(parents=True, exist_ok=True)
+        features = getattr(self, "features_", None)
+        plain = {
+            "family": self.name,
+            "params": {k: v for k, v in self.get_params(deep=False).items() if k != "schema"},
+            "schema": self.schema.as_dict(),
+            "features": None if features is None else features.to_dict(),
+            "state": self._write(folder),
+        }
+        part = folder / f"{self.file}.part"
+        part.write_text(json.dumps(plain, indent=1, allow_nan=False), encoding="utf-8")
+        os.replace(part, folder / self.file)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read back what ``save`` wrote: our code builds the family, only plain values are read.
+
+        Raises
+        ------
+        IntegrityError
+            If a file is missing, broken, or of another family.
+        """
+        try:
+            plain = json.loads((folder / cls.file).read_text(encoding="utf-8"))
+            if plain["family"] != cls.name:
+                raise ValueError(f"it holds a {plain['family']!r}")
+            # Files of regressions from before they had parameters hold the seed alone.
+            params = plain["params"] if "params" in plain else {"seed": plain["seed"]}
+            made = cls(schema=FeatureSchema.from_dict(plain["schema"]), **params)
+            if plain["features"] is not None:
+                made.features_ = Features.from_dict(plain["features"])
+            made._read(folder, plain["state"])
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise IntegrityError(
+                f"a saved {cls.name} can't be read: {error}",
+                where=str(folder),
+                do="restore it, or retrain",
+            ) from error
+        return made
+
+
+class PDFamily(ClassifierMixin, Estimator):
+    """A scikit-learn classifier of canonical frames whose score is the log-odds of the PD.
+
+    A child's ``_fit`` calls ``prepare`` for its matrix, and ``_score`` says what it learnt of one.
+    """
+
+    classes_: npt.NDArray[np.int8]
+
+    @classmethod
+    def applicable(cls, schema: FeatureSchema) -> str | None:
+        """Return why the family can't be used on these features, or None if it can."""
+        return None
+
     def fit(
         self,
         X: pd.DataFrame,
-        y: np.ndarray,
+        y: npt.ArrayLike,
         *,
         groups: Index | None = None,
         progress: Progress | None = None,
     ) -> Self:
         """Fit on canonical features ``X`` (n, features) and outcomes ``y`` (n,), 1 = bad.
 
-        Rows of one group (n,) aren't parted where a family holds some of them out.
+        Parameters
+        ----------
+        groups
+            Shape (n,): rows of one group aren't parted where a family holds some of them out.
+        progress
+            Called with the fraction done; 1 at the end.
+
+        Raises
+        ------
+        InputRefused
+            If a feature is missing, the lengths differ, ``y`` isn't made of both 0 and 1, or the
+            family isn't applicable.
         """
+        check_columns(X, self.schema)
+        outcomes = _outcomes(y, len(X))
+        if reason := self.applicable(self.schema):
+            raise InputRefused(
+                f"family {self.name!r} is not applicable: {reason}",
+                do=f"leave {self.name!r} out of the families, or declare what it needs",
+            )
+        self.classes_ = np.array([0, 1], dtype=np.int8)
+        told = progress or _untold
+        self._fit(X, outcomes, groups, told)
+        told(1.0)
+        return self
 
     @abstractmethod
+    def _fit(
+        self, X: pd.DataFrame, y: npt.NDArray[np.int8], groups: Index | None, progress: Progress
+    ) -> None:
+        """Learn from rows and outcomes that were checked."""
+
     def margin(self, X: pd.DataFrame, cache: Cache | None = None) -> FloatArray:
         """Return the log-odds of the PD, shape (n,).
 
@@ -67,19 +222,7 @@ class PDFamily(ClassifierMixin, BaseEstimator):
             What members share for these rows, filled here: the matrices of equal ``Features`` by
             digest, and what different ones have in common.
         """
-
-    @abstractmethod
-    def contributions(self, X: pd.DataFrame) -> pd.DataFrame:
-        """Return what each feature adds to the margin, and ``base``; rows sum to the margin."""
-
-    @abstractmethod
-    def save(self, folder: Path) -> None:
-        """Write the fitted family into a folder, without pickle."""
-
-    @classmethod
-    @abstractmethod
-    def load(cls, folder: Path) -> Self:
-        """Read back what ``save`` wrote."""
+        return self._score(self.encode(X, cache))
 
     def predict_proba(self, X: pd.DataFrame) -> FloatArray:
         """Return the probabilities of good and bad, shape (n, 2)."""
@@ -90,89 +233,34 @@ class PDFamily(ClassifierMixin, BaseEstimator):
         """Return 1 where the PD is above one half."""
         return (self.margin(X) > 0).astype(np.int8)
 
-    def encode(self, X: pd.DataFrame, cache: Cache | None = None) -> npt.NDArray[np.float32]:
-        """Return the matrix of ``features_``, from the cache if it is there."""
-        check_is_fitted(self)
-        if cache is None:
-            return self.features_.transform(X)
-        digest = self.features_.digest
-        if digest not in cache:
-            cache[digest] = self.features_.transform(X, cache)
-        return cache[digest]
-
-    def write_state(self, folder: Path, state: dict[str, Any]) -> None:
-        """Write ``family.json``: name, parameters, schema, features and the child's own state.
-
-        Parameters
-        ----------
-        state
-            Plain JSON values.
-        """
-        check_is_fitted(self)
-        folder.mkdir(parents=True, exist_ok=True)
-        features = getattr(self, "features_", None)
-        params = {k: v for k, v in self.get_params(deep=False).items() if k != "schema"}
-        plain = {
-            "family": self.name,
-            "params": params,
-            "schema": self.schema.as_dict(),
-            "features": None if features is None else features.to_dict(),
-            "state": state,
-        }
-        part = folder / f"{STATE}.part"
-        part.write_text(json.dumps(plain, indent=1, allow_nan=False), encoding="utf-8")
-        os.replace(part, folder / STATE)
-
     @classmethod
-    def read_state(cls, folder: Path) -> tuple[Self, dict[str, Any]]:
-        """Return the family with its parameters and ``features_``, and the child's own state.
-
-        Raises
-        ------
-        IntegrityError
-            If the file is missing, isn't JSON, or belongs to another family.
-        """
-        try:
-            plain = json.loads((folder / STATE).read_text(encoding="utf-8"))
-            if plain["family"] != cls.name:
-                raise ValueError(f"it holds a {plain['family']!r}")
-            made = cls(schema=FeatureSchema.from_dict(plain["schema"]), **plain["params"])
-            if plain["features"] is not None:
-                made.features_ = Features.from_dict(plain["features"])
-            state: dict[str, Any] = plain["state"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise IntegrityError(
-                f"a saved {cls.name} can't be read: {error}",
-                where=str(folder / STATE),
-                do="restore it, or retrain",
-            ) from error
+    def load(cls, folder: Path) -> Self:
+        """Read back what ``save`` wrote."""
+        made = super().load(folder)
         made.classes_ = np.array([0, 1], dtype=np.int8)
-        return made, state
+        return made
 
-    def _begin(self, X: pd.DataFrame, y: np.ndarray) -> npt.NDArray[np.int8]:
-        """Check the input of ``fit`` and return the outcomes.
 
-        Raises
-        ------
-        InputRefused
-            If a feature is missing, the lengths differ, or ``y`` isn't made of both 0 and 1.
-        """
-        check_columns(X, self.schema)
-        outcomes = np.asarray(y)
-        if outcomes.shape != (len(X),):
-            raise InputRefused(
-                f"{len(X)} rows have outcomes of shape {outcomes.shape}",
-                expected="one outcome for each row",
-            )
-        found = np.unique(outcomes)
-        if found.tolist() != [0, 1]:
-            raise InputRefused(
-                f"the outcomes are {', '.join(map(str, found[:5])) or 'empty'}",
-                expected="both 0 (good) and 1 (bad)",
-                do="give more rows, or check the target's 'bad' and 'good' codes",
-            )
-        self.classes_ = np.array([0, 1], dtype=np.int8)
-        return outcomes.astype(np.int8)
+def _outcomes(y: npt.ArrayLike, rows: int) -> npt.NDArray[np.int8]:
+    """Return outcomes, or refuse what nothing can be learnt from."""
+    outcomes = np.asarray(y)
+    if outcomes.shape != (rows,):
+        raise InputRefused(
+            f"{rows} rows have outcomes of shape {outcomes.shape}",
+            expected="one outcome for each row",
+        )
+    found = np.unique(outcomes)
+    if found.tolist() != [0, 1]:
+        raise InputRefused(
+            f"the outcomes are {', '.join(map(str, found[:5])) or 'empty'}",
+            expected="both 0 (good) and 1 (bad)",
+            do="give more rows, or check the target's 'bad' and 'good' codes",
+        )
+    return outcomes.astype(np.int8)
+
+
+def _untold(fraction: float) -> None:
+    """Nobody asked for the progress."""
 
 
 def by_feature(

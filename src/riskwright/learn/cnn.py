@@ -13,7 +13,7 @@ class CNN(SequenceFamily):
 
     name = "cnn"
 
-    def _read(self, sequences: Any) -> Any:
+    def _read_steps(self, sequences: Any) -> Any:
         keras, _ = libraries()
         start = keras.initializers.GlorotUniform(seed=self.seed + 101)
         layer = keras.layers.Conv1D(

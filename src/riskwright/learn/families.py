@@ -20,7 +20,6 @@ _WHERE = {
     "gru": ("gru", "GRU"),
     "cnn": ("cnn", "CNN"),
 }
-SEQUENTIAL = ("gru", "cnn")
 
 
 def family_class(name: str) -> type[PDFamily]:
@@ -43,9 +42,7 @@ def family_class(name: str) -> type[PDFamily]:
 
 def applicable(name: str, schema: FeatureSchema) -> str | None:
     """Return why a family can't be used on these features, or None if it can."""
-    if name in SEQUENTIAL and not schema.sequences:
-        return "no sequences declared"
-    return None
+    return family_class(name).applicable(schema)
 
 
 def make_family(

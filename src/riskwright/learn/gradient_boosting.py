@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from riskwright.case.usecase import FeatureSchema
-from riskwright.data.cleaning import Features
 from riskwright.data.units import Index
-from riskwright.errors import IntegrityError
-from riskwright.learn.base import Cache, FloatArray, PDFamily, Progress, by_feature, inner_split
+from riskwright.learn.base import (
+    Estimator,
+    FloatArray,
+    Matrix,
+    PDFamily,
+    Progress,
+    by_feature,
+    inner_split,
+)
 
 if TYPE_CHECKING:
     from xgboost import Booster
@@ -44,6 +52,7 @@ class XGBoost(PDFamily):
     """
 
     name = "xgboost"
+    numeric = "raw"
 
     def __init__(
         self,
@@ -73,86 +82,43 @@ class XGBoost(PDFamily):
         self.max_trees = max_trees
         self.patience = patience
 
-    def fit(
-        self,
-        X: pd.DataFrame,
-        y: np.ndarray,
-        *,
-        groups: Index | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
-        """Fit on canonical features (n, features) and outcomes (n,), 1 = bad."""
+    def _fit(
+        self, X: pd.DataFrame, y: npt.NDArray[np.int8], groups: Index | None, progress: Progress
+    ) -> None:
         import xgboost
 
-        outcomes = self._begin(X, y)
-        train, valid = inner_split(
-            outcomes, seed=self.seed, time_ordered=self.time_ordered, groups=groups
-        )
-        self.features_ = Features(self.schema, "raw").fit(X.iloc[train])
-        matrix = self.features_.transform(X)
-        inner = xgboost.DMatrix(matrix[valid], outcomes[valid], nthread=THREADS)
+        train, valid = inner_split(y, seed=self.seed, time_ordered=self.time_ordered, groups=groups)
+        matrix = self.prepare(X, train)
+        inner = xgboost.DMatrix(matrix[valid], y[valid], nthread=THREADS)
         booster = xgboost.train(
             self._params(),
-            xgboost.QuantileDMatrix(matrix[train], outcomes[train], nthread=THREADS),
+            xgboost.QuantileDMatrix(matrix[train], y[train], nthread=THREADS),
             num_boost_round=self.max_trees,
             evals=[(inner, "inner")],
             early_stopping_rounds=self.patience,
             verbose_eval=False,
-            callbacks=[_told(progress, self.max_trees)] if progress else None,
+            callbacks=[_told(progress, self.max_trees)],
         )
         self.best_trees_ = int(booster.best_iteration) + 1
         self._use(booster[: self.best_trees_])
-        if progress:
-            progress(1.0)
-        return self
 
-    def margin(self, X: pd.DataFrame, cache: Cache | None = None) -> FloatArray:
-        """Return the log-odds of the PD, shape (n,)."""
-        matrix = self.encode(X, cache)
+    def _score(self, matrix: Matrix) -> FloatArray:
         if not len(matrix):
             return np.zeros(0)
         margin = self.booster_.inplace_predict(matrix, predict_type="margin")
         return np.asarray(margin, dtype=np.float64)
 
     def contributions(self, X: pd.DataFrame) -> pd.DataFrame:
-        """Return each feature's exact Shapley values (TreeSHAP); rows sum to the margin.
+        """Return each feature's exact Shapley values; see ``tree_contributions``."""
+        return tree_contributions(self, self.booster_, X)
 
-        ``base`` takes up what XGBoost's single precision leaves, of the order of 1e-6.
-        """
-        import xgboost
+    def _write(self, folder: Path) -> dict[str, Any]:
+        write_trees(self.booster_, folder)
+        return {"best_trees": self.best_trees_}
 
-        matrix = self.encode(X)
-        if not len(matrix):
-            values = np.zeros((0, matrix.shape[1] + 1))
-        else:
-            values = self.booster_.predict(
-                xgboost.DMatrix(matrix, nthread=THREADS), pred_contribs=True
-            ).astype(np.float64)
-        out = by_feature(values[:, :-1], self.features_.sources_, self.schema, 0.0, X.index)
-        out["base"] = self.margin(X) - out.sum(axis=1)
-        return out
-
-    def save(self, folder: Path) -> None:
-        """Write ``family.json`` and the trees as UBJ."""
-        self.write_state(folder, {"best_trees": self.best_trees_})
-        (folder / TREES).write_bytes(bytes(self.booster_.save_raw("ubj")))
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read back what ``save`` wrote."""
-        import xgboost
-
-        made, state = cls.read_state(folder)
-        made.best_trees_ = int(state["best_trees"])
-        booster = xgboost.Booster()
-        try:
-            booster.load_model(bytearray((folder / TREES).read_bytes()))
-        except (OSError, xgboost.core.XGBoostError) as error:
-            raise IntegrityError(
-                f"saved trees can't be read: {error}", where=str(folder / TREES), do="restore them"
-            ) from error
-        made._use(booster)
-        return made
+    def _read(self, folder: Path, state: dict[str, Any]) -> None:
+        self.best_trees_ = int(state["best_trees"])
+        self._use(read_trees(folder))
 
     def _use(self, booster: Booster) -> None:
         booster.set_param({"nthread": THREADS})
@@ -178,6 +144,44 @@ class XGBoost(PDFamily):
             "lambda": self.reg_lambda,
             "gamma": self.gamma,
         }
+
+
+def tree_contributions(family: Estimator, booster: Booster, X: pd.DataFrame) -> pd.DataFrame:
+    """Return each feature's exact Shapley values (TreeSHAP); rows sum to what the family says.
+
+    ``base`` takes up what XGBoost's single precision leaves, of the order of 1e-6.
+    """
+    import xgboost
+
+    matrix = family.encode(X)
+    if not len(matrix):
+        values = np.zeros((0, matrix.shape[1] + 1))
+    else:
+        values = booster.predict(xgboost.DMatrix(matrix, nthread=THREADS), pred_contribs=True)
+    features = family.features_
+    values = values.astype(np.float64)
+    out = by_feature(values[:, :-1], features.sources_, family.schema, 0.0, X.index)
+    out["base"] = family._score(matrix) - out.sum(axis=1)
+    return out
+
+
+def write_trees(booster: Booster, folder: Path) -> None:
+    """Write a booster in XGBoost's own UBJ."""
+    part = folder / f"{TREES}.part"
+    part.write_bytes(bytes(booster.save_raw("ubj")))
+    os.replace(part, folder / TREES)
+
+
+def read_trees(folder: Path) -> Booster:
+    """Read back what ``write_trees`` wrote; ValueError if it is no booster."""
+    import xgboost
+
+    booster = xgboost.Booster()
+    try:
+        booster.load_model(bytearray((folder / TREES).read_bytes()))
+    except xgboost.core.XGBoostError as error:
+        raise ValueError(f"saved trees: {error}") from error
+    return booster
 
 
 def _told(progress: Progress, trees: int) -> Any:

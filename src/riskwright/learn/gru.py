@@ -13,7 +13,7 @@ class GRU(SequenceFamily):
 
     name = "gru"
 
-    def _read(self, sequences: Any) -> Any:
+    def _read_steps(self, sequences: Any) -> Any:
         keras, _ = libraries()
         layer = keras.layers.GRU(
             self.units,

@@ -9,32 +9,27 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import zipfile
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.special import logit
 
-from riskwright.data.cleaning import Features
+from riskwright.data.encoding import Mode
 from riskwright.data.units import Index
-from riskwright.errors import IntegrityError
-from riskwright.learn.base import Cache, FloatArray, PDFamily, Progress, by_feature, inner_split
-from riskwright.learn.permutation import orderings, permutation_walk
+from riskwright.learn.base import FloatArray, Matrix, PDFamily, Progress, inner_split
 
-Matrix = npt.NDArray[np.float32]
 Rows = tuple[Matrix, npt.NDArray[np.float32]]
 # Matrix products take rows in tiles (of 6 to 48, by processor) and round those of a last, partial
 # tile otherwise: calls are filled up to whole tiles, so that a row's bits don't hang on its batch.
 TILE = 96
 BLOCK = 168 * TILE  # rows of one call of the compiled network
-PAIRS = 2  # orderings of the contributions, each walked forwards and backwards
 WEIGHTS = "weights.npz"
 
 
@@ -118,41 +113,40 @@ class KerasFamily(PDFamily):
     is an estimate from ``2 * PAIRS`` orderings.
     """
 
-    numeric: ClassVar[Literal["standard", "quantile"]] = "quantile"
+    numeric: ClassVar[Mode] = "quantile"
+    learning_rate: float
+    weight_decay: float
+    batch_size: int | None
+    max_epochs: int
+    patience: int
+    time_ordered: bool
 
     @abstractmethod
     def _network(self) -> Any:
         """Return a new Keras model of ``features_``: matrix (n, columns) to log-odds (n, 1)."""
 
-    @abstractmethod
     def _recipe(self, rows: int) -> Recipe:
         """Return how to train on so many rows."""
+        return Recipe(
+            learning_rate=self.learning_rate,
+            epochs=self.max_epochs,
+            batch_size=self.batch_size or batch_size_for(rows),
+            weight_decay=self.weight_decay,
+            patience=self.patience,
+            time_ordered=self.time_ordered,
+        )
 
-    def fit(
-        self,
-        X: pd.DataFrame,
-        y: np.ndarray,
-        *,
-        groups: Index | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
-        """Fit on canonical features (n, features) and outcomes (n,), 1 = bad.
-
-        Parameters
-        ----------
-        progress
-            Called after each epoch with the share of the epochs that may be run; 1 at the end.
-        """
-        outcomes = self._begin(X, y)
+    def _fit(
+        self, X: pd.DataFrame, y: npt.NDArray[np.int8], groups: Index | None, progress: Progress
+    ) -> None:
         keras, _ = libraries()
-        self.features_ = Features(self.schema, self.numeric).fit(X)
-        matrix = np.ascontiguousarray(self.features_.transform(X))
+        matrix = np.ascontiguousarray(self.prepare(X))
         self.baseline_: Matrix = matrix.mean(axis=0, dtype=np.float64).astype(np.float32)
         recipe = self._recipe(len(X))
-        rows, held_out = (matrix, outcomes.astype(np.float32)), None
+        rows, held_out = (matrix, y.astype(np.float32)), None
         if recipe.patience is not None:
             train, valid = inner_split(
-                outcomes, seed=self.seed, time_ordered=recipe.time_ordered, groups=groups
+                y, seed=self.seed, time_ordered=recipe.time_ordered, groups=groups
             )
             held_out = rows[0][valid], rows[1][valid]
             rows = rows[0][train], rows[1][train]
@@ -165,75 +159,46 @@ class KerasFamily(PDFamily):
         )
         self._use(network)
         gc.collect()  # graphs and optimizers are cycles that hold the training matrix
-        return self
 
     def _use(self, network: Any) -> None:
         self.network_ = network
         self._forward = compiled(network, len(self.features_.names_))
 
-    def margin(self, X: pd.DataFrame, cache: Cache | None = None) -> FloatArray:
-        """Return the log-odds of the PD, shape (n,)."""
-        matrix = self.encode(X, cache)  # first: it refuses an unfitted family
+    def _score(self, matrix: Matrix) -> FloatArray:
         return self._forward(matrix)
 
-    def contributions(self, X: pd.DataFrame) -> pd.DataFrame:
-        """Return what each feature adds to the margin of the mean training row, and ``base``.
+    def _baseline(self) -> Matrix:
+        return self.baseline_
 
-        See ``permutation_walk`` for what is exact in it and what is an estimate.
-        """
-        matrix = self.encode(X)
-        sources = self.features_.sources_
-        players = list(dict.fromkeys(sources))
-        values = permutation_walk(
-            self._forward,
-            matrix,
-            self.baseline_,
-            np.array([players.index(source) for source in sources]),
-            orderings(len(players), PAIRS, self.seed),
-        )
-        base = float(self._forward(self.baseline_[None, :])[0])
-        return by_feature(values, players, self.schema, base, X.index)
+    def _write(self, folder: Path) -> dict[str, Any]:
+        write_weights(folder, self.network_)
+        return {"baseline": self.baseline_.tolist(), "epochs": self.epochs_}
 
-    def save(self, folder: Path) -> None:
-        """Write ``family.json`` and ``weights.npz``.
+    def _read(self, folder: Path, state: dict[str, Any]) -> None:
+        self.baseline_ = np.array(state["baseline"], dtype=np.float32)
+        self.epochs_ = int(state["epochs"])
+        network = self._network()
+        network.set_weights(read_weights(folder))
+        self._use(network)
 
-        NumPy's archive, read with ``allow_pickle=False``, holds arrays and nothing else: no code,
-        no layer configuration to interpret (``.keras`` has one, and HDF5 inside).
-        """
-        self.write_state(folder, {"baseline": self.baseline_.tolist(), "epochs": self.epochs_})
-        part = folder / f"{WEIGHTS}.part"
-        weights = {f"w{i:03d}": w for i, w in enumerate(self.network_.get_weights())}
-        with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **weights)
-        os.replace(part, folder / WEIGHTS)
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read back what ``save`` wrote: our own code builds the network, only arrays are read.
+def write_weights(folder: Path, network: Any) -> None:
+    """Write ``weights.npz``.
 
-        Raises
-        ------
-        IntegrityError
-            If a file is missing or broken, or the weights don't fit the network.
-        """
-        made, state = cls.read_state(folder)
-        made.baseline_ = np.array(state["baseline"], dtype=np.float32)
-        made.epochs_ = int(state["epochs"])
-        network = made._network()
-        try:
-            with (
-                (folder / WEIGHTS).open("rb") as file,
-                np.load(file, allow_pickle=False) as archive,
-            ):
-                network.set_weights([archive[key] for key in sorted(archive.files)])
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise IntegrityError(
-                f"the weights of a saved {cls.name} can't be read: {error}",
-                where=str(folder / WEIGHTS),
-                do="restore the file, or retrain",
-            ) from error
-        made._use(network)
-        return made
+    NumPy's archive, read with ``allow_pickle=False``, holds arrays and nothing else: no code, no
+    layer configuration to interpret (``.keras`` has one, and HDF5 inside).
+    """
+    part = folder / f"{WEIGHTS}.part"
+    weights = {f"w{i:03d}": w for i, w in enumerate(network.get_weights())}
+    with part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **weights)
+    os.replace(part, folder / WEIGHTS)
+
+
+def read_weights(folder: Path) -> list[np.ndarray]:
+    """Read back what ``write_weights`` wrote: our own code builds the network."""
+    with (folder / WEIGHTS).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        return [archive[key] for key in sorted(archive.files)]
 
 
 def dense_stack(tensor: Any, hidden: Sequence[int], dropout: float, seed: int) -> Any:
@@ -350,8 +315,6 @@ def train_network(
         best_epoch = recipe.epochs
     else:
         network.set_weights(best_weights)
-    if progress:
-        progress(1.0)
     return best_epoch
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from riskwright.case.usecase import FeatureSchema
-from riskwright.data.cleaning import Features
 from riskwright.data.units import Index
-from riskwright.learn.base import Cache, FloatArray, PDFamily, Progress, by_feature
+from riskwright.learn.base import FloatArray, Matrix, PDFamily, Progress, by_feature
 
 
 class Logistic(PDFamily):
@@ -34,34 +34,21 @@ class Logistic(PDFamily):
         self.seed = seed
         self.C = C
 
-    def fit(
-        self,
-        X: pd.DataFrame,
-        y: np.ndarray,
-        *,
-        groups: Index | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
-        """Fit on canonical features (n, features) and outcomes (n,), 1 = bad."""
+    def _fit(
+        self, X: pd.DataFrame, y: npt.NDArray[np.int8], groups: Index | None, progress: Progress
+    ) -> None:
         from sklearn.linear_model import LogisticRegression
 
-        outcomes = self._begin(X, y)
-        self.features_ = Features(self.schema, "standard").fit(X)
-        matrix = self.features_.transform(X).astype(np.float64)
+        matrix = self.prepare(X).astype(np.float64)
         # Newton: exact in a few steps where rows are many and columns few.
         model = LogisticRegression(C=self.C, solver="newton-cholesky", tol=1e-8, max_iter=100)
-        model.fit(matrix, outcomes)
+        model.fit(matrix, y)
         self.coef_: FloatArray = model.coef_[0]
         self.intercept_ = float(model.intercept_[0])
         self.means_: FloatArray = matrix.mean(axis=0)
-        if progress:
-            progress(1.0)
-        return self
 
-    def margin(self, X: pd.DataFrame, cache: Cache | None = None) -> FloatArray:
-        """Return the log-odds of the PD, shape (n,)."""
-        matrix = self.encode(X, cache)
-        margin = np.full(len(X), self.intercept_)
+    def _score(self, matrix: Matrix) -> FloatArray:
+        margin = np.full(len(matrix), self.intercept_)
         # Term by term: no float64 copy of the matrix, and a row's bits don't depend on its batch.
         for j, coef in enumerate(self.coef_):
             margin += coef * matrix[:, j]
@@ -73,22 +60,14 @@ class Logistic(PDFamily):
         base = self.intercept_ + float(self.means_ @ self.coef_)
         return by_feature(values, self.features_.sources_, self.schema, base, X.index)
 
-    def save(self, folder: Path) -> None:
-        """Write ``family.json``."""
-        self.write_state(
-            folder,
-            {
-                "coef": dict(zip(self.features_.names_, self.coef_.tolist(), strict=True)),
-                "means": self.means_.tolist(),
-                "intercept": self.intercept_,
-            },
-        )
+    def _write(self, folder: Path) -> dict[str, Any]:
+        return {
+            "coef": dict(zip(self.features_.names_, self.coef_.tolist(), strict=True)),
+            "means": self.means_.tolist(),
+            "intercept": self.intercept_,
+        }
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read back what ``save`` wrote."""
-        made, state = cls.read_state(folder)
-        made.coef_ = np.array(list(state["coef"].values()), dtype=np.float64)
-        made.means_ = np.array(state["means"], dtype=np.float64)
-        made.intercept_ = float(state["intercept"])
-        return made
+    def _read(self, folder: Path, state: dict[str, Any]) -> None:
+        self.coef_ = np.array(list(state["coef"].values()), dtype=np.float64)
+        self.means_ = np.array(state["means"], dtype=np.float64)
+        self.intercept_ = float(state["intercept"])

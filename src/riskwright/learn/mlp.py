@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from riskwright.case.usecase import FeatureSchema
-from riskwright.learn.keras_net import KerasFamily, Recipe, batch_size_for, dense_stack, libraries
+from riskwright.learn.keras_net import KerasFamily, dense_stack, libraries
 
 
 class MLP(KerasFamily):
@@ -63,13 +63,3 @@ class MLP(KerasFamily):
         keras, _ = libraries()
         inputs = keras.Input((len(self.features_.names_),))
         return keras.Model(inputs, dense_stack(inputs, self.hidden, self.dropout, self.seed))
-
-    def _recipe(self, rows: int) -> Recipe:
-        return Recipe(
-            learning_rate=self.learning_rate,
-            epochs=self.max_epochs,
-            batch_size=self.batch_size or batch_size_for(rows),
-            weight_decay=self.weight_decay,
-            patience=self.patience,
-            time_ordered=self.time_ordered,
-        )

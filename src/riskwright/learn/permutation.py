@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from riskwright.learn.base import FloatArray
-
+FloatArray = npt.NDArray[np.float64]
 BLOCK = 16_384  # encoded rows of one call
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -16,24 +15,23 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import RegressorMixin
 
 from riskwright.case.usecase import FeatureSchema
-from riskwright.data.cleaning import Features
-from riskwright.data.encoding import Mode
 from riskwright.data.units import Index, Kinds
-from riskwright.errors import InputRefused, IntegrityError
-from riskwright.learn.base import cut_off
+from riskwright.errors import InputRefused
+from riskwright.learn.base import Estimator, FloatArray, Matrix, cut_off
+from riskwright.learn.gradient_boosting import (
+    THREADS,
+    read_trees,
+    tree_contributions,
+    write_trees,
+)
 
-FloatArray = npt.NDArray[np.float64]
-Matrix = npt.NDArray[np.float32]
 HELD_OUT = 0.15  # of the rows, to stop early on
-THREADS = 2
-STATE, TREES, WEIGHTS = "regressor.json", "trees.ubj", "weights.npz"
 
 
-class Regressor(RegressorMixin, BaseEstimator):
+class Regressor(RegressorMixin, Estimator):
     """A scikit-learn regressor of canonical frames; a child says what it does with the matrix.
 
     Parameters
@@ -44,9 +42,7 @@ class Regressor(RegressorMixin, BaseEstimator):
         Of all that is drawn; the same seed gives the same model on one machine.
     """
 
-    name: ClassVar[str]
-    numeric: ClassVar[Mode] = "standard"
-    features_: Features
+    file = "regressor.json"
 
     def __init__(self, schema: FeatureSchema, seed: int = 0) -> None:
         self.schema = schema
@@ -79,69 +75,18 @@ class Regressor(RegressorMixin, BaseEstimator):
                 )
         if weight.min(initial=0.0) < 0 or weight.sum() <= 0:
             raise InputRefused("a weight is negative, or all are 0", expected="weights above 0")
-        self.features_ = Features(self.schema, self.numeric).fit(X)
         # Weights of mean 1: a penalty means the same for any currency.
         units = np.arange(len(X)) if groups is None else groups
-        self._fit(self.features_.transform(X), target, weight / weight.mean(), units)
+        self._fit(self.prepare(X), target, weight / weight.mean(), units)
         return self
 
     def predict(self, X: pd.DataFrame) -> FloatArray:
         """Return the expected value of each row, shape (n,)."""
-        check_is_fitted(self, "features_")
-        return self._predict(self.features_.transform(X))
-
-    def save(self, folder: Path) -> None:
-        """Write the fitted family into a folder, without pickle."""
-        check_is_fitted(self, "features_")
-        folder.mkdir(parents=True, exist_ok=True)
-        plain = {
-            "family": self.name,
-            "seed": self.seed,
-            "schema": self.schema.as_dict(),
-            "features": self.features_.to_dict(),
-            "state": self._write(folder),
-        }
-        write_json(folder / STATE, plain)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read back what ``save`` wrote.
-
-        Raises
-        ------
-        IntegrityError
-            If a file is missing, broken, or of another family.
-        """
-        try:
-            plain = json.loads((folder / STATE).read_text(encoding="utf-8"))
-            if plain["family"] != cls.name:
-                raise ValueError(f"it holds a {plain['family']!r}")
-            made = cls(FeatureSchema.from_dict(plain["schema"]), plain["seed"])
-            made.features_ = Features.from_dict(plain["features"])
-            made._read(folder, plain["state"])
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise IntegrityError(
-                f"a saved {cls.name} regression can't be read: {error}",
-                where=str(folder),
-                do="restore it, or retrain",
-            ) from error
-        return made
+        return self._score(self.encode(X))
 
     @abstractmethod
     def _fit(self, matrix: Matrix, y: FloatArray, weight: FloatArray, groups: Index) -> None:
         """Learn; weights have mean 1."""
-
-    @abstractmethod
-    def _predict(self, matrix: Matrix) -> FloatArray:
-        """Return one value for each row; its bits don't depend on the other rows."""
-
-    @abstractmethod
-    def _write(self, folder: Path) -> dict[str, Any]:
-        """Write own files, if any, and return plain JSON values."""
-
-    @abstractmethod
-    def _read(self, folder: Path, state: dict[str, Any]) -> None:
-        """Read back what ``_write`` wrote and returned."""
 
 
 class Linear(Regressor):
@@ -157,7 +102,7 @@ class Linear(Regressor):
         self.coef_: FloatArray = np.asarray(model.coef_, dtype=float)
         self.intercept_ = float(model.intercept_)
 
-    def _predict(self, matrix: Matrix) -> FloatArray:
+    def _score(self, matrix: Matrix) -> FloatArray:
         out = np.full(len(matrix), self.intercept_)
         for j, coef in enumerate(self.coef_):
             out += coef * matrix[:, j]
@@ -205,25 +150,21 @@ class Trees(Regressor):
         self.booster_ = booster[: int(booster.best_iteration) + 1]
         self.booster_.set_param({"nthread": THREADS})
 
-    def _predict(self, matrix: Matrix) -> FloatArray:
+    def _score(self, matrix: Matrix) -> FloatArray:
         if not len(matrix):
             return np.zeros(0)
         return np.asarray(self.booster_.inplace_predict(matrix), dtype=np.float64)
 
+    def contributions(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return each feature's exact Shapley values; see ``tree_contributions``."""
+        return tree_contributions(self, self.booster_, X)
+
     def _write(self, folder: Path) -> dict[str, Any]:
-        part = folder / f"{TREES}.part"
-        part.write_bytes(self.booster_.save_raw("ubj"))
-        os.replace(part, folder / TREES)
+        write_trees(self.booster_, folder)
         return {}
 
     def _read(self, folder: Path, state: dict[str, Any]) -> None:
-        import xgboost
-
-        self.booster_ = xgboost.Booster()
-        try:
-            self.booster_.load_model(bytearray((folder / TREES).read_bytes()))
-        except xgboost.core.XGBoostError as error:
-            raise ValueError(error) from error
+        self.booster_ = read_trees(folder)
         self.booster_.set_param({"nthread": THREADS})
 
 
@@ -283,26 +224,22 @@ class Network(Regressor):
         self.network_ = network
         self._forward = compiled(network, columns)
 
-    def _predict(self, matrix: Matrix) -> FloatArray:
+    def _score(self, matrix: Matrix) -> FloatArray:
         return self.level_ + self.spread_ * self._forward(matrix)
 
     def _write(self, folder: Path) -> dict[str, Any]:
-        part = folder / f"{WEIGHTS}.part"
-        weights = {f"w{i:03d}": w for i, w in enumerate(self.network_.get_weights())}
-        with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **weights)
-        os.replace(part, folder / WEIGHTS)
+        from riskwright.learn.keras_net import write_weights
+
+        write_weights(folder, self.network_)
         return {"level": self.level_, "spread": self.spread_}
 
     def _read(self, folder: Path, state: dict[str, Any]) -> None:
+        from riskwright.learn.keras_net import read_weights
+
         self.level_, self.spread_ = float(state["level"]), float(state["spread"])
         columns = len(self.features_.names_)
         network = self._network(columns)
-        with (
-            (folder / WEIGHTS).open("rb") as file,
-            np.load(file, allow_pickle=False) as archive,
-        ):
-            network.set_weights([archive[key] for key in sorted(archive.files)])
+        network.set_weights(read_weights(folder))
         self._use(network, columns)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,33 +60,25 @@ class Scorecard(PDFamily):
         self.seed = seed
         self.C = C
 
-    def fit(
-        self,
-        X: pd.DataFrame,
-        y: np.ndarray,
-        *,
-        groups: Index | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
-        """Fit on canonical features (n, features) and outcomes (n,), 1 = bad."""
-        outcomes = self._begin(X, y)
+    def _fit(
+        self, X: pd.DataFrame, y: npt.NDArray[np.int8], groups: Index | None, progress: Progress
+    ) -> None:
         cards, bins = [], []
         for i, feature in enumerate(self.schema.features):
-            card = cut(feature, X[feature.name], outcomes)
+            card = cut(feature, X[feature.name], y)
             found = card.find(X[feature.name])
-            weigh(card, found, outcomes, feature.direction)
+            weigh(card, found, y, feature.direction)
             cards.append(card)
             bins.append(found)
-            if progress:
-                progress(0.9 * (i + 1) / len(self.schema.features))
+            progress(0.9 * (i + 1) / len(self.schema.features))
         evidence = [np.array(c.woe) for c in cards]
         leeway = [0.0 if f.direction else LEEWAY for f in self.schema.features]
-        effects, _, _ = fit_effects(bins, evidence, outcomes, self.C, leeway)
+        effects, _, _ = fit_effects(bins, evidence, y, self.C, leeway)
         kept = [j for j, effect in enumerate(effects) if FACTOR * np.ptp(effect) >= LEAST_POINTS]
         effects, _, intercept = fit_effects(
             [bins[j] for j in kept],
             [evidence[j] for j in kept],
-            outcomes,
+            y,
             self.C,
             [leeway[j] for j in kept],
         )
@@ -101,9 +93,6 @@ class Scorecard(PDFamily):
             self.mean_points_.append(float(points[bins[j]].mean()))
         # Without any feature on the card, what it scores is the average.
         self.start_ = 0.0 if kept else round(share, DECIMALS)
-        if progress:
-            progress(1.0)
-        return self
 
     def points(self, X: pd.DataFrame) -> FloatArray:
         """Return the total points, shape (n,): 600 at odds 50 to 1, 20 more double the odds."""
@@ -147,27 +136,19 @@ class Scorecard(PDFamily):
         columns = ["feature", "bin", "rows", "bad", "bad_rate", "woe", "points"]
         return pd.DataFrame(lines, columns=columns)
 
-    def save(self, folder: Path) -> None:
-        """Write ``family.json``, the card in it."""
-        self.write_state(
-            folder,
-            {
-                "points_at_odds": [BASE_POINTS, BASE_ODDS],
-                "points_to_double_odds": DOUBLE_ODDS,
-                "start": self.start_,
-                "mean_points": self.mean_points_,
-                "cards": [asdict(c) for c in self.cards_],
-            },
-        )
+    def _write(self, folder: Path) -> dict[str, Any]:
+        return {
+            "points_at_odds": [BASE_POINTS, BASE_ODDS],
+            "points_to_double_odds": DOUBLE_ODDS,
+            "start": self.start_,
+            "mean_points": self.mean_points_,
+            "cards": [asdict(c) for c in self.cards_],
+        }
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read back what ``save`` wrote."""
-        made, state = cls.read_state(folder)
-        made.cards_ = [Card(**c) for c in state["cards"]]
-        made.mean_points_ = list(state["mean_points"])
-        made.start_ = float(state["start"])
-        return made
+    def _read(self, folder: Path, state: dict[str, Any]) -> None:
+        self.cards_ = [Card(**c) for c in state["cards"]]
+        self.mean_points_ = list(state["mean_points"])
+        self.start_ = float(state["start"])
 
     def _points(self, X: pd.DataFrame) -> list[FloatArray]:
         return [np.array(c.points)[c.find(X[c.name])] for c in self.cards_]

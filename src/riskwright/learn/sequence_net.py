@@ -5,18 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from riskwright.case.usecase import FeatureSchema
 from riskwright.data.cleaning import Features
-from riskwright.data.units import Index
 from riskwright.errors import InputRefused
-from riskwright.learn.base import Progress
-from riskwright.learn.keras_net import KerasFamily, Recipe, batch_size_for, dense_stack, libraries
+from riskwright.learn.keras_net import KerasFamily, dense_stack, libraries
 
 
 @dataclass(frozen=True)
@@ -112,32 +109,13 @@ class SequenceFamily(KerasFamily):
         self.time_ordered = time_ordered
 
     @abstractmethod
-    def _read(self, sequences: Any) -> Any:
+    def _read_steps(self, sequences: Any) -> Any:
         """Return what is read from sequences (n, steps, channels), shape (n, anything)."""
 
-    def fit(
-        self,
-        X: pd.DataFrame,
-        y: np.ndarray,
-        *,
-        groups: Index | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
-        """Fit on canonical features (n, features) and outcomes (n,), 1 = bad.
-
-        Raises
-        ------
-        InputRefused
-            If no sequence is declared, or none varies.
-        """
-        if not self.schema.sequences:
-            raise InputRefused(
-                f"family {self.name!r} is not applicable: no sequences declared",
-                where="sequences",
-                expected="columns that form time steps, oldest first",
-                do=f"declare sequences, or leave {self.name!r} out of the families",
-            )
-        return super().fit(X, y, groups=groups, progress=progress)
+    @classmethod
+    def applicable(cls, schema: FeatureSchema) -> str | None:
+        """Return why it can't be used, or None: it reads at least one sequence."""
+        return None if schema.sequences else "no sequences declared"
 
     def _network(self) -> Any:
         keras, _ = libraries()
@@ -147,20 +125,10 @@ class SequenceFamily(KerasFamily):
         sequences = keras.ops.reshape(
             keras.ops.take(padded, place.steps.ravel(), axis=1), (-1, *place.steps.shape)
         )
-        parts = [self._read(sequences)]
+        parts = [self._read_steps(sequences)]
         if len(place.static):
             parts.append(keras.ops.take(inputs, place.static, axis=1))
         joined = keras.layers.Dropout(self.dropout, seed=self.seed + 100)(
             keras.ops.concatenate(parts, axis=1)
         )
         return keras.Model(inputs, dense_stack(joined, self.hidden, self.dropout, self.seed))
-
-    def _recipe(self, rows: int) -> Recipe:
-        return Recipe(
-            learning_rate=self.learning_rate,
-            epochs=self.max_epochs,
-            batch_size=self.batch_size or batch_size_for(rows),
-            weight_decay=self.weight_decay,
-            patience=self.patience,
-            time_ordered=self.time_ordered,
-        )
