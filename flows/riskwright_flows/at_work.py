@@ -35,12 +35,13 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Crashed
 
+from riskwright.home import refuse_relative
 from riskwright.ledger import Lease, Ledger
 from riskwright_flows.crashed import close_runs
 from riskwright_flows.runtime import LEASE_SECONDS, dead, owner, prepare
 
 LEASE = "flow-run:"
-BY_FILE = "flows/"  # of entrypoints that earlier releases deployed
+BY_FILE = "flows/"  # of entry points that earlier releases deployed
 AT_WORK = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 BEGINS_WITHIN = timedelta(minutes=10)  # a run of our pool that took no lease by then never will
 NOW = timedelta(0)
@@ -68,6 +69,8 @@ def at_work(*, create: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]
             run = context.flow_run if context else None
             if run is None or run.parent_task_run_id is not None:
                 return body(*arguments, **named)  # a part of one that says it
+            if run.deployment_id is not None:
+                refuse_relative()
             home, ledger = prepare(create=create)
             with ledger.held(f"{LEASE}{run.id}", owner(), LEASE_SECONDS):
                 try:
@@ -124,7 +127,7 @@ def _ended(client: SyncPrefectClient, leases: list[Lease], current: FlowRun) -> 
     if current.work_pool_name is not None:
         known = {lease.name for lease in mine}
         before = datetime.now(UTC) - BEGINS_WITHIN
-        for deployment in _deployments(client, current.work_pool_name):
+        for deployment in deployments(client, current.work_pool_name):
             found += [
                 run
                 for run in _runs(client, AT_WORK, deployment=deployment.id)
@@ -162,7 +165,7 @@ def _cancel_covered(client: SyncPrefectClient, current: FlowRun) -> None:
 
 def _free_slots(client: SyncPrefectClient, current: FlowRun) -> None:
     """A slot belongs to a run that is at work; without one nothing would ever free it."""
-    for deployment in _deployments(client, str(current.work_pool_name)):
+    for deployment in deployments(client, str(current.work_pool_name)):
         limit = deployment.global_concurrency_limit
         if limit is None:
             continue
@@ -202,7 +205,7 @@ def ours(deployment: DeploymentResponse) -> bool:
     return (deployment.entrypoint or "").startswith((f"{__package__}.", BY_FILE))
 
 
-def _deployments(client: SyncPrefectClient, pool: str) -> list[DeploymentResponse]:
+def deployments(client: SyncPrefectClient, pool: str) -> list[DeploymentResponse]:
     """Our deployments in a work pool: others may share it."""
     chosen = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
     found = client.read_deployments(work_pool_filter=chosen)

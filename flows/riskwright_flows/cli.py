@@ -12,7 +12,15 @@ import typer
 
 from riskwright import __version__
 from riskwright.errors import InputRefused, RiskwrightError
-from riskwright_flows import cli_cases, cli_loans, cli_market, cli_models, cli_watch, stop
+from riskwright_flows import (
+    cli_cases,
+    cli_deploy,
+    cli_loans,
+    cli_market,
+    cli_models,
+    cli_watch,
+    stop,
+)
 from riskwright_flows.terminal import clean
 from riskwright_flows.typed import typed
 
@@ -50,7 +58,7 @@ def _main(
     pass
 
 
-for module in (cli_cases, cli_models, cli_watch, cli_loans, cli_market):
+for module in (cli_cases, cli_models, cli_watch, cli_loans, cli_market, cli_deploy):
     module.add_to(commands)
 
 

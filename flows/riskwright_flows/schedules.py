@@ -17,13 +17,14 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 
 from riskwright.ledger import Ledger
-from riskwright_flows.at_work import AT_WORK, BY_FILE, LEASE, ours
+from riskwright_flows.at_work import AT_WORK, LEASE, ours
+from riskwright_flows.deployed import FILE, no_flow
 from riskwright_flows.runtime import dead
 
 PATIENCE = timedelta(minutes=10)  # how late a tick may be before it is called missed
 BACK = timedelta(days=40)  # as far as ticks are looked at: once a month at least
 BAD = "broken: "
-DEPLOY = "prefect --no-prompt deploy --all --prefect-file deploy/prefect.yaml"
+DEPLOY = "riskwright deploy"
 
 
 def examine(ledger: Ledger | None) -> dict[str, str]:
@@ -81,15 +82,12 @@ def _pool(client: SyncPrefectClient, name: str) -> str:
 
 
 def _deployment(client: SyncPrefectClient, deployment: DeploymentResponse, gone: set[str]) -> str:
-    if (deployment.entrypoint or "").startswith(BY_FILE):
-        return (
-            f"{BAD}it names a flow by its file, as an earlier release did, and that file is gone; "
-            f"to mend it: {DEPLOY}"
-        )
+    if why := no_flow(deployment.entrypoint or ""):
+        return f"{BAD}{why}; to mend it: {DEPLOY}"
     if unset := _unset(deployment):
         return (
             f"{BAD}{unset} held a variable that was unset when it was deployed; to mend it: set "
-            f"the variables that deploy/prefect.yaml names, then: {DEPLOY}"
+            f"the variables that {FILE} names, then: {DEPLOY}"
         )
     if deployment.work_pool_name is None:
         return (

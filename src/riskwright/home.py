@@ -45,6 +45,29 @@ class Settings(BaseSettings):
     mlflow_uri: str | None = None
 
 
+def refuse_relative() -> None:
+    """Refuse settings that name a place seen from the folder in which a process was started.
+
+    Each run of a deployment starts in an empty folder of its own, which is removed after it: a
+    relative home would be made there, be empty, and be gone with it.
+
+    Raises
+    ------
+    InputRefused
+        If the home, the ledger, MLflow's store or the mirror of public data is such a place.
+    """
+    for name, value in Settings().model_dump(exclude_none=True).items():
+        scheme, mark, rest = str(value).partition("://")
+        place = rest[1:] if scheme.startswith("sqlite") else "/" if mark else str(value)
+        if not Path(place).expanduser().is_absolute():
+            raise InputRefused(
+                f"{value} is seen from the folder that a run starts in, an empty one of its own",
+                where=f"RISKWRIGHT_{name.upper()}, in the environment of the worker",
+                expected="an absolute path (of SQLite: sqlite:////four/slashes)",
+                do="set it, and start the worker again",
+            )
+
+
 class Home:
     """The folder that holds everything riskwright writes.
 

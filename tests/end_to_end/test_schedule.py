@@ -1,4 +1,4 @@
-"""A real Prefect server and worker run ``deploy/prefect.yaml`` by its schedules, power cuts too."""
+"""A real Prefect server and worker run ``prefect.yaml`` by its schedules, power cuts too."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def cut(world: World) -> tuple[dict[str, Any], float]:
 def test_after_a_power_cut_the_next_tick_runs(world: World, record_property: Any) -> None:
     """With one deployment alone: the slot is held by the dead run's lease, and the tick waits."""
     world.new_cases(seed=1)
-    deploy(world, deployments(world, retrain_weekly="* * * * *"))
+    deploy(world, deployments(world, weekly="* * * * *"))
     world.start_worker()
     victim, since = cut(world)
 

@@ -21,7 +21,7 @@ from prefect.testing.utilities import prefect_test_harness
 from riskwright.errors import Unavailable
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright_flows import at_work, schedules
+from riskwright_flows import at_work, deployed, schedules
 from riskwright_flows.at_work import LEASE, clear_up
 
 GONE = "a-container-that-was-made-anew:1:100"
@@ -267,14 +267,33 @@ def test_the_doctor_sees_a_variable_that_was_unset(
     world.deploy("daily", **changes)
     said = told(world, "daily")
     assert said.startswith(f"broken: {what} held a variable that was unset")
-    assert "prefect --no-prompt deploy" in said
+    assert said.endswith("then: riskwright deploy")
 
 
 def test_the_doctor_sees_a_deployment_of_an_earlier_release(world: Schedules) -> None:
     world.deploy("daily", entrypoint="flows/retrain.py:retrain_flow")
-    said = told(world, "daily")
+    world.deploy("gone", entrypoint="riskwright_flows.retrain_all.retrain_flow")
+    said, other = told(world, "daily"), told(world, "gone")
     assert said.startswith("broken: it names a flow by its file")
-    assert "prefect --no-prompt deploy" in said
+    assert said.endswith("to mend it: riskwright deploy")
+    assert other.startswith("broken: it names riskwright_flows.retrain_all.retrain_flow, which")
+
+
+def test_what_no_worker_can_run_is_removed_and_told(world: Schedules) -> None:
+    """Only in the pool that is deployed to: another may be an older release's."""
+    world.client.create_work_pool(WorkPoolCreate(name=f"{world.pool}-older", type="process"))
+    world.deploy("kept")
+    world.deploy("mine", entrypoint="my.own.flow")
+    elsewhere = world.deploy(
+        "old", entrypoint="flows/market.py:flow", work_pool_name=f"{world.pool}-older"
+    )
+    old = world.deploy("older", entrypoint="flows/market.py:flow")
+    (removed,) = deployed.remove_gone(world.client, world.pool)
+    assert removed.startswith(f"removed retrain/{world.pool}-older {{'usecase': 'tiny'}}: it names")
+    left = {d.id: d.name for d in world.client.read_deployments()}
+    assert old not in left
+    assert elsewhere in left
+    assert {f"{world.pool}-kept", f"{world.pool}-mine"} <= set(left.values())
 
 
 def test_the_doctor_sees_a_slot_that_is_stuck(world: Schedules) -> None:

@@ -93,7 +93,7 @@ def test_every_command_of_the_plan_is_there() -> None:
     wanted = {
         *("demo", "usecases", "data", "check", "retrain", "challengers", "approve", "reject"),
         *("rollback", "history", "score", "monitor", "alerts", "doctor", "serve", "verify"),
-        *("portfolio", "forecast", "backtest"),
+        *("portfolio", "forecast", "backtest", "deploy"),
     }
     assert set(TREE.commands) == wanted
     assert set(TREE.commands["data"].commands) == {"list", "fetch"}

@@ -18,7 +18,8 @@ import yaml
 from tiny import ROWS, applications, make_live
 from tiny_market import market_plain, series, write_series
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from riskwright_flows.deployed import FILE
+
 BIN = Path(sys.executable).parent
 EVERY_MINUTE = {"cron": "* * * * *", "timezone": "UTC", "active": True, "slug": "test"}
 
@@ -37,7 +38,6 @@ class World:
             **os.environ,
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "RISKWRIGHT_HOME": str(self.live.home.root),
-            "RISKWRIGHT_CHECKOUT": str(REPOSITORY),
             "RISKWRIGHT_BATCH": str(batch),
             "RISKWRIGHT_SCORES": str(folder / "scores.csv"),
             "RISKWRIGHT_SEASONED": str(batch),
@@ -77,7 +77,7 @@ class World:
                 subprocess.Popen(
                     command,
                     env=self.environment,
-                    cwd=REPOSITORY,
+                    cwd=self.folder,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
@@ -90,7 +90,7 @@ class World:
         done = subprocess.run(
             command,
             env=environment,
-            cwd=REPOSITORY,
+            cwd=self.folder,
             capture_output=True,
             text=True,
             check=False,
@@ -161,17 +161,16 @@ def _family(pid: int) -> list[int]:
 def deployments(world: World, **crons: str | None) -> Path:
     """The shipped file on the tiny use cases: every three minutes, or those named by their cron.
 
-    A name is flow and deployment, such as ``retrain_weekly``; one whose cron is None keeps its own.
+    A name is the deployment's, such as ``weekly``; one whose cron is None keeps its own.
     """
-    plain = yaml.safe_load((REPOSITORY / "deploy" / "prefect.yaml").read_text(encoding="utf-8"))
+    plain = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     folder = write_series(world.folder / "series", series())
     case = world.live.home.folder("usecases") / "tiny_market.yaml"
     case.write_text(yaml.safe_dump(market_plain()), encoding="utf-8")
     tiny = {"market_return": "tiny_market", "credit_assessment": "tiny"}
     kept = []
     for deployment in plain["deployments"]:
-        path = deployment["entrypoint"].partition(":")[0]
-        name = f"{Path(path).stem}_{deployment['name']}"
+        name = deployment["name"]
         parameters = deployment["parameters"]
         if parameters.get("usecase") == "loan_book" or (crons and name not in crons):
             continue
@@ -179,7 +178,7 @@ def deployments(world: World, **crons: str | None) -> Path:
             deployment["schedules"] = [{**EVERY_MINUTE, "cron": cron}]
         if parameters.get("usecase"):
             parameters["usecase"] = tiny[parameters["usecase"]]
-        if name == "market_monthly":
+        if name == "monthly":
             parameters["data"] = str(folder)
         kept.append(deployment)
     path = world.folder / "prefect.yaml"
