@@ -191,18 +191,7 @@ def _snapshot(usecase: UseCase, raw: pd.DataFrame, location: str, as_of: date | 
         )
     lent = frame[live]
     check_balances(usecase, lent, own[BALANCE][live], age[live], location)
-    if over := int((live & (left < 1)).sum()):
-        notes.append(f"{over:,} loans are past their term and still owe: a month is left to them")
-    if gone := int((~live).sum()):
-        notes.append(f"{gone:,} loans owe nothing and are left out")
-    arrears = int((live & own["days_past_due"].between(1, IMPAIRED_DAYS - 1)).sum())
-    if arrears:
-        notes.append(
-            f"{arrears:,} loans are in arrears: the stage knows it, the PD of applications doesn't"
-        )
-    heavy = live & (own[BALANCE] * worth > HEAVY * frame[held.amount] * worth)
-    if heavy.any():
-        notes.append(f"{int(heavy.sum()):,} loans owe more than {HEAVY:g} times what was lent")
+    notes += _notes(own, live, left, own[BALANCE] * worth > HEAVY * frame[held.amount] * worth)
     # The models learnt amounts in the use case's currency: features too are converted.
     amounts = {n for n, c in usecase.columns.items() if c.unit in (MONEY, held.currency)}
     money = {n: frame[n] * worth for n in {held.amount, *amounts} if n in frame}
@@ -214,6 +203,23 @@ def _snapshot(usecase: UseCase, raw: pd.DataFrame, location: str, as_of: date | 
         **{n: own[n] for n in OWN},
     )[live]
     return Book(_filled(book), day, checked.refused, left_out, len(raw), notes)
+
+
+def _notes(own: pd.DataFrame, live: pd.Series, left: pd.Series, heavy: pd.Series) -> list[str]:
+    """What a reader has to know of loans that are there, yet not as others are."""
+    notes = []
+    if over := int((live & (left < 1)).sum()):
+        notes.append(f"{over:,} loans are past their term and still owe: a month is left to them")
+    if gone := int((~live).sum()):
+        notes.append(f"{gone:,} loans owe nothing and are left out")
+    arrears = int((live & own["days_past_due"].between(1, IMPAIRED_DAYS - 1)).sum())
+    if arrears:
+        notes.append(
+            f"{arrears:,} loans are in arrears: the stage knows it, the PD of applications doesn't"
+        )
+    if more := int((live & heavy).sum()):
+        notes.append(f"{more:,} loans owe more than {HEAVY:g} times what was lent")
+    return notes
 
 
 def _own_columns(raw: pd.DataFrame, location: str, missing: Sequence[str]) -> pd.DataFrame:

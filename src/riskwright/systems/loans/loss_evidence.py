@@ -89,14 +89,23 @@ def judge_loss(
         "ead": _ead(usecase, failed, exposure, chances),
     }
     if hazard is not None:
-        counted = maturity.outcome_months(usecase, frame)
-        marginal = hazard.marginal_pd(margin, term, np.zeros(len(frame)), int(counted.max()))
-        marginal[np.arange(1, marginal.shape[1] + 1) > counted[:, None]] = 0.0
+        marginal = _until_counted(usecase, frame, hazard, margin)
         told["timing"] = _timing(usecase, frame, marginal)
         live = severity.live(constant=lgd["constant"])
         table = _by_vintage(usecase, frame, marginal, live, exposure, known)
         write_csv(table, folder / "expected_against_realised.csv", index=True)
     return dict(plain(told))
+
+
+def _until_counted(
+    usecase: UseCase, frame: pd.DataFrame, hazard: Hazard, margin: np.ndarray
+) -> np.ndarray:
+    """Chance of failing in each month of a loan's life, 0 beyond the months that count."""
+    counted = maturity.outcome_months(usecase, frame)
+    term = frame[maturity.loan_of(usecase).term].to_numpy()
+    marginal = hazard.marginal_pd(margin, term, np.zeros(len(frame)), int(counted.max()))
+    marginal[np.arange(1, marginal.shape[1] + 1) > counted[:, None]] = 0.0
+    return marginal
 
 
 def _lgd(usecase: UseCase, failed: pd.DataFrame, severity: Severity) -> dict[str, Any]:

@@ -150,13 +150,7 @@ class Severity:
         )
         mean = float(np.average(lgd, weights=owed))
         cured = float(np.average(lgd[healed], weights=owed[healed])) if cure is not None else 0.0
-        left_out = np.empty(len(lgd))
-        left_out[rest] = lost.oof
-        if not rest.all():
-            left_out[~rest] = lost.predict(X[~rest])  # no model of what is lost saw cured loans
-        left_out = np.clip(left_out, 0.0, 1.0)
-        if cure is not None:
-            left_out = cure.oof_pd * cured + (1 - cure.oof_pd) * left_out
+        left_out = _left_out(X, rest, lost, cure, cured)
         return cls(
             schema,
             mean,
@@ -247,6 +241,20 @@ class Severity:
             return found
         chance = expit(self.cure.margin(X[self.schema.names]))
         return {n: np.asarray(chance * self.cured + (1 - chance) * v) for n, v in found.items()}
+
+
+def _left_out(
+    X: pd.DataFrame, rest: npt.NDArray[np.bool_], lost: Blend, cure: Ensemble | None, cured: float
+) -> FloatArray:
+    """LGD of each loan by models that didn't see it, shape (n,)."""
+    found = np.empty(len(X))
+    found[rest] = lost.oof
+    if not rest.all():
+        found[~rest] = lost.predict(X[~rest])  # no model of what is lost saw cured loans
+    found = np.clip(found, 0.0, 1.0)
+    if cure is not None:
+        found = cure.oof_pd * cured + (1 - cure.oof_pd) * found
+    return found
 
 
 def _p_better(difference: FloatArray, weight: FloatArray) -> float:

@@ -1,14 +1,13 @@
 """What each loan of a book is worth: PD, LGD, EAD, expected loss, stage, price.
 
-Loans are valued in chunks, so that memory doesn't grow with the book. All scenarios rest on one
-term structure: a scenario moves the log-odds of the PD within twelve months and of the rest of the
-loan's life, and of the LGD (``portfolio.stress``).
+Loans are valued in chunks, so that memory doesn't grow with the book.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from scipy.special import logit
 from riskwright.data import maturity
 from riskwright.errors import InputRefused
 from riskwright.systems.credit.bundle import Bundle
+from riskwright.systems.loans.impairment import SMALLEST, YEAR, Outlook, impair
 from riskwright.systems.loans.loss_bundle import LossBundle
 from riskwright.systems.loans.portfolio import basel, pricing, staging, stress
 from riskwright.systems.loans.portfolio.checks import FloatArray
@@ -25,8 +25,6 @@ from riskwright.systems.loans.portfolio.status import Status, overlay, pd_with_m
 
 CHUNK = 50_000  # loans …
 LONGEST = 60  # … of so many months; of longer ones fewer are valued at a time
-YEAR = 12
-SMALLEST = 1e-9
 SAMPLE = 5_000  # loans on which the error of the term structure is measured
 STEP = 1e-4
 
@@ -121,6 +119,42 @@ def value_loans(
     )
 
 
+@dataclass(frozen=True)
+class _Lives:
+    """Where each loan of a chunk stands in its life, in months, shape (n,).
+
+    ``impaired`` are the positions of loans that have failed already, ``months`` how far the chunk
+    has to be looked ahead.
+    """
+
+    age: FloatArray
+    left: FloatArray
+    impaired: npt.NDArray[np.intp]
+
+    @classmethod
+    def of(cls, chunk: pd.DataFrame) -> Self:
+        late = chunk["days_past_due"].to_numpy() >= staging.STAGE_3_DAYS
+        age, left = chunk["months_on_book"].to_numpy(), chunk["months_left"].to_numpy()
+        return cls(age, left, np.flatnonzero(late))
+
+    @property
+    def term(self) -> FloatArray:
+        return self.age + self.left
+
+    @property
+    def months(self) -> int:
+        return max(YEAR, int(self.left.max()))
+
+    def marginal(self, bundle: Bundle, margin: FloatArray) -> FloatArray:
+        """Chance of failing in each month to come, shape (n, months)."""
+        hazard = bundle.hazard
+        assert hazard is not None  # noqa: S101  (``value_loans`` has refused a bundle without)
+        found = hazard.marginal_pd(margin, self.term, self.age, self.months)
+        found[self.impaired] = 0.0
+        found[self.impaired, 0] = 1.0  # it has happened
+        return found
+
+
 def _value(
     bundle: Bundle,
     lgd: LossBundle,
@@ -132,112 +166,83 @@ def _value(
     held = maturity.loan_of(bundle.usecase)
     x = chunk[bundle.schema.names]
     member_margins, weights = bundle.ensemble.members(x)
-    # Weighted in log-odds, as the deployed PD is.
-    margin = bundle.ensemble.margin(x)
-    age, left = chunk["months_on_book"].to_numpy(), chunk["months_left"].to_numpy()
-    term = age + left
-    months = max(YEAR, int(left.max()))
-    impaired = chunk["days_past_due"].to_numpy() >= staging.STAGE_3_DAYS
+    margin = bundle.ensemble.margin(x)  # weighted in log-odds, as the deployed PD is
+    lives = _Lives.of(chunk)
     share = chunk["lgd_assessed"].fillna(pd.Series(lgd.score(chunk), chunk.index)).to_numpy()
-    owed = ead.profile(chunk, months)
-    rows = np.flatnonzero(impaired)
-
-    def marginal_of(of_margin: FloatArray) -> FloatArray:
-        found = bundle.hazard.marginal_pd(of_margin, term, age, months)  # type: ignore[union-attr]
-        found[rows] = 0.0
-        found[rows, 0] = 1.0  # it has happened
-        return found
-
-    marginal = marginal_of(margin)
-    year, life = marginal[:, :YEAR].sum(axis=1), np.minimum(marginal.sum(axis=1), 1.0)
-    at_default = (marginal * owed)[:, :YEAR].sum(axis=1)
-    mean_ead = np.where(year > SMALLEST, at_default / np.maximum(year, SMALLEST), owed[:, 0])
-    mean_ead[rows] = chunk["balance"].to_numpy()[rows]
-    owed[rows, 0] = mean_ead[rows]
-    el = year * mean_ead * share
+    outlook, mean_ead = _outlook(chunk, lives, ead, lives.marginal(bundle, margin), share)
     members_el = np.stack(
-        [(marginal_of(m) * owed)[:, :YEAR].sum(axis=1) * share for m in member_margins]
-    )
-    pd_status = pd_with_margin(year, status)
-    life_status = pd_with_margin(life, status)
-    then = _as_made(bundle, chunk, term, age, months, life)
-    # What a nominal rate, paid monthly, comes to in a year.
-    discount = np.expm1(YEAR * np.log1p(chunk[held.rate].to_numpy() / YEAR))
-    ecl = {}
-    weighted_life, weighted_then = np.zeros(len(chunk)), np.zeros(len(chunk))
-    scaled: dict[str, tuple[FloatArray, FloatArray]] = {}
-    for scenario in scenarios:
-        soon, lost = stress.stressed(pd_status, share, scenario)
-        ever, _ = stress.stressed(life_status, share, scenario)
-        scaled[scenario.name] = (_scale(marginal, year, life, soon, ever), lost)
-        weighted_life += scenario.weight * ever
-        # Like with like: the scenarios weigh on both sides.
-        weighted_then += scenario.weight * stress.stressed(then, share, scenario)[0]
-    years = left / YEAR
-    stage = staging.stages(
-        np.clip(weighted_life, 0, 1),
-        np.clip(weighted_then, 0, 1),
-        years,
-        chunk["days_past_due"].to_numpy(),
-    )
-    one_year, lifetime = np.zeros(len(chunk)), np.zeros(len(chunk))
-    for scenario in scenarios:
-        moved, lost = scaled[scenario.name]
-        by_stage = [
-            staging.expected_credit_loss(moved, owed, lost, discount, np.full(len(chunk), s))
-            for s in (1, 2, 3)
+        [
+            (lives.marginal(bundle, m) * outlook.owed)[:, :YEAR].sum(axis=1) * share
+            for m in member_margins
         ]
-        ecl[f"ecl of {scenario.name}"] = np.choose(stage - 1, by_stage)
-        one_year += scenario.weight * by_stage[0]
-        lifetime += scenario.weight * by_stage[1]
-    booked = sum(s.weight * v for s, v in zip(scenarios, ecl.values(), strict=True))
+    )
+    found = impair(
+        outlook,
+        pd_then=_as_made(bundle, chunk, lives, outlook.pd_lifetime),
+        days_past_due=chunk["days_past_due"].to_numpy(),
+        # What a nominal rate, paid monthly, comes to in a year.
+        discount=np.expm1(YEAR * np.log1p(chunk[held.rate].to_numpy() / YEAR)),
+        status=status,
+        scenarios=scenarios,
+    )
+    pd_status = pd_with_margin(outlook.pd, status)
     el_status = pd_status * mean_ead * share
-    runs = np.maximum(left, 1.0)
-    paths = _paths(bundle, (margin, member_margins), term, age, runs, rows)
-    outlay, price, cautious = _prices(bundle, share, runs, *paths)
-    (fails, repaid), grace = paths[0], held.grace_months
     table = pd.DataFrame(
         {
             "balance": chunk["balance"].to_numpy(),
             "ead": mean_ead,
-            "pd": year,
-            "pd_lifetime": life,
+            "pd": outlook.pd,
+            "pd_lifetime": outlook.pd_lifetime,
             "lgd": share,
-            "el": el,
+            "el": outlook.pd * mean_ead * share,
             "pd_status": pd_status,
             "el_status": el_status,
             "overlay": overlay(el_status, status),
-            "stage": stage,
-            "ecl": booked,
-            "ecl_12m": one_year,
-            "ecl_lifetime": lifetime,
-            "price": price,
-            "price_cautious": cautious,
-            "worth": pricing.value(chunk[held.rate], fails, share, runs, outlay, repaid, grace),
-            **ecl,
+            "stage": found.stage,
+            "ecl": found.ecl,
+            "ecl_12m": found.ecl_12m,
+            "ecl_lifetime": found.ecl_lifetime,
+            **_worth(bundle, chunk, lives, (margin, member_margins), share),
+            **{f"ecl of {name}": ecl for name, ecl in found.by_scenario.items()},
         },
         index=chunk.index,
     )
     return table, members_el, weights
 
 
-def _scale(
-    marginal: FloatArray, year: FloatArray, life: FloatArray, soon: FloatArray, ever: FloatArray
-) -> FloatArray:
-    """The term structure, moved so that the year's PD is ``soon`` and the lifetime's ``ever``."""
-    moved = marginal.copy()
-    ever = np.maximum(ever, soon)
-    moved[:, :YEAR] *= (soon / np.maximum(year, SMALLEST))[:, None]
-    moved[:, YEAR:] *= ((ever - soon) / np.maximum(life - year, SMALLEST))[:, None]
-    return moved
+def _outlook(
+    chunk: pd.DataFrame, lives: _Lives, ead: LossBundle, marginal: FloatArray, share: FloatArray
+) -> tuple[Outlook, FloatArray]:
+    """What is expected of the loans, and the mean exposure of those that fail within a year."""
+    owed, year = ead.profile(chunk, lives.months), marginal[:, :YEAR].sum(axis=1)
+    at_default = (marginal * owed)[:, :YEAR].sum(axis=1)
+    mean_ead = np.where(year > SMALLEST, at_default / np.maximum(year, SMALLEST), owed[:, 0])
+    mean_ead[lives.impaired] = chunk["balance"].to_numpy()[lives.impaired]
+    owed[lives.impaired, 0] = mean_ead[lives.impaired]
+    return Outlook(marginal, owed, share, lives.left / YEAR), mean_ead
+
+
+def _worth(
+    bundle: Bundle,
+    chunk: pd.DataFrame,
+    lives: _Lives,
+    margins: tuple[FloatArray, FloatArray],
+    share: FloatArray,
+) -> dict[str, FloatArray]:
+    """The rate that each loan has to bear, and what lending at its own rate is worth."""
+    held = maturity.loan_of(bundle.usecase)
+    runs = np.maximum(lives.left, 1.0)
+    paths = _paths(bundle, margins, lives.term, lives.age, runs, lives.impaired)
+    outlay, price, cautious = _prices(bundle, share, runs, *paths)
+    fails, repaid = paths[0]
+    worth = pricing.value(chunk[held.rate], fails, share, runs, outlay, repaid, held.grace_months)
+    return {"price": price, "price_cautious": cautious, "worth": worth}
 
 
 def _as_made(
     bundle: Bundle,
     chunk: pd.DataFrame,
-    term: FloatArray,
-    age: FloatArray,
-    months: int,
+    lives: _Lives,
     today: FloatArray,
 ) -> FloatArray:
     """Lifetime PD over the rest of the loan's life as it was seen when the loan was made."""
@@ -246,7 +251,8 @@ def _as_made(
     if known.any():
         p = chunk["pd_at_origination"].to_numpy()[known]
         margin = logit(np.clip(p, 1e-6, 1 - 1e-6))
-        found = bundle.hazard.marginal_pd(margin, term[known], age[known], months)  # type: ignore[union-attr]
+        term, age = lives.term[known], lives.age[known]
+        found = bundle.hazard.marginal_pd(margin, term, age, lives.months)  # type: ignore[union-attr]
         then[known] = np.minimum(found.sum(axis=1), 1.0)
     return then
 

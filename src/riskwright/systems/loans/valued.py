@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -24,16 +23,17 @@ from riskwright.life.tracking import Tracker
 from riskwright.systems.credit.bundle import Bundle
 from riskwright.systems.credit.promotion import load_version
 from riskwright.systems.loans.book import Book, read_book
+from riskwright.systems.loans.earlier_report import Report, bands_of, last_report, remember
 from riskwright.systems.loans.loss_bundle import LossBundle
 from riskwright.systems.loans.portfolio import backtests, report, stress, summary
 from riskwright.systems.loans.portfolio.checks import confidence_level
+from riskwright.systems.loans.portfolio.status import Status
 from riskwright.systems.loans.promotion import load_loss
 from riskwright.systems.loans.status import status_of
 from riskwright.systems.loans.valuation import Valued, value_loans
 
 Progress = Callable[[str, float], None]
 LOANS = "loans.parquet"
-EDGES = (0.0, 0.01, 0.02, 0.05, 0.10, 0.20, 1.0)  # of the bands of the PD within a year
 
 
 def report_on(
@@ -80,74 +80,146 @@ def report_on(
     output = output.resolve()
     refuse_taken(output)
     maturity.loan_of(usecase)
-    bundle = load_version(home, ledger, usecase.name)
-    usecase = bundle.usecase  # the champion's own: today's YAML may say otherwise
-    lgd = load_loss(home, ledger, usecase.name, bundle.version, "lgd")
-    ead = load_loss(home, ledger, usecase.name, bundle.version, "ead")
+    models = _Models.live(home, ledger, usecase.name)
+    usecase = models.pd.usecase  # the champion's own: today's YAML may say otherwise
     progress("read the book", 0.0)
     book = read_book(usecase, input, as_of)
-    status = status_of(ledger, usecase.name)
+    of = _valuation(models, book, status_of(ledger, usecase.name), progress)
+    place = home.folder("books", usecase.name)
+    earlier = last_report(place, book.as_of)
+    found = _summary(of, ledger, earlier, shock, confidence, progress)
+    progress("write the report", 0.0)
+    compared = "" if earlier is None else f"Against {earlier.day}: {earlier.of}."
+    _write(of, found, output, compared, Path(input).name)
+    told = _told(of, found, output, compared)
+    remember(place, of.report)
+    return told | _to_mlflow(usecase, home, ledger, output, told)
+
+
+@dataclass(frozen=True)
+class _Models:
+    """The champion's models, promoted together."""
+
+    pd: Bundle
+    lgd: LossBundle
+    ead: LossBundle
+
+    @classmethod
+    def live(cls, home: Home, ledger: Ledger, name: str) -> Self:
+        bundle = load_version(home, ledger, name)
+        lgd, ead = (load_loss(home, ledger, name, bundle.version, m) for m in ("lgd", "ead"))
+        return cls(bundle, lgd, ead)
+
+
+@dataclass(frozen=True)
+class _Valuation:
+    """A valued book: by which models, its loans by name, and the ways to divide them."""
+
+    models: _Models
+    status: Status
+    book: Book
+    valued: Valued
+    loans: pd.DataFrame
+    by: pd.DataFrame
+
+    @property
+    def version(self) -> int:
+        return self.models.pd.version
+
+    @property
+    def report(self) -> Report:
+        """What the next report is compared with."""
+        return Report(
+            f"{self.book.as_of:%Y-%m-%d}",
+            f"{len(self.loans):,} loans, version {self.version}",
+            summary.segments_for_waterfall(self.loans, self.by.iloc[:, 0]),
+            bands_of(self.loans),
+        )
+
+
+def _valuation(models: _Models, book: Book, status: Status, progress: Progress) -> _Valuation:
+    usecase = models.pd.usecase
     valued = value_loans(
-        bundle,
-        lgd,
-        ead,
+        models.pd,
+        models.lgd,
+        models.ead,
         book.frame,
         status=status,
         scenarios=stress.outlooks(maturity.loan_of(usecase)),
         progress=lambda done: progress("value the loans", done),
     )
-    by = _divisions(usecase, book.frame)
-    loans = _named(usecase, book, valued, bundle.version)
-    place = home.folder("books", usecase.name)
-    earlier = _last(place, book.as_of)
+    loans = _named(usecase, book, valued, models.pd.version)
+    return _Valuation(models, status, book, valued, loans, _divisions(usecase, book.frame))
+
+
+def _summary(
+    of: _Valuation,
+    ledger: Ledger,
+    earlier: Report | None,
+    shock: stress.Scenario,
+    confidence: float,
+    progress: Progress,
+) -> summary.Summary:
+    """The figures, what the PDs of bands and grades did, and what a reader has to know."""
+    bundle, valued = of.models.pd, of.valued
     found = summary.summarise(
-        maturity.loan_of(usecase),
-        loans,
-        by,
+        maturity.loan_of(bundle.usecase),
+        of.loans,
+        of.by,
         members_el=valued.members_el,
         weights=valued.weights,
         errors=valued.errors,
         scenario_ecl=valued.scenario_ecl,
         confidence=confidence,
         scenario=shock,
-        status=status,
+        status=of.status,
         before=None if earlier is None else earlier.segments,
         progress=lambda done: progress("simulate bad years", done),
     )
-    found.notes[:0] = _notes(bundle, book, _converts(ead))
+    found.notes[:0] = _notes(bundle, of.book, _converts(of.models.ead))
     if _simulated(ledger, bundle):
         found.notes.insert(0, "the champion learnt on simulated loans: train it on your own first")
-    progress("write the report", 0.0)
-    compared = "" if earlier is None else f"Against {earlier.day}: {earlier.of}."
-    bands = _bands(loans)
     if earlier is not None:
         found.tables["Migration between bands of the PD"] = backtests.migration(
-            earlier.bands, bands
+            earlier.bands, bands_of(of.loans)
         ).rename_axis(index="before", columns=None)
     graded, tilt = _grades(ledger, bundle)
     if graded is not None:
         found.tables["PD of the grades against what came of the test loans"] = graded
         found.notes.extend(tilt)
+    return found
+
+
+def _write(
+    of: _Valuation, found: summary.Summary, output: Path, compared: str, source: str
+) -> None:
+    """Write the report, the loans and the quarantine; the folder is whole or not there."""
+    book = of.book
     with new_folder(output) as part:
-        pd.concat([loans, by.add_prefix("segment_")], axis=1).to_parquet(part / LOANS, index=False)
+        divided = pd.concat([of.loans, of.by.add_prefix("segment_")], axis=1)
+        divided.to_parquet(part / LOANS, index=False)
         if len(book.quarantine):
             changed = write_csv(book.quarantine, part / "quarantine.csv")
             found.notes.extend([formulas(changed, "quarantine.csv")] * bool(changed))
         report.write(
             part,
             found,
-            title=f"{usecase.title} on {book.as_of:%Y-%m-%d}",
+            title=f"{of.models.pd.usecase.title} on {book.as_of:%Y-%m-%d}",
             facts={
-                "Version": str(bundle.version),
-                "loans": f"{len(loans):,}",
-                "file": Path(input).name,
+                "Version": str(of.version),
+                "loans": f"{len(of.loans):,}",
+                "file": source,
                 "PD, LGD and EAD": "promoted together",
             },
             compared=compared,
         )
-    told = {
-        "usecase": usecase.name,
-        "version": bundle.version,
+
+
+def _told(of: _Valuation, found: summary.Summary, output: Path, compared: str) -> dict[str, Any]:
+    book = of.book
+    return {
+        "usecase": of.models.pd.usecase.name,
+        "version": of.version,
         "as_of": f"{book.as_of:%Y-%m-%d}",
         **found.headline,
         "read": book.read,
@@ -162,11 +234,6 @@ def report_on(
         "report": str(output / report.PAGE),
         "loans_file": str(output / LOANS),
     }
-    segments = summary.segments_for_waterfall(loans, by.iloc[:, 0])
-    of = f"{len(loans):,} loans, version {bundle.version}"
-    _remember(place, Report(f"{book.as_of:%Y-%m-%d}", of, segments, bands))
-    told |= _to_mlflow(usecase, home, ledger, output, told)
-    return told
 
 
 def _divisions(usecase: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
@@ -261,49 +328,6 @@ def _owed(money: float) -> str:
 def _converts(ead: LossBundle) -> bool:
     """Whether a credit conversion factor was learnt."""
     return getattr(ead.fitted, "ccf", None) is not None
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a report leaves for the next one: its day, of what, segments, and each loan's band."""
-
-    day: str
-    of: str
-    segments: pd.DataFrame
-    bands: pd.Series
-
-
-def _bands(loans: pd.DataFrame) -> pd.Series:
-    """The band of each loan's PD, by id."""
-    labels = [f"to {100 * edge:g} %" for edge in EDGES[1:]]
-    bands = pd.cut(loans["pd"], EDGES, labels=labels, include_lowest=True).astype("str")
-    return pd.Series(bands.to_numpy(), index=loans["id"].astype("str").to_numpy(), name="band")
-
-
-def _last(place: Path, as_of: pd.Timestamp) -> Report | None:
-    """The latest report before a date."""
-    earlier = [p for p in sorted(place.glob("*.json")) if p.stem < f"{as_of:%Y-%m-%d}"]
-    if not earlier:
-        return None
-    plain = json.loads(earlier[-1].read_text(encoding="utf-8"))
-    return Report(
-        earlier[-1].stem,
-        plain["of"],
-        pd.DataFrame.from_dict(plain["segments"], orient="index"),
-        pd.Series(plain["bands"], dtype="str"),
-    )
-
-
-def _remember(place: Path, report: Report) -> None:
-    path = place / f"{report.day}.json"
-    part = path.with_name(path.name + ".part")
-    plain = {
-        "of": report.of,
-        "segments": report.segments.to_dict("index"),
-        "bands": report.bands.to_dict(),
-    }
-    part.write_text(json.dumps(plain), encoding="utf-8")
-    os.replace(part, path)
 
 
 def _to_mlflow(

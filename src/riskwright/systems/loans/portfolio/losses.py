@@ -128,33 +128,37 @@ def simulate(
     names, of = _segments(segment, n)
     cells = _cells(p, loss, r, of)
     by_segment = _draw(cells, len(names), scenarios, seed, progress)
-    losses = by_segment.sum(axis=1)
-    expected = np.bincount(of, p * loss, minlength=len(names))
+    fixed = pd.DataFrame(
+        {
+            "loans": np.bincount(of, minlength=len(names)),
+            "ead": np.bincount(of, money, minlength=len(names)),
+            "expected_loss": np.bincount(of, p * loss, minlength=len(names)),
+        },
+        index=pd.Index(names, name="segment"),
+    )
+    asymptotic = float((loss * conditional_pd(p, r, ndtri(1 - level))).sum())
+    return _measured(by_segment, fixed, level, asymptotic, len(cells))
+
+
+def _measured(
+    by_segment: FloatArray, fixed: pd.DataFrame, level: float, asymptotic: float, cells: int
+) -> LossDistribution:
+    """The measures of simulated losses, shape (scenarios, segments), with their errors."""
+    losses, scenarios = by_segment.sum(axis=1), len(by_segment)
     tail = np.partition(losses, _rank(scenarios, level))
     var = float(tail[_rank(scenarios, level)])
     low, high = _interval(losses, level)
     tail_weight = _tail_weights(losses, var, level)
-    around = _around(losses, level)
-    var_parts = by_segment[around].mean(axis=0)
-    total = var_parts.sum()
-    table = pd.DataFrame(
-        {
-            "loans": np.bincount(of, minlength=len(names)),
-            "ead": np.bincount(of, money, minlength=len(names)),
-            "expected_loss": expected,
-            "var_contribution": var_parts * (var / total) if total else var_parts,
-            "shortfall_contribution": tail_weight @ by_segment,
-        },
-        index=pd.Index(names, name="segment"),
-    )
     shortfall = float(tail_weight @ losses)
     # Of the mean beyond an estimated quantile: the spread inside the tail, and of the tail itself.
     inside = float(tail_weight @ (losses - shortfall) ** 2)
     variance = inside + level * (shortfall - var) ** 2
+    parts = by_segment[_around(losses, level)].mean(axis=0)
+    total = parts.sum()
     return LossDistribution(
         losses=losses,
         confidence=level,
-        expected_loss=float(expected.sum()),
+        expected_loss=float(fixed["expected_loss"].to_numpy().sum()),
         simulated_mean=float(losses.mean()),
         simulated_mean_se=float(losses.std(ddof=1) / np.sqrt(scenarios)),
         var=var,
@@ -162,9 +166,12 @@ def simulate(
         var_high=high,
         shortfall=shortfall,
         shortfall_se=float(np.sqrt(variance / max(1.0, (1 - level) * scenarios))),
-        asymptotic_var=float((loss * conditional_pd(p, r, ndtri(1 - level))).sum()),
-        segments=table,
-        cells=len(cells),
+        asymptotic_var=asymptotic,
+        segments=fixed.assign(
+            var_contribution=parts * (var / total) if total else parts,
+            shortfall_contribution=tail_weight @ by_segment,
+        ),
+        cells=cells,
         warning=_warning(scenarios, level, var, low, high),
     )
 

@@ -24,11 +24,15 @@ from riskwright.systems.loans.portfolio import (
     waterfall,
 )
 from riskwright.systems.loans.portfolio.checks import FloatArray
+from riskwright.systems.loans.portfolio.stress_tables import (
+    StressResult,
+    outlook_table,
+    stress_book,
+)
 
 FEWEST_SCENARIOS, MOST_SCENARIOS = 10_000, 50_000
 BEYOND = 20  # scenarios wanted beyond the VaR
 FEW_NAMES = 0.1  # of the scenarios that one beyond the VaR stands for: fewer names are lumpy
-BANDS = 4
 SMALLEST = 1e-12
 
 
@@ -97,84 +101,83 @@ def summarise(
     progress
         Called with the fraction done.
     """
-    main = str(by.columns[0])
-    rho = (
-        np.full(len(loans), loan.rho)
-        if loan.rho is not None
-        else basel.correlation(loans["pd"], loan.exposure)
+    rho = _correlation(loan, loans)
+    main = by.iloc[:, 0].astype(str)
+    found = _bad_years(loans, main, rho, confidence, progress)
+    shaken = stress_book(loan, loans, by, rho, confidence, scenario)
+    every = {**errors, "level": _level_error(loans, rho)}
+    headline = _headline(loan, loans, found, members_el, weights, every, rho)
+    alone = expected.el_interval(loans["el"], members_el, weights, errors, most=headline["ead"])
+    headline |= {"el_models_low": alone[1], "el_models_high": alone[2], "status": status}
+    headline |= {"ecl": float(loans["ecl"].sum())}
+    headline |= {f"ecl_{name}": value for name, value in scenario_ecl.items()} | shaken.figures
+    notes = [found.warning] if found.warning else _lumpy(headline["effective_names"], confidence)
+    return Summary(
+        headline,
+        found,
+        {n: expected.by_group(loans, members_el, weights, by[n], every) for n in by.columns},
+        _tables(loan, loans, main, found, shaken, scenario_ecl),
+        waterfall.waterfall(before, segments_for_waterfall(loans, main))
+        if before is not None
+        else None,
+        notes + _beyond(shaken.by_scenario, found),
     )
-    # What has happened, happens in each year.
-    spared = loans["stage"] < 3
-    moves = np.where(spared, rho, 0.0)
-    models = errors
-    errors = {
-        **errors,
-        "level": expected.level_error(loans["ead"], loans["pd"], loans["lgd"], moves),
-    }
-    found = losses.simulate(
+
+
+def _correlation(loan: Loan, loans: pd.DataFrame) -> FloatArray:
+    """Asset correlation of each loan: the use case's, or by the capital formula."""
+    if loan.rho is not None:
+        return np.full(len(loans), loan.rho)
+    return basel.correlation(loans["pd"], loan.exposure)
+
+
+def _level_error(loans: pd.DataFrame, rho: FloatArray) -> float:
+    """Relative error by good and bad years; what has happened, happens in each year."""
+    moves = np.where(loans["stage"] < 3, rho, 0.0)
+    return expected.level_error(loans["ead"], loans["pd"], loans["lgd"], moves)
+
+
+def _bad_years(
+    loans: pd.DataFrame,
+    segment: pd.Series,
+    rho: FloatArray,
+    confidence: float,
+    progress: Callable[[float], None] | None,
+) -> losses.LossDistribution:
+    return losses.simulate(
         loans["ead"],
         loans["pd"],
         loans["lgd"],
         rho,
-        segment=by[main].astype(str),
+        segment=segment,
         scenarios=round(np.clip(BEYOND / (1 - confidence), FEWEST_SCENARIOS, MOST_SCENARIOS)),
         confidence=confidence,
         progress=progress,
     )
-    groups = {
-        name: expected.by_group(loans, members_el, weights, by[name], errors) for name in by.columns
-    }
-    # A scenario without a shock (the base) breaks nothing: the severe one is pushed instead.
-    pushed = scenario if any(scenario.shift()) else stress.SCENARIOS["severe"]
-    stresses = _stresses(loan, loans, rho, confidence, scenario)
-    limit = _limit(loan, loans)
-    part = stress.reverse_stress(lambda t: float(stressed(loans, pushed, t)[0].sum()), limit)
-    foreground, *_ = stressed(loans, scenario)
-    worse, *_ = stressed(loans, pushed, part or 1.0)
-    carriers = stress.carriers(loans["el_status"], worse, _bands(loans, by))
-    tables = {
-        "Stress": stresses,
-        "What carries the stress": carriers,
-        "Booked loss by scenario": _outlooks(loan, loans, scenario_ecl),
+
+
+def _tables(
+    loan: Loan,
+    loans: pd.DataFrame,
+    segment: pd.Series,
+    found: losses.LossDistribution,
+    shaken: StressResult,
+    scenario_ecl: Mapping[str, float],
+) -> dict[str, pd.DataFrame]:
+    """Every table but those by group, in the order of the page."""
+    return {
+        "Stress": shaken.by_scenario,
+        "What carries the stress": shaken.carriers,
+        "Booked loss by scenario": outlook_table(loan, loans, scenario_ecl),
         "Contributions to a bad year": found.segments.assign(
             share_of_var=found.segments["var_contribution"] / found.var if found.var else 0.0
         ),
         "Stages": _stages(loans),
-        "Price": _price_table(loans, by[main]),
+        "Price": _price_table(loans, segment),
         "Cut-offs": _cutoffs(loans),
         "Largest loans": concentration.top_names(loans["id"], loans["balance"]),
-        "Concentration": concentration.by_segment(by[main], loans["balance"]),
+        "Concentration": concentration.by_segment(segment, loans["balance"]),
     }
-    segments = segments_for_waterfall(loans, by[main])
-    steps = waterfall.waterfall(before, segments) if before is not None else None
-    granularity = vasicek.granularity_adjustment(
-        loans["ead"], loans["pd"], loans["lgd"], rho, confidence
-    )
-    headline = _headline(loan, loans, found, members_el, weights, errors, granularity)
-    alone = expected.el_interval(loans["el"], members_el, weights, models, most=headline["ead"])
-    headline |= {"el_models_low": alone[1], "el_models_high": alone[2]}
-    headline |= {
-        "status": status,
-        "ecl": float(loans["ecl"].sum()),
-        **{f"ecl_{name}": value for name, value in scenario_ecl.items()},
-        "scenario": scenario.name,
-        "pushed": pushed.name,
-        "stressed_el": float(foreground.sum()),
-        "loss_limit": limit,
-        "reverse_part": part,
-        "carried": stress.carried(carriers),
-    }
-    notes = [found.warning] if found.warning else _lumpy(headline["effective_names"], confidence)
-    notes += _beyond(stresses, found)
-    return Summary(headline, found, groups, tables, steps, notes)
-
-
-def stressed(
-    loans: pd.DataFrame, scenario: stress.Scenario, part: float = 1.0
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return expected loss, PD and LGD of valued loans under a part of a scenario, shape (n,)."""
-    p, lgd = stress.stressed(loans["pd_status"], loans["lgd"], scenario, part)
-    return loans["ead"].to_numpy() * p * lgd, p, lgd
 
 
 def segments_for_waterfall(loans: pd.DataFrame, segment: pd.Series) -> pd.DataFrame:
@@ -234,7 +237,7 @@ def _headline(
     members_el: FloatArray,
     weights: FloatArray,
     errors: Mapping[str, float],
-    granularity: float,
+    rho: FloatArray,
 ) -> dict[str, Any]:
     most = float(loans["ead"].sum())
     el, low, high = expected.el_interval(loans["el"], members_el, weights, errors, most=most)
@@ -244,6 +247,9 @@ def _headline(
     balance = float(loans["balance"].sum())
     herfindahl = concentration.herfindahl(loans["balance"])
     with_status = float((loans["el_status"] + loans["overlay"]).sum())
+    granularity = vasicek.granularity_adjustment(
+        loans["ead"], loans["pd"], loans["lgd"], rho, found.confidence
+    )
     return {
         "currency": loan.currency,
         "loans": len(loans),
@@ -274,71 +280,6 @@ def _headline(
         "effective_names": 1 / herfindahl,
         **{f"error_{name}": value for name, value in errors.items()},
     }
-
-
-def _stresses(
-    loan: Loan,
-    loans: pd.DataFrame,
-    rho: FloatArray,
-    confidence: float,
-    chosen: stress.Scenario,
-) -> pd.DataFrame:
-    rows = {}
-    shown = dict(stress.SCENARIOS) | {chosen.name: chosen}
-    base = float(stressed(loans, stress.SCENARIOS["base"])[0].sum())
-    for name, scenario in shown.items():
-        el, p, lgd = stressed(loans, scenario)
-        k = basel.capital_requirement(p, lgd, loan.exposure, loans["effective_maturity"])
-        rows[name] = {
-            "drivers": _drivers(scenario),
-            "from": stress.told(scenario),
-            "pd": float((p * loans["ead"]).sum() / loans["ead"].sum()),
-            "el": float(el.sum()),
-            "times_base": float(el.sum()) / base if base else 1.0,
-            "bad_year_asymptotic": float(
-                vasicek.asymptotic_var(loans["ead"], p, lgd, rho, confidence).sum()
-            ),
-            "regulatory_capital": float((k * loans["ead"]).sum()),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("scenario")
-
-
-def _outlooks(loan: Loan, loans: pd.DataFrame, ecl: Mapping[str, float]) -> pd.DataFrame:
-    """The scenarios of the booked loss: how likely, what moves, and what each would book."""
-    rows = {}
-    base = float(loans["ecl"].sum())
-    for scenario in stress.outlooks(loan):
-        p, _ = stress.stressed(loans["pd_status"], loans["lgd"], scenario)
-        rows[scenario.name] = {
-            "weight": scenario.weight,
-            "drivers": _drivers(scenario),
-            "from": stress.told(scenario),
-            "pd": float((p * loans["ead"]).sum() / loans["ead"].sum()),
-            "ecl": ecl.get(scenario.name, float("nan")),
-            "of_booked": ecl.get(scenario.name, float("nan")) / base if base else float("nan"),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("scenario")
-
-
-def _drivers(scenario: stress.Scenario) -> str:
-    return ", ".join(f"{d} {v:+g}" for d, v in scenario.shocks.items()) or "none"
-
-
-def _limit(loan: Loan, loans: pd.DataFrame) -> float:
-    """The yearly loss that reverse stress looks for, in money."""
-    if loan.loss_limit is not None:
-        return loan.loss_limit * float(loans["balance"].sum())
-    held = loan.pricing
-    earned = loans["balance"] * (loans["rate"] - held.funding - held.cost)
-    return max(0.0, float(earned.sum()))
-
-
-def _bands(loans: pd.DataFrame, by: pd.DataFrame) -> pd.DataFrame:
-    """The ways to divide the book, and bands of balance and PD."""
-    out = by.astype(str)
-    for name in ("balance", "pd"):
-        out[f"{name} band"] = pd.qcut(loans[name], BANDS, duplicates="drop").astype(str).to_numpy()
-    return out
 
 
 def _stages(loans: pd.DataFrame) -> pd.DataFrame:
