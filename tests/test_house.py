@@ -149,6 +149,27 @@ def test_nothing_reads_or_writes_pickle() -> None:
     assert {p.name: imported(p) & banned for p in OURS if imported(p) & banned} == {}
 
 
+MOVES = {
+    "os.replace",
+    "os.rename",
+    "shutil.move",
+    "tempfile.mkstemp",
+    "tempfile.NamedTemporaryFile",
+}
+
+
+def called(path: Path) -> set[str]:
+    """What a file calls of modules and objects, such as ``os.replace``."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+
+
+def test_the_writer_alone_moves_files_into_place() -> None:
+    movers = {str(p.relative_to(REPOSITORY)) for p in OURS if called(p) & MOVES}
+    movers -= {"flows/riskwright_flows/runtime.py"}  # the records of steps: on their way there
+    assert movers == {"src/riskwright/store/writer.py"}
+
+
 @pytest.mark.parametrize("folder", ["mlflow", "prefect", "evidently", "keras"])
 def test_no_folder_shadows_a_library(folder: str) -> None:
     # A regular package beats a folder without __init__.py wherever that is on the path; one

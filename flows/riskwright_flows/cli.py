@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -95,6 +96,8 @@ def _run(arguments: list[str]) -> NoReturn:
             sys.exit(_tell(refused, "--json" in arguments))
         if os.environ.get("RISKWRIGHT_DEBUG"):
             raise
+        if isinstance(error, OSError) and (full := _full_disk(error)):
+            sys.exit(_tell(full, "--json" in arguments))
         first = (str(error).strip() or "no message").splitlines()[0]
         unexpected = RiskwrightError(
             f"something failed that riskwright didn't foresee: {type(error).__name__}: {first}",
@@ -104,6 +107,14 @@ def _run(arguments: list[str]) -> NoReturn:
     if code == STOPPED:
         stop.end(code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _full_disk(error: OSError) -> RiskwrightError | None:
+    """What a library met that wrote for us."""
+    from riskwright.home import Home
+    from riskwright.store.writer import is_full, trouble
+
+    return trouble(error, Path(error.filename or Home().root)) if is_full(error) else None
 
 
 def _tell(error: RiskwrightError, as_json: bool) -> int:

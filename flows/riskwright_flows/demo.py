@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from riskwright.life.alert_advice import advice
+from riskwright.store.writer import replacing
 from riskwright_flows import say, say_credit, say_data
 from riskwright_flows.progress import console
 from riskwright_flows.runtime import prepare, run
@@ -67,7 +68,8 @@ def write_batch(path: Path, scenario: str) -> Path:
         "credit_applications", BATCH_ROWS, seed=2026, scenario=scenario, months=1, onset=0
     )
     frame = drawn.frame.drop(columns=["default.payment.next.month"])
-    frame.to_csv(path, index=False)
+    with replacing(path) as part:
+        frame.to_csv(part, index=False)
     return path
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from riskwright.life.alert_advice import advice
+from riskwright.store.writer import replacing
 from riskwright_flows import say, say_credit, say_loans
 from riskwright_flows.progress import console
 from riskwright_flows.runtime import prepare, run
@@ -75,7 +76,8 @@ def write_book(path: Path, as_of: str, rows: int) -> Path:
     from riskwright.data.loan_book import simulate_book
 
     book, _ = simulate_book(rows, seed=2026, as_of=as_of)
-    book.to_csv(path, index=False)
+    with replacing(path) as part:
+        book.to_csv(part, index=False)
     return path
 
 
@@ -84,7 +86,8 @@ def write_history(path: Path) -> Path:
     from riskwright.data.simulators import simulate
 
     drawn = simulate("loan_book", WATCHED_ROWS, seed=2026, scenario="recession", onset=ONSET)
-    drawn.frame.to_csv(path, index=False)
+    with replacing(path) as part:
+        drawn.frame.to_csv(part, index=False)
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -313,6 +314,21 @@ def test_unforeseen_trouble_is_exit_1_without_a_traceback(
     monkeypatch.setenv("RISKWRIGHT_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         app(["history", "tiny"])
+
+
+def test_a_full_disk_that_a_library_met_is_told_as_one(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from riskwright.ledger import Ledger
+
+    def breaks(*given: object, **named: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/data/plot.png")
+
+    monkeypatch.setattr(Ledger, "history", breaks)
+    code, out, err = run("history", "tiny")
+    assert (code, out) == (1, "")
+    assert "the disk is full" in err
+    assert "/data/plot.png" in err
 
 
 def test_stopping_is_exit_130(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from riskwright.errors import InputRefused, IntegrityError
 from riskwright.home import Home
-from riskwright.store import snapshots
+from riskwright.store import snapshots, writer
 
 
 @pytest.fixture(scope="session")
@@ -118,7 +118,7 @@ def test_a_failure_leaves_nothing(home: Home, frame: pd.DataFrame) -> None:
             raise RuntimeError("while reading")
 
     def fail_while_replacing() -> None:
-        with snapshots.replacing(target) as part:
+        with writer.replacing(target) as part:
             part.write_text("half")
             raise RuntimeError("while writing")
 
@@ -137,7 +137,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing(tmp_path: Path) -> None:
         import resource, signal, sys
         from pathlib import Path
         import numpy as np, pandas as pd
-        from riskwright.store import snapshots
+        from riskwright.store import snapshots, writer
         from riskwright.errors import Unavailable
         from riskwright.home import Home
 
@@ -150,7 +150,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing(tmp_path: Path) -> None:
             lambda: write_text(home.root / "notes" / "file.txt"),
         ):
             def write_text(path):
-                with snapshots.replacing(path) as part:
+                with writer.replacing(path) as part:
                     part.write_text("x" * 200_000)
             try:
                 attempt()

@@ -22,7 +22,7 @@ from riskwright.data.telltale import leaks_told, telltales
 from riskwright.data.train_test import divided, kinship, told, uneven, unused, usable
 from riskwright.errors import InputRefused, RiskwrightError
 from riskwright.home import Home
-from riskwright.store import snapshots
+from riskwright.store import snapshots, writer
 from riskwright.store.snapshots import Snapshot
 
 
@@ -164,7 +164,7 @@ def _run(
     quarantine = None
     if contract.refused:
         quarantine = home.root / "quarantine" / usecase.name / f"{raw.hash}.csv"
-        with snapshots.replacing(quarantine) as part:
+        with writer.replacing(quarantine, private=True) as part:
             changed = write_csv(pd.concat(refused), part)
         warnings.append(f"{contract.refused:,} rows refused, see {quarantine}")
         if changed:
@@ -204,8 +204,7 @@ def _remember(note: Path, found: Ingested) -> None:
         "report": found.report,
         "warnings": found.warnings,
     }
-    with snapshots.replacing(note) as part:
-        part.write_text(json.dumps(plain, indent=2), encoding="utf-8")
+    writer.write_json(note, plain, indent=2)
 
 
 def _known(note: Path, home: Home) -> Ingested | None:

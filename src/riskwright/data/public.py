@@ -15,7 +15,7 @@ from urllib.parse import quote
 from riskwright.data.databases import refuse_secrets, without_query
 from riskwright.errors import InputRefused, IntegrityError, Unavailable, closest
 from riskwright.home import Home
-from riskwright.store.snapshots import replacing
+from riskwright.store.writer import replacing
 
 _BLOCK = 1 << 20
 

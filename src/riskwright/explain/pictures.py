@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from threading import Lock
 from typing import Any
 
 from riskwright.stats.figures import plain
+from riskwright.store.writer import replacing
 
 __all__ = ["drawing", "load_shap", "plain", "save"]
 
@@ -51,10 +51,6 @@ def drawing() -> Iterator[Any]:
 
 def save(figure: Any, path: Path) -> Path:
     """Write a PNG; an existing file is replaced only once the new one is complete."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        figure.savefig(temporary, format="png", facecolor="white", bbox_inches="tight")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as part:
+        figure.savefig(part, format="png", facecolor="white", bbox_inches="tight")
     return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from abc import abstractmethod
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from riskwright.data.cleaning import Features, check_columns
 from riskwright.data.units import Index, Kinds
 from riskwright.errors import InputRefused, IntegrityError
 from riskwright.learn.permutation import orderings, permutation_walk
+from riskwright.store.writer import write_json
 
 FloatArray = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]
@@ -124,9 +124,7 @@ class Estimator(BaseEstimator):
             "features": None if features is None else features.to_dict(),
             "state": self._write(folder),
         }
-        part = folder / f"{self.file}.part"
-        part.write_text(json.dumps(plain, indent=1, allow_nan=False), encoding="utf-8")
-        os.replace(part, folder / self.file)
+        write_json(folder / self.file, plain, allow_nan=False)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

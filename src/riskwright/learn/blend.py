@@ -16,7 +16,8 @@ from riskwright.case.usecase import FeatureSchema
 from riskwright.data.units import Index
 from riskwright.errors import IntegrityError
 from riskwright.learn.ensemble import LEAST_WEIGHT
-from riskwright.learn.regressors import REGRESSORS, Regressor, write_json
+from riskwright.learn.regressors import REGRESSORS, Regressor
+from riskwright.store.writer import write_json
 
 FloatArray = npt.NDArray[np.float64]
 FOLDS = 3
@@ -109,7 +110,7 @@ class Blend:
             for k, model in enumerate(models):
                 model.save(folder / name / f"member_{k}")
         counts = {name: len(models) for name, models in self.members.items()}
-        write_json(folder / STATE, {"weights": self.weights, "members": counts})
+        write_json(folder / STATE, {"weights": self.weights, "members": counts}, allow_nan=False)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

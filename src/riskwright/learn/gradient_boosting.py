@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from riskwright.learn.base import (
     by_feature,
     inner_split,
 )
+from riskwright.store.writer import write
 
 if TYPE_CHECKING:
     from xgboost import Booster
@@ -167,9 +167,7 @@ def tree_contributions(family: Estimator, booster: Booster, X: pd.DataFrame) -> 
 
 def write_trees(booster: Booster, folder: Path) -> None:
     """Write a booster in XGBoost's own UBJ."""
-    part = folder / f"{TREES}.part"
-    part.write_bytes(bytes(booster.save_raw("ubj")))
-    os.replace(part, folder / TREES)
+    write(folder / TREES, bytes(booster.save_raw("ubj")))
 
 
 def read_trees(folder: Path) -> Booster:

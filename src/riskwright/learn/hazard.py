@@ -14,7 +14,6 @@ months count, and nothing is said of what comes.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -26,6 +25,7 @@ from sklearn.linear_model import LogisticRegression
 
 from riskwright.data.maturity import FAILED, REPAID
 from riskwright.errors import InputRefused, IntegrityError
+from riskwright.store.writer import write_json
 
 FloatArray = npt.NDArray[np.float64]
 BANDS = 60  # of the margin, in which loan-months are counted together
@@ -180,9 +180,7 @@ class Hazard:
 
     def save(self, path: Path) -> None:
         """Write the coefficients as JSON."""
-        part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps(asdict(self), indent=1, allow_nan=False), encoding="utf-8")
-        os.replace(part, path)
+        write_json(path, asdict(self), allow_nan=False)
 
     @classmethod
     def load(cls, path: Path) -> Self:

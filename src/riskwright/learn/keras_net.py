@@ -24,6 +24,7 @@ from scipy.special import logit
 from riskwright.data.encoding import Mode
 from riskwright.data.units import Index
 from riskwright.learn.base import FloatArray, Matrix, PDFamily, Progress, inner_split
+from riskwright.store.writer import replacing
 
 Rows = tuple[Matrix, npt.NDArray[np.float32]]
 # Matrix products take rows in tiles (of 6 to 48, by processor) and round those of a last, partial
@@ -188,11 +189,9 @@ def write_weights(folder: Path, network: Any) -> None:
     NumPy's archive, read with ``allow_pickle=False``, holds arrays and nothing else: no code, no
     layer configuration to interpret (``.keras`` has one, and HDF5 inside).
     """
-    part = folder / f"{WEIGHTS}.part"
     weights = {f"w{i:03d}": w for i, w in enumerate(network.get_weights())}
-    with part.open("wb") as file:
+    with replacing(folder / WEIGHTS) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **weights)
-    os.replace(part, folder / WEIGHTS)
 
 
 def read_weights(folder: Path) -> list[np.ndarray]:

@@ -6,8 +6,6 @@ output, stopped early). All minimise the weighted squared error, so that they pr
 
 from __future__ import annotations
 
-import json
-import os
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -259,10 +257,3 @@ def _inner(groups: Index, seed: int) -> tuple[Index, Index]:
         rows = np.zeros(len(groups))
         held_out = cut_off(Kinds.of(rows, None), HELD_OUT, np.random.default_rng(seed))
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
-
-
-def write_json(path: Path, plain: dict[str, Any]) -> None:
-    """Write plain values as JSON, whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(plain, indent=1, allow_nan=False), encoding="utf-8")
-    os.replace(part, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from riskwright.ledger import Ledger
 from riskwright.life.findings import Severity, title_of
 from riskwright.life.tracking import Tracker
 from riskwright.store.seals import seals
+from riskwright.store.writer import write, write_json
 
 PAGE, KEPT = "report.html", "findings.json"
 
@@ -103,18 +103,10 @@ def finish(
         }
     if render:
         write(page, render(told))
-        write(folder / KEPT, json.dumps(told, indent=1, default=str))
+        write_json(folder / KEPT, told, default=str)
         ledger.seal(name, f"look with version {version}", seals(home, [folder]))
     trouble = _to_mlflow(case, home, folder, told)
     return told | ({"mlflow": trouble} if trouble else {})
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
 
 
 def named(location: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from riskwright.errors import InputRefused
+from riskwright.store import writer
 
 
 def refuse_taken(output: Path) -> None:
@@ -34,13 +33,5 @@ def refuse_taken(output: Path) -> None:
 def new_folder(output: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``output`` that takes its place if the block ends well."""
     refuse_taken(output)
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with writer.new_folder(output) as part:
         yield part
-        if output.exists():
-            output.rmdir()  # empty, as was checked
-        os.replace(part, output)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)

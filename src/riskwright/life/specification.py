@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from riskwright.errors import IntegrityError
 from riskwright.home import Home
 from riskwright.life.system import system_of
 from riskwright.store.seals import SUFFIX
+from riskwright.store.writer import write
 
 C = TypeVar("C", bound=Case)
 
@@ -75,9 +75,7 @@ def freeze(case: Case, written: Written, named: str, home: Home) -> Path:
     text = json.dumps(content, ensure_ascii=False, indent=1).encode()
     name = hashlib.sha256(text).hexdigest()
     path = home.folder("work", case.name, "specifications") / f"{name}{SUFFIX}"
-    part = path.with_name(f".{name}.{os.getpid()}.part")
-    part.write_bytes(text)
-    os.replace(part, path)
+    write(path, text)
     return path
 
 

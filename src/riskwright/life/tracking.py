@@ -23,6 +23,7 @@ from riskwright.home import Home, fit
 from riskwright.ledger import ModelRef
 from riskwright.life.system import system_of
 from riskwright.life.tracking_file import make_store, move_addresses
+from riskwright.store import writer
 from riskwright.store.seals import placed
 from riskwright.store.snapshots import Snapshot
 
@@ -271,11 +272,11 @@ def local_bundle(uri: str, cache: Path) -> Path:
     if not cache.is_dir():
         import mlflow
 
-        temporary = cache.with_name(cache.name + f".{os.getpid()}.part")
-        fetched = mlflow.artifacts.download_artifacts(
-            artifact_uri=f"{uri}/artifacts/bundle", dst_path=str(temporary)
-        )
-        os.replace(fetched, cache)
+        with writer.temporary(cache, folder=True) as part:
+            fetched = mlflow.artifacts.download_artifacts(
+                artifact_uri=f"{uri}/artifacts/bundle", dst_path=str(part)
+            )
+            writer.place(Path(fetched), cache)
     return cache
 
 

@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from riskwright.home import Home, make_database
+from riskwright.store.writer import temporary, to_disk
 
 # Where MLflow's own file keeps addresses of artifacts, from their root on.
 ADDRESSES = {
@@ -29,19 +30,13 @@ def make_store(home: Home) -> None:
         return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    for left in path.parent.glob(f".{path.name}.*.part"):
-        if not _runs(int(left.name.split(".")[-2])):
-            left.unlink(missing_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    make_database(part)
-    try:
+    with temporary(path) as part:
+        make_database(part)
         store = SqlAlchemyStore(f"sqlite:///{part}", (home.root / "mlartifacts").as_uri())
         store.engine.dispose()
+        to_disk(part)
         with suppress(FileExistsError):  # another process was faster: its file may be in use
             os.link(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def move_addresses(home: Home) -> None:
@@ -68,16 +63,3 @@ def move_addresses(home: Home) -> None:
                         f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
                         (now, len(was) + 1, was, len(was) + 1, f"{was}/"),
                     )
-
-
-def _runs(pid: int) -> bool:
-    """Whether a process other than this one has the number."""
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # somebody else's
-    return True

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from riskwright.store import writer
 from riskwright.store.manifest import folder_digest
 
 Progress = Callable[[float], None]  # called with the fraction done
+_parts: dict[Path, Path] = {}  # what a step writes into, by the folder that it becomes
 
 
 def intact(step: dict[str, Any]) -> bool:
@@ -23,9 +24,9 @@ def intact(step: dict[str, Any]) -> bool:
 
 def new_part(folder: Path) -> Path:
     """Make an empty temporary folder beside ``folder``."""
-    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    if folder in _parts:  # of a try that failed
+        writer.drop(_parts.pop(folder))
+    part = _parts[folder] = writer.begin(folder, folder=True)
     return part
 
 
@@ -33,5 +34,6 @@ def publish(part: Path, folder: Path) -> str:
     """Move a finished temporary folder into place and return its hash."""
     digest = folder_digest(part)
     shutil.rmtree(folder, ignore_errors=True)
-    os.replace(part, folder)
+    writer.place(part, folder)
+    _parts.pop(folder, None)
     return digest

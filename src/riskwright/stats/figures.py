@@ -5,9 +5,10 @@ Drawn on matplotlib ``Figure`` objects without pyplot, so that tasks in threads 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from riskwright.store.writer import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,10 +63,6 @@ def save_figure(figure: Figure, path: Path) -> Path:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25, lw=0.6)
         axes.set_axisbelow(True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        figure.savefig(temporary, format="png", facecolor="white")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as part:
+        figure.savefig(part, format="png", facecolor="white")
     return path

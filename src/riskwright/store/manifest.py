@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from riskwright.errors import IntegrityError
+from riskwright.store import writer
 
 MANIFEST = "manifest.json"
 
@@ -46,9 +46,7 @@ def seal(folder: Path, made_by: Mapping[str, Any] | None = None) -> str:
     if made_by is not None:
         content["made_by"] = dict(made_by)
     digest = _digest(content)
-    temporary = folder / (MANIFEST + ".part")
-    temporary.write_bytes(_canonical({"digest": digest, **content}))
-    os.replace(temporary, folder / MANIFEST)
+    writer.write(folder / MANIFEST, _canonical({"digest": digest, **content}))
     return digest
 
 
@@ -94,7 +92,7 @@ def file_digests(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): file_digest(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path not in (folder / MANIFEST, folder / f"{MANIFEST}.part")
+        if path.is_file() and path != folder / MANIFEST
     }
 
 
@@ -130,9 +128,6 @@ def finished_bundle(folder: Path, write: Callable[[Path], str]) -> tuple[Path, s
         return folder, verify(folder)
     except IntegrityError:
         shutil.rmtree(folder, ignore_errors=True)
-    part = folder.with_name("bundle.part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(part, ignore_errors=True)
-    digest = write(part)
-    os.replace(part, folder)
+    with writer.new_folder(folder) as part:
+        digest = write(part)
     return folder, digest

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +15,8 @@ from pyarrow import parquet
 
 from riskwright import __version__
 from riskwright.errors import InputRefused, IntegrityError, Unavailable
-from riskwright.home import Home, fit
+from riskwright.home import Home
+from riskwright.store import writer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,46 +38,6 @@ class Snapshot:
     rows: int
     kind: str
     parents: tuple[str, ...] = ()
-
-
-@contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``target`` that takes its place if the block ends well.
-
-    Raises
-    ------
-    Unavailable
-        If the disk is full or can't be written. Nothing is left behind.
-    """
-    part = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=".part"
-        )
-        os.close(handle)
-        part = Path(name)
-        fit(part)
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, target)
-    except OSError as error:
-        raise disk_trouble(error, target) from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
-
-
-def disk_trouble(error: OSError, target: Path) -> Unavailable:
-    """Say plainly that a file couldn't be written."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
-    return Unavailable(
-        "the disk is full" if full else f"the file can't be written: {error.strerror or error}",
-        where=str(target),
-        expected="room and the right to write there",
-        do="free some space, or set RISKWRIGHT_HOME to another disk; nothing was kept",
-    )
 
 
 class Writer:
@@ -111,14 +68,7 @@ class Writer:
         self._file: parquet.ParquetWriter | None = None
 
     def __enter__(self) -> Self:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".part")
-            os.close(handle)
-            fit(Path(name))
-        except OSError as error:
-            raise disk_trouble(error, self._folder) from error
-        self._part = Path(name)
+        self._part = writer.begin(self._folder / "snapshot", private=True)
         return self
 
     def add(self, frame: pd.DataFrame) -> None:
@@ -137,15 +87,13 @@ class Writer:
         """Write whole row groups, so that the bytes don't depend on the chunks."""
         while self._waiting and sum(t.num_rows for t in self._waiting) >= least:
             table = pa.concat_tables(self._waiting)
-            try:
+            with writer.writing(self._folder):
                 if self._file is None:
                     self._file = parquet.ParquetWriter(
                         self._part, table.schema, compression="zstd", store_schema=False
                     )
                 # Combined, since chunk borders would show in the pages.
                 self._file.write_table(table.slice(0, _GROUP).combine_chunks())
-            except OSError as error:
-                raise disk_trouble(error, self._folder) from error
             rest = table.slice(_GROUP)
             self._waiting = [rest] if rest.num_rows else []
 
@@ -159,16 +107,16 @@ class Writer:
             if error is None:
                 self._finish()
         finally:
-            self._close()
-            self._part.unlink(missing_ok=True)
+            try:
+                self._close()
+            finally:
+                writer.drop(self._part)
 
     def _close(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            try:
+            with writer.writing(self._folder):
                 file.close()
-            except OSError as error:
-                raise disk_trouble(error, self._folder) from error
 
     def _finish(self) -> None:
         if not self._waiting and self._file is None:
@@ -187,14 +135,10 @@ class Writer:
             "meta": self.meta,
             "riskwright": __version__,
         }
-        try:
-            os.replace(self._part, path)  # the same bytes, should it be there already
-        except OSError as error:
-            raise disk_trouble(error, path) from error
+        writer.place(self._part, path)  # the same bytes, should it be there already
         record = path.with_suffix(".json")
         if not record.is_file():
-            with replacing(record) as part:
-                part.write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+            writer.write_json(record, manifest, indent=2)
         self.snapshot = Snapshot(digest, path, self._rows, self.kind, self.parents)
 
 
@@ -226,9 +170,9 @@ def write(
     Unavailable
         If the disk is full. Nothing is left behind.
     """
-    with Writer(home, kind=kind, parents=parents, meta=meta) as writer:
-        writer.add(frame)
-    return writer.snapshot
+    with Writer(home, kind=kind, parents=parents, meta=meta) as rows:
+        rows.add(frame)
+    return rows.snapshot
 
 
 def verify(path: Path, digest: str) -> None:

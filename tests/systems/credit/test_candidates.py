@@ -309,10 +309,10 @@ def test_a_step_that_was_tampered_with_is_found(
 def test_a_result_appears_whole_and_replaces_the_former(tmp_path: Path) -> None:
     folder = tmp_path / "step"
     for content in ("first", "second"):
-        part = new_part(folder)
+        (new_part(folder) / "half").write_text(content)
+        part = new_part(folder)  # tried again
         assert list(part.iterdir()) == [], "left over from another attempt"
         (part / "result").write_text(content)
-        (new_part(folder) / "result").write_text(content)  # tried again: starts empty
         publish(part, folder)
         assert [p.name for p in tmp_path.iterdir()] == ["step"]
         assert (folder / "result").read_text() == content

@@ -389,7 +389,7 @@ def test_no_room_for_the_output(
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
     try:
-        with pytest.raises(Unavailable, match="the output can't be written"):
+        with pytest.raises(Unavailable, match="the file can't be written"):
             score_file(champion, str(source), tmp_path / output)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -108,7 +108,7 @@ class Bundle:
         hazard: Hazard | None = None,
     ) -> str:
         """Write a bundle into an empty folder, seal it, and return its digest."""
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "usecase.json").write_text(usecase.model_dump_json(indent=1), encoding="utf-8")
         settings = {"version": version, "limits": asdict(limits)}
         (folder / "bundle.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")

@@ -18,6 +18,7 @@ import pandas as pd
 
 from riskwright.case.usecase import UseCase
 from riskwright.home import TELEMETRY_OFF
+from riskwright.store.writer import replacing
 
 LEAST_ROWS = 200
 MAX_COLUMNS = 8  # of the drift report: each costs tenths of a second and of a megabyte
@@ -140,13 +141,8 @@ def _dataset(frame: pd.DataFrame) -> Any:
 
 
 def _save(shown: Any, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with replacing(path) as part:
         shown.save_html(str(part))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,9 +16,10 @@ from riskwright.data import novel
 from riskwright.data.contract import Checked, Contract
 from riskwright.data.outgoing import formulas, write_csv
 from riskwright.data.sources import read_chunks
-from riskwright.errors import InputRefused, Unavailable
+from riskwright.errors import InputRefused
 from riskwright.life.system import Reasons
 from riskwright.stats.disagreement import told_share
+from riskwright.store import writer
 from riskwright.systems.credit.bundle import Bundle
 
 CHUNK = 50_000  # rows; at most THREADS + 1 chunks are in memory
@@ -63,50 +64,40 @@ class TableWriter:
         if not path.parent.is_dir():
             raise InputRefused("the output's folder doesn't exist", where=str(path.parent))
         self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._part: Path | None = None
         self.changed = 0  # cells that begin like a formula
         self._parquet: Any = None
-        self._rows = 0
 
     def __enter__(self) -> Self:
         return self
 
     def write(self, frame: pd.DataFrame) -> None:
         """Append a frame; all frames have the same columns."""
-        try:
+        first = self._part is None
+        part = self._part = self._part or writer.begin(self.path)
+        with writer.writing(self.path):
             if self.path.suffix == ".csv":
-                first = self._rows == 0 and not self.temporary.exists()
-                self.changed += write_csv(frame, self.temporary, mode="a", header=first)
-            else:
-                import pyarrow as pa
-                import pyarrow.parquet as pq
+                self.changed += write_csv(frame, part, mode="a", header=first)
+                return
+            import pyarrow as pa
+            import pyarrow.parquet as pq
 
-                table = pa.Table.from_pandas(frame, preserve_index=False)
-                if self._parquet is None:
-                    self._parquet = pq.ParquetWriter(self.temporary, table.schema)
-                self._parquet.write_table(table.cast(self._parquet.schema))
-        except OSError as error:
-            raise self._trouble(error) from error
-        self._rows += len(frame)
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            if self._parquet is None:
+                self._parquet = pq.ParquetWriter(part, table.schema)
+            self._parquet.write_table(table.cast(self._parquet.schema))
 
     def __exit__(self, failed: object, *_: object) -> None:
+        if self._part is None:
+            return
         try:
-            if self._parquet is not None:
-                self._parquet.close()
-            if failed is None and self.temporary.exists():
-                os.replace(self.temporary, self.path)
-        except OSError as error:
-            if failed is None:
-                raise self._trouble(error) from error
+            with suppress(OSError) if failed else writer.writing(self.path):
+                if self._parquet is not None:
+                    self._parquet.close()
+            if not failed:
+                writer.place(self._part, self.path)
         finally:
-            self.temporary.unlink(missing_ok=True)
-
-    def _trouble(self, error: OSError) -> Unavailable:
-        return Unavailable(
-            f"the output can't be written: {error.strerror or error}",
-            where=str(self.path),
-            do="free space or choose another folder; nothing was left behind",
-        )
+            writer.drop(self._part)
 
 
 def score_file(

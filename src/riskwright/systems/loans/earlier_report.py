@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+
+from riskwright.store.writer import write_json
 
 EDGES = (0.0, 0.01, 0.02, 0.05, 0.10, 0.20, 1.0)  # of the bands of the PD within a year
 
@@ -45,12 +46,9 @@ def last_report(place: Path, as_of: pd.Timestamp) -> Report | None:
 
 def remember(place: Path, report: Report) -> None:
     """Keep a report for the next one."""
-    path = place / f"{report.day}.json"
-    part = path.with_name(path.name + ".part")
     plain = {
         "of": report.of,
         "segments": report.segments.to_dict("index"),
         "bands": report.bands.to_dict(),
     }
-    part.write_text(json.dumps(plain), encoding="utf-8")
-    os.replace(part, path)
+    write_json(place / f"{report.day}.json", plain, indent=None)

@@ -9,7 +9,6 @@ Rauhmeier, The Basel II Risk Parameters, 2006).
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from riskwright.data.maturity import schedule_balance
 from riskwright.errors import InputRefused, IntegrityError
+from riskwright.store.writer import write_json
 
 FloatArray = npt.NDArray[np.float64]
 LARGEST = 1.5  # a ratio beyond it says that balance and schedule aren't of the same loan
@@ -148,9 +148,7 @@ class Exposure:
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
-        part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps(asdict(self), allow_nan=False), encoding="utf-8")
-        os.replace(part, path)
+        write_json(path, asdict(self), indent=None, allow_nan=False)
 
     @classmethod
     def load(cls, path: Path) -> Self:

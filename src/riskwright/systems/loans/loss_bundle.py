@@ -66,7 +66,7 @@ class LossBundle:
         constant
             Of LGD: its two parts don't beat the mean, which answers instead.
         """
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "usecase.json").write_text(usecase.model_dump_json(indent=1), encoding="utf-8")
         settings = {"version": version, "model": model}
         (folder / "bundle.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")

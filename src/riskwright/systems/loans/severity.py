@@ -9,7 +9,6 @@ baseline, and the model wherever two parts don't beat it on loans left out.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -23,6 +22,7 @@ from scipy.stats import norm
 from riskwright.case.usecase import FeatureSchema
 from riskwright.data.units import Index
 from riskwright.errors import IntegrityError
+from riskwright.store.writer import write_json
 
 if TYPE_CHECKING:
     from riskwright.learn.blend import Blend
@@ -202,9 +202,7 @@ class Severity:
             "lost": self.lost is not None,
             "p": self.p,
         }
-        part = folder / f"{STATE}.part"
-        part.write_text(json.dumps(plain, indent=1, allow_nan=False), encoding="utf-8")
-        os.replace(part, folder / STATE)
+        write_json(folder / STATE, plain, allow_nan=False)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

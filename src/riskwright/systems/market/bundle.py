@@ -133,7 +133,7 @@ class ForecastBundle:
         share
             See ``State``.
         """
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         source, found = Path(joined["folder"]) / model, joined["models"][model]
         live = kind == "ensemble"
         state = {

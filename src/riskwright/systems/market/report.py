@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from riskwright.store.writer import write
 from riskwright.systems.market import plots
 from riskwright.systems.market.coverage import coverage_by_decade, coverage_gate, coverage_table
 from riskwright.systems.market.skill import Skill, judge
@@ -111,10 +111,9 @@ def write_report(
         alpha=alpha,
     )
     # Only now: what is refused leaves nothing behind.
-    folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
-        _write(folder / f"{name}.csv", table.to_csv())
-    _write(folder / PAGE, text)
+        write(folder / f"{name}.csv", table.to_csv())
+    write(folder / PAGE, text)
     return folder / PAGE
 
 
@@ -298,9 +297,3 @@ def _cells(table: pd.DataFrame, formats: Cells) -> dict[str, Any]:
 
 def _of(table: pd.DataFrame, family: str) -> pd.DataFrame:
     return table[table.index.get_level_values("family") == family].droplevel("family")
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)

@@ -7,7 +7,6 @@ our own code and then given their weights: no stored layer is interpreted.
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from riskwright.errors import IntegrityError
+from riskwright.store.writer import replacing, write, write_json
 from riskwright.systems.market.families import Fitted, FloatArray, Linear, Lines, Scaled, Trees
 
 FITTED, BOOSTER, WEIGHTS = "fitted.json", "booster.ubj", "weights.npz"
@@ -45,14 +45,10 @@ def save_fitted(fitted: Fitted, family: str, folder: Path) -> None:
             plain |= {"kind": "linear", **arrays}
         case Trees():
             plain |= {"kind": "trees"}
-            part = folder / f".part-{BOOSTER}"  # the ending tells XGBoost the format
-            fitted.booster.save_model(part)
-            os.replace(part, folder / BOOSTER)
+            write(folder / BOOSTER, bytes(fitted.booster.save_raw("ubj")))
         case _:
             plain |= _save_network(fitted, folder)
-    part = folder / f"{FITTED}.part"
-    part.write_text(json.dumps(plain, indent=1, allow_nan=False), encoding="utf-8")
-    os.replace(part, folder / FITTED)
+    write_json(folder / FITTED, plain, allow_nan=False)
 
 
 def load_fitted(folder: Path) -> Fitted:
@@ -102,15 +98,13 @@ def _save_network(fitted: Fitted, folder: Path) -> dict[str, Any]:
 
     if not isinstance(fitted, Trained):
         raise TypeError(f"{type(fitted).__name__}: how is it kept?")
-    part = folder / f"{WEIGHTS}.part"
     arrays = {
         f"n{copy:02d}w{i:03d}": weights
         for copy, network in enumerate(fitted.networks)
         for i, weights in enumerate(network.get_weights())
     }
-    with part.open("wb") as file:
+    with replacing(folder / WEIGHTS) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
-    os.replace(part, folder / WEIGHTS)
     scaled = fitted.read.scaled
     return {
         "kind": "network",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from riskwright.store.writer import replacing
 from riskwright.systems.market.case import MarketCase
 from riskwright.systems.market.series_spec import Series
 
@@ -43,10 +43,9 @@ def from_table(case: MarketCase, table: pd.DataFrame) -> dict[str, Series]:
 
 def write_months(path: Path, frame: pd.DataFrame) -> None:
     """Write a frame whose index are months as Parquet, the months as text."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     plain = frame.set_axis(frame.index.astype("str"), axis=0).rename_axis("origin")
-    plain.reset_index().to_parquet(part, index=False)
-    os.replace(part, path)
+    with replacing(path) as part:
+        plain.reset_index().to_parquet(part, index=False)
 
 
 def read_months(path: Path) -> pd.DataFrame:
