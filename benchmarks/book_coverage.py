@@ -145,7 +145,7 @@ def fitted_on(
     rest = snapshots.read(test, home)
     pds = ensemble.predict(rest[usecase.feature_names])["pd"].to_numpy()
     evidence = judge_loss(usecase, rest, pds, hazard, loss, root)
-    source = Path(loss["folder"])
+    source = loss.place
     severity = Severity.load(source / "lgd").live(constant=evidence["lgd"]["constant"])
     exposure = Exposure.load(source / "ead.json")
     return (

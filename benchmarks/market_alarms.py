@@ -30,9 +30,9 @@ def prepare(place: Path, name: str, data: Path | None) -> dict[str, Any]:
     """Train the champion; return where its parts lie."""
     from riskwright.home import Home
     from riskwright.systems.market.bundle import ForecastBundle
+    from riskwright.systems.market.candidates import join_models, walk_model
     from riskwright.systems.market.case import load_market_case
     from riskwright.systems.market.ingest import ingest
-    from riskwright.systems.market.steps import join_models, walk_model
 
     case, home = load_market_case(name), Home(place / "home").create()
     kept = {f: case.families[f] for f in FAMILIES}

@@ -34,13 +34,13 @@ from riskwright.systems.market.backtest_report import (  # noqa: E402
     moving_of,
     strategies_of,
 )
+from riskwright.systems.market.candidates import join_models, walk_model  # noqa: E402
 from riskwright.systems.market.case import MarketCase, load_market_case  # noqa: E402
 from riskwright.systems.market.case_sections import FAMILIES, family_settings  # noqa: E402
 from riskwright.systems.market.coverage import coverage_by_decade, coverage_table  # noqa: E402
 from riskwright.systems.market.ingest import ingest  # noqa: E402
 from riskwright.systems.market.model_forecasts import KINDS  # noqa: E402
 from riskwright.systems.market.skill import judge  # noqa: E402
-from riskwright.systems.market.steps import join_models, walk_model  # noqa: E402
 
 Words = dict[str, Callable[[Any], str]]
 
@@ -115,7 +115,7 @@ def main() -> None:
     walked = time.perf_counter() - began
     joined = join_models(case, home, walks=walks, folder=place / "joined", **common)  # type: ignore[arg-type]
     for step in walks:
-        print(json.dumps({"model": step["model"], "cpu_seconds": step["cpu_seconds"]}))
+        print(json.dumps({"model": step.model, "cpu_seconds": step.cpu_seconds}))
     print(json.dumps({"walks_s": round(walked, 1), "workers": cores(),
                       "with_the_ensemble_s": round(time.perf_counter() - began, 1)}))  # fmt: skip
     for model in case.models:

@@ -37,8 +37,9 @@ from prefect.states import Cancelled, Crashed
 
 from riskwright.home import refuse_relative
 from riskwright.ledger import Lease, Ledger
-from riskwright_flows.crashed import close_runs
-from riskwright_flows.runtime import LEASE_SECONDS, dead, owner, prepare
+from riskwright.life.crashed import close_runs
+from riskwright.life.process import LEASE_SECONDS, dead, owner
+from riskwright_flows.runtime import prepare
 
 LEASE = "flow-run:"
 BY_FILE = "flows/"  # of entry points that earlier releases deployed

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from riskwright_flows import say_market, say_models
+from riskwright_flows import say_market
 from riskwright_flows.cli_cases import Json, UseCaseName
 from riskwright_flows.say import answer
 
@@ -67,41 +67,6 @@ def backtest(
     with console.status("backtest"):
         result = report_on(name, home, ledger, output) | {"notes": notes}
     answer(result, as_json, lambda: say_market.backtest(result))
-
-
-def retrain_market(
-    home: Home,
-    ledger: Ledger,
-    usecase: str,
-    data: str | None,
-    budget: str | None,
-    seed: int,
-    as_json: bool,
-) -> int:
-    """Retrain a market forecast; what its series break is told before the orchestrator starts."""
-    from riskwright.errors import InputRefused
-    from riskwright.life.renewal import place_of
-    from riskwright.systems.market.case import load_market_case
-    from riskwright.systems.market.ingest import ingest
-
-    if budget is not None:
-        raise InputRefused(
-            "a market forecast has no budget for tuning",
-            where="--budget",
-            expected="what is tuned is chosen inside each window, among few configurations",
-            do="leave --budget out",
-        )
-    case = load_market_case(usecase, home)
-    data = str(Path(data).resolve()) if data else None
-    folder = place_of(case, ledger, data).location
-    ingest(case, Path(folder) if folder else None, home)
-    named = str(Path(usecase).resolve()) if Path(usecase).is_file() else usecase
-    from riskwright_flows.market import retrain_market_flow
-    from riskwright_flows.runtime import run
-
-    result: dict[str, Any] = run(retrain_market_flow, named, data, seed)
-    answer(result, as_json, lambda: say_models.retrained(result))
-    return 0 if result["passed"] else 3
 
 
 def live_market(usecase: str, home: Home, ledger: Ledger) -> tuple[str, list[str]]:

@@ -42,10 +42,12 @@ def retrain(
 
     Example: riskwright retrain german_credit --data german.data
     """
-    from riskwright.case.files import kind_of
     from riskwright.errors import InputRefused
     from riskwright.life.named import specification_of
-    from riskwright_flows.runtime import prepare, run, with_budget
+    from riskwright.life.renewal import place_of
+    from riskwright.life.system import load_case
+    from riskwright.life.training import training_of
+    from riskwright_flows.runtime import prepare, run
 
     home, ledger = prepare()
     if requested:
@@ -55,21 +57,12 @@ def retrain(
             "which use case?", expected="a USECASE, or --requested", do="see 'riskwright usecases'"
         )
     usecase = specification_of(usecase, home, ledger)
-    if kind_of(usecase, home) == "market":
-        from riskwright_flows.cli_market import retrain_market
-
-        return retrain_market(home, ledger, usecase, data, budget, seed, as_json)
-    spec = with_budget(usecase, home, budget)
-    from riskwright.data.ingest import ingest
-    from riskwright.data.train_test import split
-    from riskwright.life.renewal import place_of
-
+    case = load_case(usecase, home)[0].within(budget)
     if data is not None and Path(data).exists():
         data = str(Path(data).resolve())
     named = str(Path(usecase).resolve()) if Path(usecase).is_file() else usecase
     # Refused input is told before the orchestrator starts; the flow finds the snapshots made.
-    found = ingest(spec, place_of(spec, ledger, data).location, home)
-    split(spec, found.clean, home)
+    training_of(case.kind).ingest(case, place_of(case, ledger, data).location, home)
     from riskwright_flows.retrain import retrain_flow
 
     result: dict[str, Any] = run(retrain_flow, named, data, budget, seed)
@@ -86,9 +79,10 @@ def _serve(
     as_json: bool,
 ) -> int:
     """Serve the waiting requests: 1 if an outage leaves one waiting, 2 input, 3 a gate."""
+    from riskwright.case.sections import Tuning
     from riskwright.errors import InputRefused
     from riskwright_flows.requested import retrain_requested_flow
-    from riskwright_flows.runtime import check_budget, run
+    from riskwright_flows.runtime import run
 
     if data is not None:
         raise InputRefused(
@@ -97,7 +91,7 @@ def _serve(
             expected="one of the two",
             do="retrain by hand with --data: it serves the requests that wait, if the data are new",
         )
-    check_budget(budget)
+    Tuning().within(budget)
     name = None if usecase is None else _name(usecase, home, ledger)
     state = run(partial(retrain_requested_flow, return_state=True), name, budget)
     served = state.result(raise_on_failure=False)
@@ -115,6 +109,7 @@ def challengers(usecase: UseCaseName, as_json: Json = False) -> None:
     """
     from riskwright.home import Home
     from riskwright.ledger.eyes import unknown_author
+    from riskwright.life.named import kind_of_version
     from riskwright.life.rules import version_changes
 
     ledger, name = _open(usecase)
@@ -122,6 +117,7 @@ def challengers(usecase: UseCaseName, as_json: Json = False) -> None:
     rows = [
         {
             "version": v.version,
+            "system": kind_of_version(v),
             "rules_changed": version_changes(home, ledger, v).as_dict(),
             "kind": v.evidence.get("kind"),
             "trained_by": v.trained_by,

@@ -26,9 +26,9 @@ def run_demo(as_json: bool) -> int:
     """
     started = time.monotonic()
     home, ledger = prepare()
-    from riskwright_flows.market import retrain_market_flow
+    from riskwright_flows.retrain import retrain_flow
 
-    trained: dict[str, Any] = run(retrain_market_flow, USECASE)
+    trained: dict[str, Any] = run(retrain_flow, USECASE)
 
     from riskwright.systems.market.backtest import backtest
     from riskwright.systems.market.case import load_market_case

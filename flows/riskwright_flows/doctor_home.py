@@ -107,20 +107,13 @@ def _follows(path: Path) -> bool:
 
 
 def _load(home: Home, ledger: Ledger, name: str) -> None:
-    from riskwright.systems.credit.promotion import load_version
-    from riskwright.systems.loans.promotion import LOSS_MODELS, load_loss
-    from riskwright.systems.market.life import load_forecast
+    from riskwright.life.bundles import open_bundle
+    from riskwright.life.tracking import local_bundle
 
     live = ledger.champion(name)
     assert live is not None  # noqa: S101  (the caller looked)
-    if "deployed" in live.evidence:
-        for model in live.models:
-            load_forecast(home, ledger, name, model)
-        return
-    load_version(home, ledger, name)
-    for model in LOSS_MODELS:
-        if model in live.models:
-            load_loss(home, ledger, name, live.version, model)
+    for ref in ledger.version(name, live.version).models.values():
+        open_bundle(local_bundle(ref.uri, home.root / "bundles" / ref.digest), ref.digest)
 
 
 def _told(error: Exception) -> str:

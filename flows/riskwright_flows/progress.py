@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -20,38 +20,10 @@ from rich.text import Text
 
 from riskwright_flows.terminal import Terminal
 
-# CPU seconds of each step, measured with the demos' data: their proportions make the bar.
-INGEST, JOIN, LOSS, EVALUATE, LOG, GATES = 2.0, 10.0, 25.0, 20.0, 3.0, 8.0
-FITS = {"scorecard": 45, "gru": 35, "mlp": 31, "cnn": 25, "article_mlp": 13, "xgboost": 3}
-WALK, JUDGE = 60.0, 20.0  # of a market
-FIT = 3.0  # of a family that isn't named
 PRIOR = 0.05  # share of the plan that the plan's own pace counts for beside the one so far
 CERTAIN = 0.95  # of a step that says nothing, as much as time alone makes it seem done
 
 console = Terminal(stderr=True)
-
-
-def retrain_plan(families: Sequence[str], *, loans: bool = False) -> dict[str, float]:
-    """Return the steps of a retrain, in their order, with what each costs."""
-    fits = {f"fit {name}": FITS.get(name, FIT) for name in families}
-    loss = {"fit LGD and EAD": LOSS} if loans else {}
-    return (
-        {"ingest and check": INGEST, **fits, "join the ensemble": JOIN}
-        | loss
-        | {"evaluate and explain": EVALUATE, "log to MLflow": LOG, "gates and promotion": GATES}
-    )
-
-
-def market_plan(models: Sequence[str]) -> dict[str, float]:
-    """Return the steps of a market's retrain, in their order, with what each costs."""
-    return {
-        "ingest and check": INGEST,
-        **{f"walk forward, {model}": WALK for model in models},
-        "join the ensemble": JOIN,
-        "judge the forecasts": JUDGE,
-        "log to MLflow": LOG,
-        "gates and promotion": GATES,
-    }
 
 
 class Pace:

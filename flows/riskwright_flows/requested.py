@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
 from prefect.states import Completed, Failed
 
-from riskwright.case.files import kind_of
-from riskwright.data.ingest import ingest
-from riskwright.data.train_test import split
 from riskwright.errors import RiskwrightError
 from riskwright.home import Home
 from riskwright.ledger import Ledger, Request
 from riskwright.life.named import specification_of
+from riskwright.life.process import owner
 from riskwright.life.renewal import learnt_from, nothing_new, place_of, served_since
-from riskwright.systems.market.case import load_market_case
-from riskwright.systems.market.ingest import ingest as ingest_series
+from riskwright.life.system import load_case
+from riskwright.life.training import training_of
 from riskwright_flows.at_work import at_work
-from riskwright_flows.market import retrain_market_flow
 from riskwright_flows.retrain import retrain_flow
-from riskwright_flows.runtime import owner, prepare, with_budget
-from riskwright_flows.say import verdict
+from riskwright_flows.runtime import prepare
+from riskwright_flows.say_models import verdict
 from riskwright_flows.stop import on_the_way_out
 
 
@@ -57,9 +52,8 @@ def serve(
         if ledger.claim_request(owner(), id=request.id) is None:
             return None
         claimed = True
-        run, arguments = asked
         with on_the_way_out(lambda: ledger.return_request(request.id, owner(), "it was stopped")):
-            result = run(**arguments)
+            result: dict[str, Any] = retrain_flow(**asked)
         if result.get("nothing_new"):
             ledger.return_request(request.id, owner(), result["told"])
             return said | _unchanged(result["told"], request)
@@ -101,10 +95,8 @@ def _finish(ledger: Ledger, request: Request, told: str) -> str:
     return f"request {request.id} is done: {told}"
 
 
-def _ask(
-    home: Home, ledger: Ledger, request: Request, budget: str | None
-) -> str | tuple[Callable[..., dict[str, Any]], dict[str, Any]]:
-    """Return the flow that serves a request and its arguments, or why there is nothing to do.
+def _ask(home: Home, ledger: Ledger, request: Request, budget: str | None) -> str | dict[str, Any]:
+    """Return the arguments of the retrain that serves a request, or why there is nothing to do.
 
     What drifted is learnt from once its outcomes are in the source: a retrain on what was learnt
     from already would change nothing and close the alert.
@@ -112,26 +104,14 @@ def _ask(
     champion = ledger.champion(request.use_case)
     held = champion.evidence if champion else {}
     named = held.get("specification") or specification_of(request.use_case, home, ledger)
-    seed = held.get("seed", 0)
-    if kind_of(named, home) == "market":
-        case = load_market_case(named, home)
-        place = place_of(case, ledger)
-        folder = Path(place.location) if place.location else None
-        clean = ingest_series(case, folder, home).snapshot.hash
-        known = learnt_from(home, ledger, case, (clean, None))
-        run: tuple[Callable[..., dict[str, Any]], dict[str, Any]] = (
-            retrain_market_flow,
-            {"usecase": named, "seed": seed},
-        )
-    else:
-        budget = budget or held.get("budget")
-        spec = with_budget(named, home, budget)
-        place = place_of(spec, ledger)
-        found = ingest(spec, place.location, home)
-        train, test = split(spec, found.clean, home)
-        clean, known = found.clean.hash, learnt_from(home, ledger, spec, (train.hash, test.hash))
-        run = (retrain_flow, {"usecase": named, "budget": budget, "seed": seed})
-    return run if known is None else nothing_new(place, clean, known)
+    budget = budget or held.get("budget")
+    case = load_case(named, home)[0].within(budget)
+    place = place_of(case, ledger)
+    data = training_of(case.kind).ingest(case, place.location, home)
+    known = learnt_from(home, ledger, case, (data.train, data.test))
+    if known is not None:
+        return nothing_new(place, data.clean, known)
+    return {"usecase": named, "budget": budget, "seed": held.get("seed", 0)}
 
 
 @flow(name="retrain-requested", validate_parameters=False)
@@ -144,7 +124,7 @@ def retrain_requested_flow(usecase: str | None = None, budget: str | None = None
     usecase
         Only its requests, by name.
     budget
-        Time for tuning; that of the champion's retrain if left out. A market forecast has none.
+        Time for tuning; that of the champion's retrain if left out.
     """
     home, ledger = prepare()
     served = [

@@ -135,28 +135,21 @@ def verified(result: Mapping[str, Any]) -> None:
     out.print(f"{intact} of {len(found)} are what the ledger says; {end}")
 
 
-def verdict(result: Mapping[str, Any]) -> str:
-    """How a retrain ended, in a line."""
+def verdict(result: Mapping[str, Any], kind: str = "") -> str:
+    """How a retrain ended, in a line.
+
+    Parameters
+    ----------
+    kind
+        What its challenger is called; else as the ledger does.
+    """
     if result.get("nothing_new"):
         return str(result["told"])
-    kind = result["kind"]
-    if "deployed" in result:
-        kind = kinds(result["deployed"])
     told = "is live" if result["live"] else "waits for approval"
     if not result["passed"]:
         first = any(g["detail"].startswith("there is no champion") for g in result["gates"])
         told = f"was refused by a gate; {'nothing is live' if first else 'the champion stays'}"
-    return f"version {result['version']} ({kind}) {told}"
-
-
-def kinds(deployed: Mapping[str, str]) -> str:
-    """What is deployed for each horizon of a market."""
-    return ", ".join(f"{model}: {kind_words(kind)}" for model, kind in deployed.items())
-
-
-def kind_words(kind: str) -> str:
-    """What answers at one horizon of a market."""
-    return "the historical mean" if kind == "mean" else "the ensemble"
+    return f"version {result['version']} ({kind or result['kind']}) {told}"
 
 
 def gates(found: Sequence[Mapping[str, Any]]) -> None:

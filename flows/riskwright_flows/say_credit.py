@@ -48,6 +48,11 @@ def retrained(result: Mapping[str, Any]) -> None:
     out.print(f"  evidence, plots and explanations: {result['evidence']}", markup=False)
 
 
+def label(result: Mapping[str, Any]) -> str:
+    """Which candidate it is."""
+    return str(result["kind"])
+
+
 def candidates(
     metrics: Mapping[str, Any], families: Sequence[Mapping[str, Any]], chosen: str
 ) -> None:

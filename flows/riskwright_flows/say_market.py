@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 
 from riskwright_flows import say, tables
-from riskwright_flows.say import kind_words, out
+from riskwright_flows.say import out
 
 MOST_REASONS = 6
 
@@ -28,13 +28,23 @@ def retrained(result: Mapping[str, Any]) -> None:
         skill(model, found, result["deployed"][model], result["origins"][model])
     say.gates(result["gates"])
     say.rules_changed(result["rules_changed"])
-    out.print(f"\n[bold]{say.verdict(result)}[/]")
+    out.print(f"\n[bold]{say.verdict(result, label(result))}[/]")
     say.waits_for(result)
     if result["note"]:
         out.print(f"  note: {escape(result['note'])}")
     for line in str(result["why"]).split("; m"):
         out.print(f"  why: {escape(line if line.startswith('m') else f'm{line}')}")
     out.print(f"  evidence: {result['evidence']}\n  report: {result['report']}", markup=False)
+
+
+def label(result: Mapping[str, Any]) -> str:
+    """What is deployed for each horizon."""
+    return ", ".join(f"{m}: {kind_words(kind)}" for m, kind in result["deployed"].items())
+
+
+def kind_words(kind: str) -> str:
+    """What answers at one horizon."""
+    return "the historical mean" if kind == "mean" else "the ensemble"
 
 
 def skill(model: str, found: Mapping[str, Any], deployed: str, origins: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from rich.markup import escape
 
@@ -12,14 +12,53 @@ from riskwright_flows.say import out
 from riskwright_flows.typed import command
 
 
+class Page(Protocol):
+    """What a system shows of its models."""
+
+    def retrained(self, result: Mapping[str, Any]) -> None:
+        """Show the one page of a retrain."""
+
+    def label(self, result: Mapping[str, Any]) -> str:
+        """Return what a retrain's challenger is called."""
+
+    def challenger(self, metrics: Mapping[str, Any]) -> str:
+        """Return a challenger's figures in one line."""
+
+
+# What each system shows of its own; one from outside has no page, and is shown what all have.
+PAGES: Mapping[str, Page] = {"credit": say_credit, "loans": say_credit, "market": say_market}
+
+
+def verdict(result: Mapping[str, Any]) -> str:
+    """How a retrain ended, in a line, in the words of its system."""
+    page = PAGES.get(result["system"])
+    named = "" if page is None or result.get("nothing_new") else page.label(result)
+    return say.verdict(result, named)
+
+
 def retrained(result: Mapping[str, Any]) -> None:
     """The one page of a retrain, in the words of its system."""
     if result.get("nothing_new"):
         out.print(f"{result['usecase']}: {escape(say.verdict(result))}")
-    elif "deployed" in result:
-        say_market.retrained(result)
+    elif (page := PAGES.get(result["system"])) is not None:
+        page.retrained(result)
     else:
-        say_credit.retrained(result)
+        _retrained(result)
+
+
+def _retrained(result: Mapping[str, Any]) -> None:
+    """What every kind of use case has: where the data are from, gates, what happens next."""
+    out.print(f"\n[bold]{result['usecase']}[/]")
+    out.print(f"read from {escape(result['data']['source'])}")
+    for warning in result["data"]["warnings"]:
+        out.print(f"  note: {escape(warning)}")
+    say.gates(result["gates"])
+    say.rules_changed(result["rules_changed"])
+    out.print(f"\n[bold]{say.verdict(result)}[/]")
+    say.waits_for(result)
+    if result["note"]:
+        out.print(f"  note: {escape(result['note'])}")
+    out.print(f"  why: {escape(result['why'])}\n  evidence: {escape(result['evidence'])}")
 
 
 def challengers(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -27,8 +66,8 @@ def challengers(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         out.print(f"{name}: no challenger waits")
     for row in rows:
-        figures = row["metrics"]
-        of = say_credit if "roc_auc" in figures else say_market
+        page = PAGES.get(row["system"])
+        figures = f"\n  {page.challenger(row['metrics'])}" if page else ""
         by = escape(str(row["trained_by"]))
         out.print(f"\n[bold]{name} version {row['version']}[/] ({row['kind']}) by {by}")
         say.author(row["author"])
@@ -37,7 +76,7 @@ def challengers(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
             out.print(f"  asked for by {', '.join(row['asked_by'])}", markup=False)
         if row["written_by"] and not row["author"]:
             out.print(f"  use case last changed by {row['written_by']}", markup=False)
-        out.print(f"  why: {escape(str(row['why']))}\n  {of.challenger(figures)}")
+        out.print(f"  why: {escape(str(row['why']))}{figures}")
         say.gates(row["gates"])
         if any(g["blocking"] and g["passed"] is not True for g in row["gates"]):
             out.print("  a gate said no: it can't be approved; reject it, or retrain")

@@ -17,9 +17,9 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 
 from riskwright.ledger import Ledger
+from riskwright.life.process import dead
 from riskwright_flows.at_work import AT_WORK, LEASE, ours
 from riskwright_flows.deployed import FILE, no_flow
-from riskwright_flows.runtime import dead
 
 PATIENCE = timedelta(minutes=10)  # how late a tick may be before it is called missed
 BACK = timedelta(days=40)  # as far as ticks are looked at: once a month at least

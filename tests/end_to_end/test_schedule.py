@@ -37,7 +37,7 @@ def test_scheduled_runs_finish_and_the_next_one_starts_after_a_kill(world: World
     deploy(world, file)
     world.start_worker()
 
-    for name in ("retrain", "monitor", "retrain-requested", "retrain-market", "score"):
+    for name in ("retrain", "monitor", "retrain-requested", "score"):
         world.until(lambda name=name: ended(world, name), 900, f"a scheduled {name} to finish")
     assert world.live.ledger.versions("tiny")[-1].version == world.live.version
     world.new_cases(seed=1)

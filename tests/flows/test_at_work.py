@@ -354,7 +354,7 @@ def test_a_dead_run_that_mlflow_lost_stops_nothing(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from riskwright.life import tracking
-    from riskwright_flows.crashed import close_runs
+    from riskwright.life.crashed import close_runs
 
     ledger = Ledger.open(home, create=True)
     ledger.start_run("tiny", "retrain", "key", "somewhere:1:1", mlflow_run_id="gone")

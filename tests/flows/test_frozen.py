@@ -18,7 +18,7 @@ from riskwright.ledger import Ledger
 from riskwright.life.specification import SUFFIX, thaw
 from riskwright.life.tracking import connect, local_bundle
 from riskwright.systems.credit import candidates
-from riskwright.systems.market import steps as forecast_steps
+from riskwright.systems.market import candidates as walks
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def edited(plain: dict[str, Any]) -> dict[str, Any]:
 SYSTEMS = {
     "credit": (yaml.safe_load(tiny_text()), candidates, "fit_family"),
     "loans": (small_book(), candidates, "fit_family"),
-    "market": (market_plain(models={"m1": {"horizon": 1}}), forecast_steps, "walk_model"),
+    "market": (market_plain(models={"m1": {"horizon": 1}}), walks, "walk_model"),
 }
 
 
@@ -74,7 +74,6 @@ def test_a_frozen_specification_is_no_use_case(home: Home) -> None:
 def test_bundle_evidence_and_members_agree_when_the_yaml_is_edited_mid_run(
     prefect_server: None, system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from riskwright_flows.market import retrain_market_flow
     from riskwright_flows.retrain import retrain_flow
 
     plain, module, step = SYSTEMS[system]
@@ -83,7 +82,7 @@ def test_bundle_evidence_and_members_agree_when_the_yaml_is_edited_mid_run(
     enter(home, monkeypatch)
     path = home.folder("usecases") / f"{name}.yaml"
     path.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
-    fit = getattr(module, step)
+    fit, data = getattr(module, step), None
 
     def edit_then_fit(*given: Any, **more: Any) -> Any:
         path.write_text(yaml.safe_dump(edited(plain), sort_keys=False), encoding="utf-8")
@@ -92,9 +91,7 @@ def test_bundle_evidence_and_members_agree_when_the_yaml_is_edited_mid_run(
     monkeypatch.setattr(module, step, edit_then_fit)
     if system == "market":
         data = str(write_series(tmp_path / "data", series(end="2010-12")))
-        done = retrain_market_flow(name, data)
-    else:
-        done = retrain_flow(name)
+    done = retrain_flow(name, data)
     version = Ledger.open(home).version(name, done["version"])
     (kept,) = (home.root / "work" / name / "specifications").glob(f"*{SUFFIX}")
     began = thaw(kept)
@@ -115,7 +112,7 @@ def test_bundle_evidence_and_members_agree_when_the_yaml_is_edited_mid_run(
         assert [f["name"] for f in done["families"]] == list(began.case.families)
     # The edited file is another run: nothing of the first one is taken for its own.
     monkeypatch.setattr(module, step, fit)
-    again = retrain_market_flow(name, data) if system == "market" else retrain_flow(name)
+    again = retrain_flow(name, data)
     assert again["key"] != done["key"]
     second = Ledger.open(home).version(name, again["version"])
     assert second.evidence["usecase"] != version.evidence["usecase"]

@@ -145,7 +145,7 @@ def test_a_monitor_says_when_it_cant_tell(market: LiveMarket) -> None:
 
 def test_the_history_and_challengers_are_those_of_every_use_case(market: LiveMarket) -> None:
     rows = answered("history", NAME)
-    assert rows[0]["version"] == market.trained["done"].version
+    assert rows[0]["version"] == market.trained.version
     assert answered("challengers", NAME) == []
 
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from riskwright.case.usecase import load_usecase
+from riskwright.life.retrain import plan
 from riskwright.systems.market.case import load_market_case
-from riskwright_flows import progress
 from riskwright_flows.cli_loans import STAGES
 from riskwright_flows.progress import Pace
 
 PLANS = {
-    "credit": progress.retrain_plan(list(load_usecase("credit_assessment").families)),
-    "loans": progress.retrain_plan(list(load_usecase("loan_book").families), loans=True),
-    "market": progress.market_plan(list(load_market_case("market_return").models)),
+    "credit": plan(load_usecase("credit_assessment")),
+    "loans": plan(load_usecase("loan_book")),
+    "market": plan(load_market_case("market_return")),
     "portfolio": STAGES,
 }
 SILENT = ("ingest and check", "join the ensemble", "evaluate and explain", "log to MLflow")

@@ -22,15 +22,17 @@ import pytest
 from place import enter
 from tiny import applications, tiny_text
 
+from riskwright.case.usecase import load_usecase
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Ledger
+from riskwright.life import process
+from riskwright.life.steps import Step
 from riskwright.life.tracking import KEY, PARENT, ROLE, connect
-from riskwright_flows import runtime
 from riskwright_flows.cli import app
 
 NOBODY = 2**22 - 3  # beyond the largest process id
-DEAD = f"{socket.gethostname()}:{NOBODY}:1@{runtime._view()}"
+DEAD = f"{socket.gethostname()}:{NOBODY}:1@{process._view()}"
 
 
 def run(*arguments: str) -> tuple[int, Any, str]:
@@ -153,25 +155,38 @@ def test_the_same_again_says_that_there_is_nothing_new(retrained: Retrained) -> 
 
 
 def test_steps_that_were_tampered_with_are_worked_out_again(retrained: Retrained) -> None:
-    from riskwright_flows.train import train_flow
+    from riskwright.life.retrain import steps_of
+    from riskwright.life.steps import Work, run
+    from riskwright.systems.credit.records import CreditEvidence, Tables
 
     place, before = retrained.place, retrained.files()
-    victim = place / "xgboost" / "oof.npy"
+    victim = place / "fit_xgboost" / "oof.npy"
     content = bytearray(victim.read_bytes())
     right = bytes(content)
     content[-1] ^= 1
     victim.write_bytes(content)
     (place / "evidence.json").write_text("{")
-    again = train_flow("tiny", retrained.answer["data"], 0)
+    case = load_usecase("tiny", retrained.home)
+    work = Work(case, retrained.home, retrained.ledger, retrained.answer["key"], place)
+    data = Tables.model_validate(retrained.answer["data"])
+    done: list[str] = []
+
+    def told(step: Step, go: Any) -> Any:
+        done.append(step.name)
+        return go(lambda fraction: None)
+
+    _, *steps, _, _ = steps_of(case)
+    made = run(steps, work, made={"data": data}, perform=told)
     assert victim.read_bytes() == right
-    assert again["evidence"]["metrics"] == retrained.answer["metrics"]
+    assert made.one(CreditEvidence).plain()["metrics"] == retrained.answer["metrics"]
+    assert sorted(done) == ["described", "evidence", "fit_xgboost"]
     after = retrained.files()
     assert set(after) == set(before)
     redone = {name.split("/")[0] for name in before if after[name] != before[name]}
-    assert redone == {"xgboost", "xgboost.json", "evidence", "evidence.json"}
+    assert redone == {"fit_xgboost", "fit_xgboost.json", "evidence", "evidence.json"}
     assert len(retrained.ledger.versions("tiny")) == 2
     assert len(retrained.runs(PARENT)) == 1
-    assert len(retrained.ledger.readings(again["data"]["test"])) == 1
+    assert len(retrained.ledger.readings(data.test)) == 1
 
 
 def test_only_the_requests_of_the_use_case_that_was_named(retrained: Retrained) -> None:
@@ -253,23 +268,21 @@ def test_what_a_killed_process_left_is_closed_before_the_next_begins(
         ledger.release(f"flow-run:{alive}", "elsewhere:1:1")
 
 
-def test_a_retrain_that_fails_is_closed_at_once(retrained: Retrained) -> None:
-    from riskwright_flows.promote import promote_flow
+def test_a_retrain_that_fails_is_closed_at_once(
+    retrained: Retrained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from riskwright.life.retrain import retrain
+    from riskwright.systems.credit import record
 
-    step = json.loads((retrained.place / "joined.json").read_text(encoding="utf-8"))
-    trained = {
-        "key": "a" * 64,
-        "data": {"raw": "no such snapshot"},
-        "families": [],
-        "joined": step,
-        "evidence": json.loads((retrained.place / "evidence.json").read_text(encoding="utf-8")),
-        "from": None,
-    }
+    def lost(*given: Any) -> None:
+        raise InputRefused("no such snapshot")
+
+    monkeypatch.setattr(record, "record", lost)
     for attempt in (1, 2):  # the second one finds the first one's run
         with pytest.raises(InputRefused, match="no such snap"):
-            promote_flow("tiny", trained)
-        run = next(r for r in retrained.ledger.runs("tiny") if r.run_key == trained["key"])
-        assert (run.status, run.attempt) == ("failed", attempt)
+            retrain(load_usecase("tiny", retrained.home), retrained.home, retrained.ledger, seed=7)
+        run = next(r for r in retrained.ledger.runs("tiny") if r.status == "failed")
+        assert run.attempt == attempt
         assert "no such snap" in run.detail
         assert connect(retrained.home).get_run(run.mlflow_run_id).info.status == "FAILED"
     connect(retrained.home).delete_run(run.mlflow_run_id)  # other tests count the runs
@@ -345,8 +358,9 @@ def test_nothing_that_the_flows_keep_is_pickle(retrained: Retrained, prefect_ser
             assert hidden == [], path
             parsed += 1
     records = {p.name for p in retrained.place.glob("*.json")}
-    assert records == {f"{n}.json" for n in ("logistic", "scorecard", "xgboost", "joined")} | {
-        "evidence.json"
+    assert records == {
+        *(f"fit_{name}.json" for name in ("logistic", "scorecard", "xgboost")),
+        *("joined.json", "evidence.json"),
     }
     assert parsed > len(records)
 

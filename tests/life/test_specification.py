@@ -15,8 +15,12 @@ from tiny_market import market_plain
 from riskwright.case.usecase import load_usecase, read_usecase
 from riskwright.errors import IntegrityError
 from riskwright.home import Home
+from riskwright.ledger import Ledger
+from riskwright.life.retrain import steps_of
 from riskwright.life.specification import Frozen, freeze, is_frozen, specified, thaw
+from riskwright.life.steps import Work, run
 from riskwright.store.manifest import file_digest
+from riskwright.systems.credit.records import Fitted
 from riskwright.systems.market.case import read_market_case
 
 Reader = Callable[[str, Home], Any]
@@ -73,13 +77,12 @@ def test_what_a_version_said_first_stays() -> None:
 
 
 def test_a_step_after_an_edit_fits_what_the_run_began_with(home: Home) -> None:
-    from riskwright_flows.ingest import ingest_task
-    from riskwright_flows.train import fit_family_task
-
     path, case = frozen(home, "tiny")
-    parts = ingest_task.fn(str(path), None)
+    ledger = Ledger.open(home, create=True)
     edited = tiny_text(families={"logistic": {"params": {"C": 0.5}}, "scorecard": {}})
     (home.root / "usecases" / "tiny.yaml").write_text(edited, encoding="utf-8")
     assert load_usecase("tiny", home).digest != case.digest
-    step = fit_family_task.fn("a" * 64, str(path), parts["train"], "logistic", 0)
-    assert step["params"] == case.families["logistic"].params
+    began = thaw(path)
+    work = Work(began.case, home, ledger, "a" * 64, home.folder("work", "tiny", "a"), began=began)
+    some = [step for step in steps_of(began.case) if step.name in ("data", "fit_logistic")]
+    assert run(some, work).one(Fitted).params == case.families["logistic"].params

@@ -19,6 +19,7 @@ from world import World, make_world
 
 from riskwright.errors import Unavailable
 from riskwright.home import Home
+from riskwright.life.steps import Made
 from riskwright.life.submission import submit
 from riskwright.life.tracking import (
     KEY,
@@ -32,6 +33,7 @@ from riskwright.life.tracking import (
 )
 from riskwright.systems.credit.promotion import load_version
 from riskwright.systems.credit.record import record
+from riskwright.systems.credit.records import Fitted
 
 
 @pytest.fixture
@@ -50,30 +52,30 @@ def artifacts(client: MlflowClient, run: str, folder: str | None = None) -> set[
 
 def test_a_parent_run_and_a_child_for_each_family(world: World, client: MlflowClient) -> None:
     trained = world.trained
-    found = {r.data.tags[ROLE]: r for r in runs(client, "tiny", trained["key"])}
+    found = {r.data.tags[ROLE]: r for r in runs(client, "tiny", trained.key)}
     assert set(found) == {PARENT, *world.live.usecase.families}
     for role, run in found.items():
         if role != PARENT:
-            assert run.data.tags["mlflow.parentRunId"] == trained["run"]
+            assert run.data.tags["mlflow.parentRunId"] == trained.run_id
             assert run.info.status == "FINISHED"
-    assert found[PARENT].info.run_id == trained["run"]
+    assert found[PARENT].info.run_id == trained.run_id
 
 
 def test_the_parent_holds_figures_with_intervals_data_plots_and_reports(
     world: World, client: MlflowClient
 ) -> None:
-    run = client.get_run(world.trained["run"])
-    evidence, data = world.trained["evidence"], world.trained["data"]
-    told = evidence["metrics"][evidence["chosen"]]
+    run = client.get_run(world.trained.run_id)
+    evidence, data = world.evidence, world.data
+    told = evidence.metrics[evidence.chosen]
     for name in ("roc_auc", "gini", "ks", "log_loss", "brier", "ece", "pr_auc", "f1", "accuracy"):
-        assert run.data.metrics[name] == told[name]["value"]
-        assert run.data.metrics[f"{name}_low"] == told[name]["low"]
-        assert run.data.metrics[f"{name}_high"] == told[name]["high"]
-    assert run.data.params["chosen"] == evidence["chosen"]
+        assert run.data.metrics[name] == told[name].value
+        assert run.data.metrics[f"{name}_low"] == told[name].low
+        assert run.data.metrics[f"{name}_high"] == told[name].high
+    assert run.data.params["chosen"] == evidence.chosen
     assert run.data.params["usecase_digest"] == world.live.usecase.digest
-    assert run.data.tags["riskwright.why"] == evidence["why"]
+    assert run.data.tags["riskwright.why"] == evidence.why
     inputs = {i.dataset.name: i.dataset.digest for i in run.inputs.dataset_inputs}
-    assert inputs == {n: data[n][:32] for n in ("raw", "clean", "train", "test")}
+    assert inputs == {n: getattr(data, n)[:32] for n in ("raw", "clean", "train", "test")}
     assert {"plots", "explanation", "evidence.json"} <= artifacts(client, run.info.run_id)
     plots = artifacts(client, run.info.run_id, "plots")
     assert {f"{n}.png" for n in ("calibration", "roc", "ks", "lift", "scores")} <= plots
@@ -85,12 +87,12 @@ def test_a_child_holds_its_parameters_figures_and_cleaning_report(
     world: World, client: MlflowClient
 ) -> None:
     child = next(
-        r for r in runs(client, "tiny", world.trained["key"]) if r.data.tags[ROLE] == "xgboost"
+        r for r in runs(client, "tiny", world.trained.key) if r.data.tags[ROLE] == "xgboost"
     )
     assert child.data.params["param.max_trees"] == "200"
     assert child.data.params["members"] == "3"
-    told = world.trained["evidence"]["metrics"]["xgboost"]
-    assert child.data.metrics["roc_auc"] == told["roc_auc"]["value"]
+    told = world.evidence.metrics["xgboost"]
+    assert child.data.metrics["roc_auc"] == told["roc_auc"].value
     assert {"cleaning.json", "trials.json", "bag"} <= artifacts(client, child.info.run_id)
 
 
@@ -100,30 +102,29 @@ def test_recording_again_adds_no_run_and_no_point(world: World, client: MlflowCl
     def points() -> dict[str, int]:
         return {
             f"{r.info.run_id} {name}": len(client.get_metric_history(r.info.run_id, name))
-            for r in runs(client, "tiny", trained["key"])
+            for r in runs(client, "tiny", trained.key)
             for name in ("roc_auc", "log_loss")
         }
 
     before = points()
     assert set(before.values()) == {1}
-    inputs = len(client.get_run(trained["run"]).inputs.dataset_inputs)
-    again = record(
-        spec, world.home, world.ledger, key=trained["key"], trained=trained, owner="tests:1"
-    )
-    assert again == trained["run"]
+    inputs = len(client.get_run(trained.run_id).inputs.dataset_inputs)
+    tracker = Tracker(world.home, spec, trained.key)
+    assert tracker.run(PARENT) == trained.run_id
+    record(tracker, str(trained.run_id), trained.made)
     assert points() == before
-    assert len(client.get_run(again).inputs.dataset_inputs) == inputs == 4
+    assert len(client.get_run(trained.run_id).inputs.dataset_inputs) == inputs == 4
 
 
 def test_a_family_that_does_not_apply_has_a_run_that_says_so(
     world: World, client: MlflowClient
 ) -> None:
-    skipped = {"name": "gru", "skipped": "not applicable: no sequences declared"}
-    trained = {**world.trained, "families": [skipped]}
-    spec = world.usecase("skips")
-    record(spec, world.home, world.ledger, key="k", trained=trained, owner="tests:1")
+    skipped = Fitted(name="gru", skipped="not applicable: no sequences declared")
+    tracker = Tracker(world.home, world.usecase("skips"), "k")
+    others = world.trained.made.of(("data", "joined", "evidence")).by_name()
+    record(tracker, tracker.run(PARENT), Made({**others, "fit_gru": skipped}))
     found = {r.data.tags[ROLE]: r for r in runs(client, "skips", "k")}
-    assert found["gru"].data.tags["riskwright.skipped"] == skipped["skipped"]
+    assert found["gru"].data.tags["riskwright.skipped"] == skipped.skipped
     assert found["gru"].info.status == "FINISHED"
 
 
@@ -205,6 +206,7 @@ KILLED_IN_MIGRATION = """
 import os, signal
 import mlflow.store.db.utils as db
 from riskwright.home import Home
+from riskwright.life.steps import Made
 from riskwright.life.tracking import connect
 db._upgrade_db = lambda engine: os.kill(os.getpid(), signal.SIGKILL)  # its tables half made
 connect(Home().create())

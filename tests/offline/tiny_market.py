@@ -16,8 +16,13 @@ import yaml
 
 from riskwright.home import Home
 from riskwright.ledger import Ledger
+from riskwright.life.retrain import Retrained, retrain
+from riskwright.life.steps import Work
 from riskwright.systems.market.case import MarketCase, parse_market_case
 from riskwright.systems.market.files import read
+from riskwright.systems.market.life import MarketSubmission
+from riskwright.systems.market.records import Joined, MarketEvidence
+from riskwright.systems.market.system import SYSTEM
 
 FILE = "series.csv"
 
@@ -91,12 +96,33 @@ class LiveMarket:
     home: Home
     case: MarketCase
     folder: Path
-    trained: dict[str, Any]
+    trained: Retrained
 
     @property
     def ledger(self) -> Ledger:
         """The home's ledger."""
         return Ledger.open(self.home)
+
+    @property
+    def joined(self) -> Joined:
+        """The forecasts that the retrain kept."""
+        return self.trained.made.one(Joined)
+
+    @property
+    def evidence(self) -> MarketEvidence:
+        """What it gathered."""
+        return self.trained.made.one(MarketEvidence)
+
+    @property
+    def submission(self) -> MarketSubmission:
+        """What it handed to the registry."""
+        key = self.trained.key
+        place = self.home.folder("work", self.case.name, key[:16])
+        where = str(self.folder)
+        work = Work(self.case, self.home, self.ledger, key, place, location=where, actor="trainer")
+        found = SYSTEM.submission(work, str(self.trained.run_id), self.trained.made)
+        assert isinstance(found, MarketSubmission)
+        return found
 
 
 def make_market(root: Path, *, planted: bool = False, **changes: Any) -> LiveMarket:
@@ -110,54 +136,7 @@ def make_market(root: Path, *, planted: bool = False, **changes: Any) -> LiveMar
     return LiveMarket(home, case, folder, train_market(home, case, folder))
 
 
-def train_market(
-    home: Home, case: MarketCase, folder: Path, *, seed: int = 0, actor: str = "trainer"
-) -> dict[str, Any]:
-    """The steps of the retrain flow, called one after the other."""
-    from riskwright.life.submission import submit
-    from riskwright.life.tracking import Tracker
-    from riskwright.systems.market.evidence import gather, planned
-    from riskwright.systems.market.ingest import ingest, panel_of
-    from riskwright.systems.market.life import MarketSubmission
-    from riskwright.systems.market.record import declare, record, tried_before
-    from riskwright.systems.market.steps import join_models, walk_key, walk_model
-
+def train_market(home: Home, case: MarketCase, folder: Path, *, seed: int = 0) -> Retrained:
+    """A retrain without Prefect."""
     ledger = Ledger.open(home, create=True)
-    data = ingest(case, folder, home).snapshot.hash
-    key = walk_key(case, data, seed)
-    place = home.folder("work", case.name, key[:16])
-    walks = [
-        walk_model(case, home, data=data, model=m, seed=seed, folder=place / f"walk_{m}")
-        for m in case.models
-    ]
-    declare(case, home, key=key, log=planned(case, panel_of(case, data, home), seed))
-    joined = join_models(case, home, data=data, walks=walks, seed=seed, folder=place / "joined")
-    ledger.count_reading(data, case.name, "evaluate", key)
-    evidence = gather(
-        case,
-        home,
-        data=data,
-        walks=walks,
-        joined=joined,
-        tried=tried_before(home, case),
-        seed=seed,
-        folder=place / "evidence",
-    )
-    trained = {"data": {"clean": data}, "walks": walks, "joined": joined, "evidence": evidence}
-    run = record(case, home, ledger, key=key, trained=trained, owner="tests:1")
-    submission = MarketSubmission(
-        case=case,
-        home=home,
-        ledger=ledger,
-        tracker=Tracker(home, case, key),
-        run_id=run,
-        series=data,
-        joined=joined,
-        evidence=evidence,
-        folder=place,
-        seed=seed,
-        actor=actor,
-        data=str(folder),
-    )
-    done = submit(submission)
-    return {**trained, "key": key, "run": run, "submission": submission, "done": done}
+    return retrain(case, home, ledger, data=str(folder), seed=seed, actor="trainer")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ from tiny import Live, tiny_text, train
 from riskwright.case.usecase import UseCase, parse_usecase
 from riskwright.home import Home
 from riskwright.ledger import Ledger
+from riskwright.life.retrain import Retrained
+from riskwright.life.steps import Work
 from riskwright.life.tracking import PARENT, Tracker
-from riskwright.systems.credit.promotion import CreditSubmission
-from riskwright.systems.credit.reference import make_reference
+from riskwright.systems.credit.promotion import CreditSubmission, submission
+from riskwright.systems.credit.records import CreditEvidence, Tables
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class World:
     """A home of its own and what one training of the tiny use case left there."""
 
     live: Live
-    trained: dict[str, Any]
+    trained: Retrained
 
     @property
     def home(self) -> Home:
@@ -47,28 +49,21 @@ class World:
     ) -> CreditSubmission:
         """The training as a submission of this use case under this key."""
         tracker = Tracker(self.home, usecase, key)
-        data, evidence = self.trained["data"], self.trained["evidence"]
-        references = {
-            k: make_reference(
-                usecase, self.home, test=data["test"], folder=Path(evidence["folder"]), kind=k
-            ).hash
-            for k in ("ensemble", "baseline")
-        }
-        return CreditSubmission(
-            case=usecase,
-            home=self.home,
-            ledger=self.ledger,
-            tracker=tracker,
-            run_id=tracker.run(PARENT),
-            train=data["train"],
-            test=data["test"],
-            references=references,
-            joined=self.trained["joined"],
-            evidence={**evidence, "chosen": kind, "why": f"{kind} by test"},
-            folder=self.home.folder("work", usecase.name, key),
-            seed=0,
-            actor=actor,
-        )
+        place = self.home.folder("work", usecase.name, key)
+        work = Work(usecase, self.home, self.ledger, key, place, actor=actor)
+        made = submission(work, tracker.run(PARENT), self.trained.made)
+        said = {"chosen": kind, "why": f"{kind} by test"}
+        return replace(made, evidence=self.evidence.model_copy(update=said))
+
+    @property
+    def data(self) -> Tables:
+        """What the training learnt from."""
+        return self.trained.made.one(Tables)
+
+    @property
+    def evidence(self) -> CreditEvidence:
+        """What it gathered."""
+        return self.trained.made.one(CreditEvidence)
 
 
 def make_world(folder: Path) -> World:
@@ -78,4 +73,4 @@ def make_world(folder: Path) -> World:
     path.write_text(tiny_text(), encoding="utf-8")
     usecase = parse_usecase(path.read_text(encoding="utf-8"), where=str(path))
     done = train(home, usecase)
-    return World(Live(home, usecase, path, done["version"]), done)
+    return World(Live(home, usecase, path, done.version), done)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from riskwright.case.kinds import DEFAULT, said_kind
 from riskwright.case.sections import AlertPolicy, Approval, Strict
+from riskwright.errors import InputRefused
 
 
 class Case(Strict):
@@ -69,6 +70,22 @@ class Case(Strict):
     def simulated(self) -> bool:
         """Whether its own source is a simulator, which stands in until there are real data."""
         return False
+
+    def within(self, budget: str | None) -> Self:
+        """Return the use case with tuning on, within a budget of time such as ``10m``.
+
+        Raises
+        ------
+        InputRefused
+            If its kind has no tuning, or the budget is no span of time.
+        """
+        if budget is None:
+            return self
+        raise InputRefused(
+            f"a use case of kind {self.kind!r} has no budget for tuning",
+            where="--budget",
+            do="leave --budget out",
+        )
 
     def source_files(self, location: str | None) -> list[Path]:
         """Return the files that a retrain reads: they may be late.

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from riskwright.errors import closest
+from riskwright.errors import InputRefused, closest
 
 Code = str | int | float | bool  # as YAML may read one; kept as text
 FAMILIES = ("logistic", "scorecard", "xgboost", "article_mlp", "mlp", "gru", "cnn")
@@ -186,6 +186,25 @@ class Tuning(Strict):
     def seconds(self) -> float:
         """The budget in seconds."""
         return float(self.budget[:-1]) * {"s": 1, "m": 60, "h": 3600}[self.budget[-1]]
+
+    def within(self, budget: str | None) -> Tuning:
+        """Return the tuning with a budget that was asked for beside the YAML; it turns it on.
+
+        Raises
+        ------
+        InputRefused
+            If it is no span of time.
+        """
+        if budget is None:
+            return self
+        plain = {**self.model_dump(), "budget": budget, "trials": self.trials or 20}
+        try:
+            return Tuning.model_validate(plain)
+        except ValueError:
+            raise InputRefused(
+                f"{budget!r} is not a budget of time",
+                expected="a number and s, m or h, such as 10m",
+            ) from None
 
 
 class Ensemble(Strict):

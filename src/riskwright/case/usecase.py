@@ -224,6 +224,10 @@ class UseCase(Case):
         """Whether its own cases are simulated: they stand in until there are real ones."""
         return self.source.location is None and self.source.simulator is not None
 
+    def within(self, budget: str | None) -> Self:
+        """Return the use case with tuning on, within a budget of time such as ``10m``."""
+        return self.model_copy(update={"tuning": self.tuning.within(budget)})
+
     def source_files(self, location: str | None) -> list[Path]:
         """Return the file, or SQLite's, that cases are read from; none of a server's."""
         location = location or self.source.location or ""

@@ -17,6 +17,7 @@ from riskwright.life.aliases import follow
 from riskwright.life.policy import go_live
 from riskwright.life.rules import Changes, changes, rules_digest, rules_set
 from riskwright.life.specification import Frozen, specified
+from riskwright.life.steps import Evidence, Work
 from riskwright.life.tracking import Tracker, model_folder
 from riskwright.store.manifest import finished_bundle
 from riskwright.store.seals import served_files, version_seals
@@ -52,7 +53,7 @@ class Submission(ABC):
     run_id
         MLflow's parent run.
     evidence
-        What the system gathered: its ``folder`` and ``sha256``, what was ``chosen`` and ``why``.
+        What the system gathered.
     folder
         The retrain's workplace.
     data
@@ -68,7 +69,7 @@ class Submission(ABC):
     ledger: Ledger
     tracker: Tracker
     run_id: str
-    evidence: dict[str, Any]
+    evidence: Evidence
     folder: Path
     seed: int
     actor: str | Account
@@ -76,10 +77,27 @@ class Submission(ABC):
     budget: str | None = None
     began: Frozen | None = None
 
+    @classmethod
+    def common(cls, work: Work, run_id: str) -> dict[str, Any]:
+        """Return the parameters that every system's submission has from the run's work."""
+        return {
+            "case": work.case,
+            "home": work.home,
+            "ledger": work.ledger,
+            "tracker": Tracker(work.home, work.case, work.key),
+            "run_id": run_id,
+            "folder": work.place,
+            "seed": work.seed,
+            "actor": work.actor or work.ledger.who(),
+            "data": work.location,
+            "budget": work.budget,
+            "began": work.began,
+        }
+
     @property
     def kind(self) -> str:
         """Which candidate is the challenger."""
-        return str(self.evidence["chosen"])
+        return self.evidence.chosen
 
     @property
     @abstractmethod
@@ -111,7 +129,7 @@ class Submission(ABC):
 
 def submit(of: Submission) -> Submitted:
     """Register a challenger once, judge it, and promote it if the policy is automatic."""
-    name, ledger, why = of.case.name, of.ledger, str(of.evidence["why"])
+    name, ledger, why = of.case.name, of.ledger, of.evidence.why
     if of.kind != of.baseline:
         _register(of, of.baseline, standby=True)
     version = _register(of, of.kind, standby=False)
@@ -155,10 +173,10 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
             "kind": kind,
             "baseline": kind == of.baseline,
             "standby": standby,
-            "why": of.evidence["why"],
+            "why": of.evidence.why,
             **of.told(kind),
-            "folder": of.evidence["folder"],
-            "sha256": of.evidence["sha256"],
+            "folder": of.evidence.folder,
+            "sha256": of.evidence.sha256,
             "served": held.get("served") or served,
             "seals": held.get("seals") or _seals(of, kind),
             "usecase": of.case.digest,
@@ -176,5 +194,5 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
 
 
 def _seals(of: Submission, kind: str) -> dict[str, str]:
-    folder, frozen = Path(of.evidence["folder"]), of.began.sha256 if of.began else None
+    folder, frozen = of.evidence.place, of.began.sha256 if of.began else None
     return version_seals(of.home, of.case.name, folder, of.snapshots(kind), frozen)

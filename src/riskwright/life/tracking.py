@@ -50,7 +50,7 @@ class Tracker:
     """
 
     def __init__(self, home: Home, usecase: Case, key: str) -> None:
-        self.usecase, self.key = usecase, key
+        self.home, self.usecase, self.key = home, usecase, key
         self.client = connect(home)
         self.experiment = _experiment(self.client, home, usecase.name)
 
@@ -323,9 +323,8 @@ def _signature(case: Case, model: str) -> ModelSignature:
     )
 
 
-def rules_tag(evidence: dict[str, Any]) -> dict[str, str]:
+def rules_tag(found: Mapping[str, Any] | None) -> dict[str, str]:
     """Return a tag that names each changed rule, old and new; none where nothing changed."""
-    found = evidence.get("rules_changed")
     if not found:
         return {}
     told = [f"{d['rule']}: {d['old']} → {d['new']} {d['note']}" for d in found["differences"]]

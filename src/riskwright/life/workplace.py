@@ -5,21 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from riskwright.store import writer
 from riskwright.store.manifest import folder_digest
 
 Progress = Callable[[float], None]  # called with the fraction done
 _parts: dict[Path, Path] = {}  # what a step writes into, by the folder that it becomes
-
-
-def intact(step: dict[str, Any]) -> bool:
-    """Whether a step's folder still is what the step wrote (a resumed run checks this)."""
-    if step.get("skipped"):
-        return True
-    folder = Path(step["folder"])
-    return folder.is_dir() and folder_digest(folder) == step["sha256"]
 
 
 def new_part(folder: Path) -> Path:

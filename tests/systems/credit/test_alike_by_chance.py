@@ -54,7 +54,7 @@ def few_codes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Live, Path]:
     path.write_text(yaml.safe_dump(plain), encoding="utf-8")
     usecase = parse_usecase(path.read_text(encoding="utf-8"), where=str(path))
     Ledger.open(home, create=True)
-    live = Live(home, usecase, path, train(home, usecase)["version"])
+    live = Live(home, usecase, path, train(home, usecase).version)
     return live, folder / "train.csv"
 
 

@@ -22,8 +22,11 @@ from riskwright.data.ingest import ingest
 from riskwright.data.train_test import split
 from riskwright.errors import InputRefused
 from riskwright.home import Home
-from riskwright.life.workplace import intact, new_part, publish
-from riskwright.systems.credit.candidates import fit_family, join, load_candidate, run_key
+from riskwright.life.retrain import run_key
+from riskwright.life.steps import Data
+from riskwright.life.workplace import new_part, publish
+from riskwright.systems.credit.candidates import fit_family, join, load_candidate
+from riskwright.systems.credit.records import Fitted
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 ROWS = 700
@@ -72,7 +75,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def hashes(fitted: dict[str, Any]) -> list[str]:
-    return [step["sha256"] for step in (*fitted["families"], fitted["joined"])]
+    return [step.sha256 for step in (*fitted["families"], fitted["joined"])]
 
 
 def test_nothing_fitted_changes_when_the_test_part_does(
@@ -101,7 +104,7 @@ def test_nothing_fitted_changes_when_the_test_part_does(
     assert train == world["train"]
     assert hashes(after) == hashes(before)
     states = [
-        json.loads((Path(f["joined"]["folder"]) / "ensemble" / "ensemble.json").read_text())
+        json.loads((f["joined"].place / "ensemble" / "ensemble.json").read_text())
         for f in (before, after)
     ]
     assert states[0] == states[1]
@@ -120,7 +123,7 @@ def test_what_is_fitted_does_change_with_the_training_part(
     step = fit_family(
         spec, world["home"], train=train, name="logistic", seed=0, folder=tmp_path / "logistic"
     )
-    assert step["sha256"] != world["families"][0]["sha256"]
+    assert step.sha256 != world["families"][0].sha256
 
 
 def test_the_same_seed_gives_the_same_files(world: dict[str, Any], tmp_path: Path) -> None:
@@ -137,7 +140,7 @@ def test_another_seed_gives_another_model(world: dict[str, Any], tmp_path: Path)
         seed=1,
         folder=tmp_path / "x",
     )
-    assert step["sha256"] != world["families"][2]["sha256"]
+    assert step.sha256 != world["families"][2].sha256
 
 
 @pytest.mark.parametrize(
@@ -157,7 +160,7 @@ def test_deep_families_repeat_too(name: str, world: dict[str, Any], tmp_path: Pa
         )
         for place in ("a", "b")
     ]
-    assert steps[0]["sha256"] == steps[1]["sha256"]
+    assert steps[0].sha256 == steps[1].sha256
     oofs = [np.load(tmp_path / place / "oof.npy") for place in ("a", "b")]
     assert np.isfinite(oofs[0]).all()
     np.testing.assert_array_equal(*oofs)
@@ -165,14 +168,14 @@ def test_deep_families_repeat_too(name: str, world: dict[str, Any], tmp_path: Pa
 
 def test_a_reference_is_fitted_once_and_stays_outside(world: dict[str, Any]) -> None:
     step = world["families"][3]
-    assert (step["name"], step["members"], step["skipped"]) == ("article_mlp", 1, "")
-    assert not (Path(step["folder"]) / "oof.npy").exists()
-    assert set(world["joined"]["calibration"]) == {"logistic", "scorecard", "xgboost"}
-    for candidate in world["joined"]["candidates"].values():
-        assert "article_mlp" not in candidate["weights"]
+    assert (step.name, step.members, step.skipped) == ("article_mlp", 1, "")
+    assert not (Path(step.folder) / "oof.npy").exists()
+    assert set(world["joined"].calibration) == {"logistic", "scorecard", "xgboost"}
+    for candidate in world["joined"].candidates.values():
+        assert "article_mlp" not in candidate.weights
     for step in world["families"][:3]:
-        assert step["members"] == 3
-        assert np.isfinite(np.load(Path(step["folder"]) / "oof.npy")).all()
+        assert step.members == 3
+        assert np.isfinite(np.load(Path(step.folder) / "oof.npy")).all()
 
 
 def test_out_of_fold_margins_come_from_models_that_never_saw_the_row(
@@ -184,7 +187,7 @@ def test_out_of_fold_margins_come_from_models_that_never_saw_the_row(
 
     spec = usecase()
     frame = snapshots.read(world["train"], world["home"])
-    folder = Path(world["families"][0]["folder"])
+    folder = Path(world["families"][0].folder)
     oof, bag = np.load(folder / "oof.npy"), Bag.load(folder / "bag")
     margins = bag.member_margins(frame[spec.feature_names])
     for member, (_, left_out) in enumerate(
@@ -197,15 +200,15 @@ def test_out_of_fold_margins_come_from_models_that_never_saw_the_row(
 
 def test_candidates_are_the_ensemble_and_the_baseline_alone(world: dict[str, Any]) -> None:
     joined = world["joined"]
-    assert set(joined["candidates"]) == {"ensemble", "baseline"}
-    for kind, told in joined["candidates"].items():
+    assert set(joined.candidates) == {"ensemble", "baseline"}
+    for kind, told in joined.candidates.items():
         ensemble, limits = load_candidate(joined, kind)
-        assert ensemble.weights == told["weights"]
-        assert sum(told["weights"].values()) == pytest.approx(1)
-        assert all(w > 0 for w in told["weights"].values())
-        assert vars(limits) == told["limits"]
+        assert ensemble.weights == told.weights
+        assert sum(told.weights.values()) == pytest.approx(1)
+        assert all(w > 0 for w in told.weights.values())
+        assert vars(limits) == told.limits
         assert limits.approve_below < limits.cutoff < limits.decline_from
-    assert list(joined["candidates"]["baseline"]["weights"]) == ["scorecard"]
+    assert list(joined.candidates["baseline"].weights) == ["scorecard"]
 
 
 def test_a_family_that_does_not_apply_is_skipped_with_its_reason(
@@ -215,8 +218,8 @@ def test_a_family_that_does_not_apply_is_skipped_with_its_reason(
     step = fit_family(
         spec, world["home"], train=world["train"], name="gru", seed=0, folder=tmp_path / "gru"
     )
-    assert step == {"name": "gru", "skipped": "not applicable: no sequences declared"}
-    assert intact(step)
+    assert step == Fitted(name="gru", skipped="not applicable: no sequences declared")
+    assert step.whole()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -236,19 +239,22 @@ def test_a_baseline_that_may_not_enter_the_ensemble_is_refused(
 
 
 def test_the_key_changes_with_data_specification_and_seed() -> None:
+    def data(train: str, test: str) -> Data:
+        return Data(clean="all", train=train, test=test)
+
     spec = quick()
     keys = [
-        run_key(spec, "a", "b", 0),
-        run_key(spec, "c", "b", 0),
-        run_key(spec, "a", "c", 0),
-        run_key(spec, "a", "b", 1),
-        run_key(quick(costs={"bad_approved": 6}), "a", "b", 0),
-        run_key(quick(split={"folds": 4, "test_share": 0.3}), "a", "b", 0),
-        run_key(usecase(), "a", "b", 0),
-        run_key(quick(name="other"), "a", "b", 0),
+        run_key(spec, data("a", "b"), 0),
+        run_key(spec, data("c", "b"), 0),
+        run_key(spec, data("a", "c"), 0),
+        run_key(spec, data("a", "b"), 1),
+        run_key(quick(costs={"bad_approved": 6}), data("a", "b"), 0),
+        run_key(quick(split={"folds": 4, "test_share": 0.3}), data("a", "b"), 0),
+        run_key(usecase(), data("a", "b"), 0),
+        run_key(quick(name="other"), data("a", "b"), 0),
     ]
     assert len(set(keys)) == len(keys)
-    assert keys[0] == run_key(quick(), "a", "b", 0)
+    assert keys[0] == run_key(quick(), data("a", "b"), 0)
 
 
 def test_the_key_changes_with_the_code_and_with_what_is_installed(tmp_path: Path) -> None:
@@ -285,11 +291,11 @@ def test_the_key_changes_with_the_code_and_with_what_is_installed(tmp_path: Path
 def test_a_step_that_was_tampered_with_is_found(
     fault: str, world: dict[str, Any], tmp_path: Path
 ) -> None:
-    step = dict(world["families"][1])
+    step = world["families"][1]
     folder = tmp_path / "scorecard"
-    shutil.copytree(step["folder"], folder)
-    step["folder"] = str(folder)
-    assert intact(step)
+    shutil.copytree(step.folder, folder)
+    step = step.model_copy(update={"folder": str(folder)})
+    assert step.whole()
     victim = folder / "oof.npy"
     if fault == "byte":
         content = bytearray(victim.read_bytes())
@@ -303,7 +309,7 @@ def test_a_step_that_was_tampered_with_is_found(
         victim.rename(folder / "oof_.npy")
     else:
         shutil.rmtree(folder)
-    assert not intact(step)
+    assert not step.whole()
 
 
 def test_a_result_appears_whole_and_replaces_the_former(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_no_policy_lets_a_telltale_column_go_live_alone(world: World) -> None:
     spec = world.usecase("telltale", "automatic")
     made = world.submission(spec, "one")
     found = [{"column": "PAID", "auc": 0.99, "detail": "PAID alone tells good from bad"}]
-    done = submit(replace(made, evidence={**made.evidence, "telltales": found}))
+    done = submit(replace(made, evidence=made.evidence.model_copy(update={"telltales": found})))
     assert (done.passed, done.live) == (True, False)
     assert done.note == "a person decides: see telltale columns"
     assert [v.version for v in world.ledger.challengers("telltale")] == [done.version]
@@ -153,7 +153,7 @@ def test_a_better_one_replaces_the_champion_on_rows_that_neither_knew(world: Wor
     done = submit(world.submission(spec, "two", "ensemble"))
     judged = gate(done, "champion")
     assert (judged.passed, done.live) == (True, True)
-    assert judged.figures["rows"] == world.trained["evidence"]["test_rows"]
+    assert judged.figures["rows"] == world.evidence.test_rows
     assert "named anew" not in judged.detail
     assert judged.figures["log_loss_difference"] < 0
 
@@ -161,10 +161,10 @@ def test_a_better_one_replaces_the_champion_on_rows_that_neither_knew(world: Wor
 def test_rows_that_the_champion_was_trained_on_are_left_out(world: World) -> None:
     """A champion of another split has seen part of today's test rows."""
     spec = world.usecase("seen")
-    home, data = world.home, world.trained["data"]
-    test = snapshots.read(data["test"], home)
-    known = pd.concat([snapshots.read(data["train"], home), test[:200]])
-    older = snapshots.write(known, home, kind="train", parents=(data["clean"],))
+    home, data = world.home, world.data
+    test = snapshots.read(data.test, home)
+    known = pd.concat([snapshots.read(data.train, home), test[:200]])
+    older = snapshots.write(known, home, kind="train", parents=(data.clean,))
     first = submit(replace(world.submission(spec, "one", "baseline"), train=older.hash))
     change(world, "seen", "promote", version=first.version)
     judged = gate(submit(world.submission(spec, "two")), "champion")
@@ -174,7 +174,7 @@ def test_rows_that_the_champion_was_trained_on_are_left_out(world: World) -> Non
     assert "only rows that version 1 never learnt count" in judged.detail
 
     everything = snapshots.write(
-        pd.concat([known, test[200:]]), home, kind="train", parents=(data["clean"],)
+        pd.concat([known, test[200:]]), home, kind="train", parents=(data.clean,)
     )
     spec = world.usecase("knows_all")
     first = submit(replace(world.submission(spec, "one", "baseline"), train=everything.hash))
@@ -200,7 +200,7 @@ def test_a_champion_that_cannot_be_read_is_no_verdict(world: World, tmp_path: Pa
 def test_a_champion_whose_column_is_no_longer_declared_says_what_to_do(world: World) -> None:
     spec = world.usecase("narrower", "automatic")
     first = submit(world.submission(spec, "one", "baseline"))
-    rows = snapshots.read(world.trained["data"]["test"], world.home).drop(columns="LIMIT_BAL")
+    rows = snapshots.read(world.data.test, world.home).drop(columns="LIMIT_BAL")
     with pytest.raises(InputRefused, match="reads LIMIT_BAL, which") as caught:
         _champion_pds(spec, world.home, world.ledger, rows, first.version)
     assert "feature: false" in caught.value.do
@@ -210,11 +210,13 @@ def test_files_that_score_otherwise_than_evaluated_do_not_go_live(
     world: World, tmp_path: Path
 ) -> None:
     of = world.submission(world.usecase("golden", "automatic"), "one")
-    shutil.copytree(of.evidence["folder"], tmp_path / "evidence")
+    shutil.copytree(of.evidence.place, tmp_path / "evidence")
     table = pd.read_parquet(tmp_path / "evidence" / "predictions.parquet")
     table["ensemble"] *= 0.999
     table.to_parquet(tmp_path / "evidence" / "predictions.parquet")
-    done = submit(replace(of, evidence={**of.evidence, "folder": str(tmp_path / "evidence")}))
+    done = submit(
+        replace(of, evidence=of.evidence.model_copy(update={"folder": str(tmp_path / "evidence")}))
+    )
     judged = gate(done, "golden set")
     assert (judged.passed, judged.blocking, done.live) == (False, True, False)
     assert judged.figures["largest_difference"] > 1e-6
@@ -260,8 +262,8 @@ def test_the_standby_baseline_takes_over_and_scores(world: World) -> None:
 
     bundle = load_version(world.home, ledger, "falls")
     assert list(bundle.ensemble.bags) == ["scorecard"]
-    frame = snapshots.read(world.trained["data"]["test"], world.home)
-    folder = Path(world.trained["evidence"]["folder"])
+    frame = snapshots.read(world.data.test, world.home)
+    folder = world.evidence.place
     wanted = pd.read_parquet(folder / "predictions.parquet")["baseline"]
     scored = bundle.score(frame)
     np.testing.assert_allclose(scored["pd"], wanted, rtol=0, atol=1e-9)
@@ -448,9 +450,9 @@ def test_load_by_number_and_by_role(world: World) -> None:
 
 def test_what_a_version_rests_on_is_in_its_evidence(world: World) -> None:
     version = world.ledger.version("tiny", world.live.version)
-    data = world.trained["data"]
+    data = world.data
     assert version.trained_by == "trainer"
-    assert (version.evidence["train"], version.evidence["test"]) == (data["train"], data["test"])
+    assert (version.evidence["train"], version.evidence["test"]) == (data.train, data.test)
     assert version.evidence["usecase"] == world.live.usecase.digest
     chain = snapshots.chain(version.evidence["reference"], world.home)
     assert [m["kind"] for m in chain][:2] == ["reference", "test"]

@@ -139,7 +139,7 @@ def test_the_bundles_find_the_truth(learnt: tuple[dict, Path], tmp_path: Path) -
     assert ead.fitted.ratio == pytest.approx(1, abs=1e-4)
     assert 0 < ead.relative_error < 0.02
     assert abs(lgd.score(book).mean() - truth.lgd.mean()) < 4 * lgd.relative_error
-    assert told["lgd_weights"] == {"linear": 1.0}
+    assert told.lgd_weights == {"linear": 1.0}
     # By month of the last payment in the truth, by month of the default in the profile.
     age = book["months_on_book"].to_numpy(dtype=int)
     last = age[:, None] + np.arange(1, 13) - GRACE
@@ -226,11 +226,10 @@ def test_a_blank_recovery_does_not_stop_training(home: Home, tmp_path: Path) -> 
     frame.loc[hit[1], ["owed_at_default", "total_rec_prncp"]] = np.nan
     train = snapshots.write(frame, home, kind="train")
     told = fit_loss(spec, home, train=train.hash, seed=0, folder=tmp_path / "fit")
-    assert told["left_out"]["recoveries is blank"] == 1
-    assert told["left_out"]["what they owed is unknown"] == 1
+    assert told.left_out["recoveries is blank"] == 1
+    assert told.left_out["what they owed is unknown"] == 1
     assert (
-        told["failed"] + sum(told["left_out"].values())
-        == (frame["loan_status"] == "Charged Off").sum()
+        told.failed + sum(told.left_out.values()) == (frame["loan_status"] == "Charged Off").sum()
     )
     # Seen up to a date on which hardly any recovery was over, there is nothing to learn from.
     early = frame.assign(recovery_d=pd.NaT)

@@ -14,7 +14,7 @@ from riskwright.systems.market.ingest import panel_of
 def test_a_forecast_that_skips_months_earns_the_month_it_is_about(
     market: LiveMarket, skip: int
 ) -> None:
-    of = market.trained["submission"]
+    of = market.submission
     panel, model = panel_of(of.case, of.series, of.home), steering(of.case)
     found = {}
     for months in (0, skip):

@@ -16,11 +16,11 @@ from riskwright.errors import InputRefused, IntegrityError
 from riskwright.life.bundles import open_bundle
 from riskwright.systems.market import forecast_columns
 from riskwright.systems.market.bundle import COLUMNS, ForecastBundle, State, served_table
+from riskwright.systems.market.candidates import read_joined
 from riskwright.systems.market.families import Fitted
 from riskwright.systems.market.ingest import panel_of
 from riskwright.systems.market.model_forecasts import KINDS
 from riskwright.systems.market.panel import Panel, build_panel
-from riskwright.systems.market.steps import read_joined
 from riskwright.systems.market.tables import at
 
 MODELS = ("m1", "m12")
@@ -29,7 +29,7 @@ MODELS = ("m1", "m12")
 @pytest.fixture(scope="module")
 def trained(shared_market: LiveMarket) -> Panel:
     """The panel that the champion learnt from, to 2010."""
-    return panel_of(shared_market.case, shared_market.trained["data"]["clean"], shared_market.home)
+    return panel_of(shared_market.case, shared_market.trained.data.clean, shared_market.home)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def bundles(
     for model in MODELS:
         for kind in KINDS:
             folder = place / f"{model}_{kind}"
-            joined = shared_market.trained["joined"]
+            joined = shared_market.joined
             ForecastBundle.write(folder, shared_market.case, trained, model, kind, joined, 3, 0.5)
             found[model, kind] = folder
     return found
@@ -66,7 +66,7 @@ def test_the_newest_origin_is_forecast_as_the_walk_did(
     bundle = ForecastBundle.load(bundles[model, kind])
     found = bundle.forecast(trained)
     assert list(found.index) == [bundle.newest] == [trained.as_of]
-    joined = shared_market.trained["joined"]
+    joined = shared_market.joined
     walked = at(read_joined(joined, model, f"answers_{kind}"), trained.as_of)
     np.testing.assert_allclose(
         found.iloc[0][forecast_columns.COLUMNS].astype(float),
@@ -172,7 +172,7 @@ def test_rows_that_cant_be_forecast_are_refused(
 def test_a_flipped_byte_is_seen_before_anything_is_read(
     shared_market: LiveMarket, trained: Panel, tmp_path: Path
 ) -> None:
-    folder, joined = tmp_path / "b", shared_market.trained["joined"]
+    folder, joined = tmp_path / "b", shared_market.joined
     digest = ForecastBundle.write(
         folder, shared_market.case, trained, "m1", "ensemble", joined, 1, 0.0
     )

@@ -25,10 +25,12 @@ from riskwright.home import Home
 from riskwright.ledger import Gate
 from riskwright.life.aliases import change_champion, reconcile
 from riskwright.life.policy import rules_digest
+from riskwright.life.retrain import Retrained
 from riskwright.life.submission import Submitted, submit
 from riskwright.life.tracking import PARENT, ROLE, Tracker, connect, local_bundle
 from riskwright.stats.comparison import diebold_mariano
 from riskwright.systems.market.backtest import backtest
+from riskwright.systems.market.candidates import read_joined
 from riskwright.systems.market.evidence import planned, trial_log
 from riskwright.systems.market.forecasting import LIVE, WALKED, forecast_of
 from riskwright.systems.market.gates import Rival, _coverage, compare_squared_error, gates
@@ -40,13 +42,13 @@ from riskwright.systems.market.life import (
     load_forecast,
 )
 from riskwright.systems.market.record import declare, tried_before
-from riskwright.systems.market.steps import read_joined
+from riskwright.systems.market.records import MarketEvidence, Walked
 
 NAME = "tiny_market"
 
 
-def gate(done: Submitted | list[Gate], name: str) -> Gate:
-    found = done.gates if isinstance(done, Submitted) else done
+def gate(done: Submitted | Retrained | list[Gate], name: str) -> Gate:
+    found = done if isinstance(done, list) else done.gates
     return next(g for g in found if g.name == name)
 
 
@@ -73,7 +75,7 @@ def no_skill(plain: LiveMarket, monkeypatch: pytest.MonkeyPatch) -> LiveMarket:
 def test_without_skill_the_historical_mean_is_the_champion_and_says_so(
     no_skill: LiveMarket,
 ) -> None:
-    done = no_skill.trained["done"]
+    done = no_skill.trained
     assert (done.kind, done.passed, done.live) == ("mean", True, True)
     assert done.why.count("no skill beyond the mean") == 2
     assert not gate(done, "skill").blocking
@@ -87,7 +89,7 @@ def test_without_skill_the_historical_mean_is_the_champion_and_says_so(
     assert said["reasons"] == []
     assert "no skill beyond the historical mean" in said["sentence"]
     # Its weight was tested too, and the investor's own is kept unless moving was worth it.
-    moving = no_skill.trained["evidence"]["models"]["m12"]["moving"]["mean"]
+    moving = no_skill.evidence.models["m12"]["moving"]["mean"]
     assert said["moving"] == moving == champion.evidence["moving"]["m12"]
     assert moving["tested"][0]["share"] == 0.25
     by_hand = 0.6 + moving["share"] * (said["rule_weight"] - 0.6)
@@ -96,7 +98,7 @@ def test_without_skill_the_historical_mean_is_the_champion_and_says_so(
 
 
 def test_with_skill_the_ensemble_is_live_and_the_mean_stands_by(market: LiveMarket) -> None:
-    done = market.trained["done"]
+    done = market.trained
     assert (done.kind, done.passed, done.live) == ("ensemble", True, True)
     ledger = market.ledger
     held = ledger.version(NAME, done.version)
@@ -117,7 +119,7 @@ def test_with_skill_the_ensemble_is_live_and_the_mean_stands_by(market: LiveMark
 
 
 def test_fallback_makes_the_mean_live_and_rollback_takes_it_back(market: LiveMarket) -> None:
-    ledger, version = market.ledger, market.trained["done"].version
+    ledger, version = market.ledger, market.trained.version
     alert = ledger.open_alert(
         NAME, title="t", findings=[], severity="high", batch_hash="b", version=version, report=""
     )
@@ -148,8 +150,8 @@ def test_each_model_of_the_set_stays_logged(market: LiveMarket) -> None:
 
 def test_the_same_retrain_again_registers_nothing(market: LiveMarket) -> None:
     before = market.ledger.versions(NAME)
-    again = submit(market.trained["submission"])
-    assert again.version == market.trained["done"].version
+    again = submit(market.submission)
+    assert again.version == market.trained.version
     assert market.ledger.versions(NAME) == before
     found = connect(market.home).search_model_versions(f"name='{NAME}.m1'")
     assert len(found) == len(before)
@@ -171,9 +173,9 @@ def again(of: MarketSubmission, key: str, **changes: Any) -> Submitted:
 def test_a_tie_keeps_the_champion_and_newer_data_renew_it(
     no_skill: LiveMarket, tmp_path: Path
 ) -> None:
-    first = no_skill.trained["done"].version
+    first = no_skill.trained.version
     # Another seed of families that don't draw: the same forecasts of the same months.
-    tie = again(no_skill.trained["submission"], "tie", seed=1)
+    tie = again(no_skill.submission, "tie", seed=1)
     assert gate(tie, "champion").passed is False
     assert "the champion stays" in gate(tie, "champion").detail
     assert gate(tie, "champion").figures["m1"]["statistic"] is None
@@ -181,7 +183,7 @@ def test_a_tie_keeps_the_champion_and_newer_data_renew_it(
 
     folder = write_series(tmp_path / "newer", series(end="2012-12"))
     newer = train_market(no_skill.home, no_skill.case, folder)
-    done = newer["done"]
+    done = newer
     assert gate(done, "champion").detail.startswith("a renewal")
     assert gate(done, "champion").figures["against"] == first
     assert done.live
@@ -192,9 +194,9 @@ def test_a_tie_keeps_the_champion_and_newer_data_renew_it(
 def test_a_retrain_that_was_killed_in_its_walk_counts_as_tried(
     market: LiveMarket, tmp_path: Path
 ) -> None:
-    panel = panel_of(market.case, market.trained["data"]["clean"], market.home)
+    panel = panel_of(market.case, market.trained.data.clean, market.home)
     log = planned(market.case, panel, 0)
-    assert log == trial_log(market.case, market.trained["joined"], 0)
+    assert log == trial_log(market.case, market.joined, 0)
     home = Home(tmp_path / "home").create()
     assert tried_before(home, market.case) == []
     declare(market.case, home, key="killed", log=log)
@@ -202,7 +204,7 @@ def test_a_retrain_that_was_killed_in_its_walk_counts_as_tried(
 
 
 def test_another_target_is_never_compared(no_skill: LiveMarket) -> None:
-    of = no_skill.trained["submission"]
+    of = no_skill.submission
     real = market_case(target={"kind": "real_total"})
     assert _other_question(real, of.case) == "it forecasts another target"
     skipped = market_case(models={"m1": {"horizon": 1, "skip": 1}})
@@ -218,7 +220,7 @@ def test_another_target_is_never_compared(no_skill: LiveMarket) -> None:
 
 
 def test_another_seed_or_lag_makes_other_trials(market: LiveMarket) -> None:
-    joined = market.trained["joined"]
+    joined = market.joined
     plain = market.case.model_dump()
     plain["series"]["cpi"] |= {"lag": "2m"}
     late = market_case(series=plain["series"])
@@ -260,6 +262,12 @@ def evidence(**changes: Any) -> dict[str, Any]:
     return plain | changes
 
 
+def as_record(plain: dict[str, Any]) -> MarketEvidence:
+    """The same as the step hands it over."""
+    more = {"why": "", "chosen": "mean", "strategy": {}, "origins": {}} | plain
+    return MarketEvidence(folder="", sha256="", **more)
+
+
 def table(n: int = 240, off: float = 0.0, seed: int = 1) -> pd.DataFrame:
     """Outcomes, and forecasts that are off by noise of this size."""
     months = pd.period_range("1990-01", periods=n, freq="M")
@@ -273,7 +281,9 @@ def judged(
     rival: Rival | None = None, mine: pd.DataFrame | None = None, gap: float = 0.0, **more: Any
 ) -> list[Gate]:
     challenger = {"m1": table() if mine is None else mine}
-    return gates(market_case(), evidence(**more), challenger, rival, {"m1": gap}, readings=2)
+    return gates(
+        market_case(), as_record(evidence(**more)), challenger, rival, {"m1": gap}, readings=2
+    )
 
 
 def rival(theirs: pd.DataFrame | None, *, renewed: bool = False) -> Rival:
@@ -331,7 +341,7 @@ def test_each_gate_says_no_for_its_own_reason() -> None:
         "m12": models["m1"],
     }
     both = evidence(models=apart, deployed=mixed, chosen="ensemble")
-    assert _coverage(both).passed is False
+    assert _coverage(as_record(both)).passed is False
     assert gate(judged(models=models), "coverage").passed is False  # the first one neither
     assert gate(judged(rival(table(off=0.03)), models=models), "coverage").passed is False
     ensemble = {"models": models, "deployed": {"m1": "ensemble"}, "chosen": "ensemble"}
@@ -360,8 +370,8 @@ def test_an_earlier_date_is_answered_by_the_walk_and_never_by_the_bundle(
 ) -> None:
     said = forecast_of(NAME, market.home, market.ledger, as_of="1999-12-31", horizon="1m")
     assert (said["source"], said["origin"], said["model"]) == (WALKED, "1999-12", "m1")
-    walk = market.trained["walks"][0]
-    walked = pd.read_parquet(Path(walk["folder"]) / "forecasts.parquet").set_index("origin")
+    walk = market.trained.made.every(Walked)[0]
+    walked = pd.read_parquet(walk.place / "forecasts.parquet").set_index("origin")
     assert said["historical_mean"] == walked.loc["1999-12", "mean"]
     moved = said["forecast"] - said["historical_mean"]
     assert sum(r["adds"] for r in said["reasons"]) == pytest.approx(moved, abs=1e-5)
@@ -369,15 +379,13 @@ def test_an_earlier_date_is_answered_by_the_walk_and_never_by_the_bundle(
         (abs(r["adds"]) for r in said["reasons"]), reverse=True
     )
     # What is said of skill is what was known by then: fewer outcomes, in months that follow.
-    skill = market.trained["evidence"]["models"]["m1"]["skill"]["figures"]
-    joined = market.trained["joined"]
+    skill = market.evidence.models["m1"]["skill"]["figures"]
+    joined = market.joined
     judged = read_joined(joined, "m1", "answers_ensemble").index
     known = read_joined(joined, "m1", "forecasts").loc[judged, "known_at"] <= "1999-12"
     assert said["evidence"]["figures"]["months"] == known.sum() < skill["months"]
     assert (
-        0
-        < said["moving"]["months"]
-        < market.trained["evidence"]["models"]["m1"]["moving"]["ensemble"]["months"]
+        0 < said["moving"]["months"] < market.evidence.models["m1"]["moving"]["ensemble"]["months"]
     )
     early = forecast_of(NAME, market.home, market.ledger, as_of=str(judged[5]), horizon="1m")
     assert early["weight"] == early["strategic_weight"] == 0.6
@@ -458,7 +466,7 @@ def test_mlflow_has_a_child_a_family_and_every_trial(market: LiveMarket) -> None
 
 
 def test_files_that_changed_are_refused(market: LiveMarket, tmp_path: Path) -> None:
-    held = market.ledger.version(NAME, market.trained["done"].version)
+    held = market.ledger.version(NAME, market.trained.version)
     path = local_bundle(held.models["m1"].uri, tmp_path) / "history.parquet"
     before = path.read_bytes()
     path.write_bytes(before[:-10] + bytes(10))
@@ -468,11 +476,11 @@ def test_files_that_changed_are_refused(market: LiveMarket, tmp_path: Path) -> N
     finally:
         path.write_bytes(before)
     joined = held.evidence["joined"]
-    assert kept_walk(held.evidence) == joined
+    assert kept_walk(held.evidence).plain() == joined
     copy = tmp_path / "joined"
     shutil.copytree(joined["folder"], copy)
     moved = {"joined": {**joined, "folder": str(copy)}}
-    assert kept_walk(moved)["folder"] == str(copy)
+    assert kept_walk(moved).folder == str(copy)
     (copy / "m1" / "trials.json").write_text("[]")
     with pytest.raises(IntegrityError, match="aren't what they were"):
         kept_walk(moved)
@@ -489,7 +497,7 @@ def test_a_model_or_version_that_is_not_there_is_refused(market: LiveMarket) -> 
 
 def test_under_approval_it_waits_for_a_second_person(market: LiveMarket) -> None:
     case = market_case(name="waiting", approval={"policy": "approval"})
-    done = again(market.trained["submission"], "waits", case=case)
+    done = again(market.submission, "waits", case=case)
     assert (done.passed, done.live) == (True, False)
     ledger = market.ledger
     assert ledger.champion("waiting") is None

@@ -12,6 +12,7 @@ import pytest
 from tiny_market import LiveMarket, market_case, series, write_series
 
 from riskwright.errors import InputRefused
+from riskwright.systems.market.candidates import read_joined
 from riskwright.systems.market.ingest import panel_of
 from riskwright.systems.market.life import load_forecast
 from riskwright.systems.market.monitoring import (
@@ -24,7 +25,6 @@ from riskwright.systems.market.monitoring import (
 )
 from riskwright.systems.market.panel import assemble, read_store
 from riskwright.systems.market.scenario import further_months
-from riskwright.systems.market.steps import read_joined
 
 NAME = "tiny_market"
 
@@ -101,7 +101,7 @@ def test_returns_that_were_open_in_training_are_watched_too(
 ) -> None:
     """Twelve-month forecasts of the year before the newest origin were made, not yet judged."""
     folder = write_series(tmp_path, series(planted=True, end="2011-12"))
-    joined = market.trained["joined"]
+    joined = market.joined
     bundle = load_forecast(market.home, market.ledger, NAME, "m12")
     panel = assemble(market.case, read_store(market.case, folder))
     found = since_training(bundle, joined, panel)
@@ -118,7 +118,7 @@ def test_a_missing_month_of_a_predictor_does_not_blind_the_others_nor_it(
 ) -> None:
     store = further_months(read_store(market.case, market.folder), 60, seed=3)
     panel = assemble(market.case, store)
-    trained = panel_of(market.case, market.trained["data"]["clean"], market.home)
+    trained = panel_of(market.case, market.trained.data.clean, market.home)
     panel.X.loc[panel.X.index[-20], "inflation"] = np.nan
     found = check_predictors(market.case, trained, panel)
     assert {f.column for f in found} == set(market.case.predictors)

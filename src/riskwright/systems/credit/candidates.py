@@ -1,14 +1,14 @@
 """From a training snapshot to candidates: fold bags, the ensemble, the baseline alone.
 
-Each step writes one folder under the retrain's workplace, appearing only when complete, and
-returns plain JSON with the folder's hash, so that an orchestrator can resume from any of them.
+Each step writes one folder under the retrain's workplace, appearing only when complete, and hands
+over a record with the folder's hash, so that a retrain goes on from any of them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,21 +23,15 @@ from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.life.workplace import Progress, new_part, publish
 from riskwright.store import snapshots
-from riskwright.store.provenance import code_digest
 from riskwright.systems.credit.bundle import Limits, choose_limits
-from riskwright.systems.credit.system import of_kind
+from riskwright.systems.credit.extension import extension_of
+from riskwright.systems.credit.records import Candidate, Fitted, Joined
 
 if TYPE_CHECKING:
     from riskwright.learn.ensemble import Ensemble
     from riskwright.learn.hazard import Hazard
 
 REFERRAL_ROWS = 5000
-
-
-def run_key(usecase: UseCase, train: str, test: str, seed: int) -> str:
-    """Return what makes a retrain the same one: data, specification, seed, code and lock."""
-    parts = [usecase.digest, train, test, str(seed), code_digest()]
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
 def fit_family(
@@ -49,7 +43,7 @@ def fit_family(
     seed: int,
     folder: Path,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> Fitted:
     """Fit one family's fold bag on a training snapshot and keep it with its out-of-fold margins.
 
     A family that may not enter the ensemble is a reference: fitted once, no folds.
@@ -62,12 +56,6 @@ def fit_family(
         Where the result goes; replaced as a whole.
     progress
         Called with the fraction done.
-
-    Returns
-    -------
-    dict
-        ``name``, ``skipped`` (the reason, if not applicable), ``folder``, ``sha256``,
-        ``seconds``, ``params``, ``trials``.
     """
     from riskwright.learn.bag import Bag, fit_bag
     from riskwright.learn.families import applicable, make_family
@@ -75,7 +63,7 @@ def fit_family(
     schema = usecase.schema_
     reason = applicable(name, schema)
     if reason:
-        return {"name": name, "skipped": f"not applicable: {reason}"}
+        return Fitted(name=name, skipped=f"not applicable: {reason}")
     started = time.monotonic()
     frame = _ordered(usecase, snapshots.read(train, home))
     x, y = frame[schema.names], target_of(usecase, frame)
@@ -121,16 +109,15 @@ def fit_family(
     bag.save(part / "bag")
     (part / "cleaning.json").write_text(json.dumps(_cleaning(bag), indent=1), encoding="utf-8")
     (part / "trials.json").write_text(json.dumps(trials, indent=1), encoding="utf-8")
-    return {
-        "name": name,
-        "skipped": "",
-        "folder": str(folder),
-        "sha256": publish(part, folder),
-        "seconds": round(time.monotonic() - started, 2),
-        "params": params,
-        "trials": len(trials),
-        "members": len(bag.members),
-    }
+    return Fitted(
+        name=name,
+        folder=str(folder),
+        sha256=publish(part, folder),
+        seconds=round(time.monotonic() - started, 2),
+        params=params,
+        trials=len(trials),
+        members=len(bag.members),
+    )
 
 
 def join(
@@ -138,18 +125,12 @@ def join(
     home: Home,
     *,
     train: str,
-    families: list[dict[str, Any]],
+    families: Sequence[Fitted],
     folder: Path,
-) -> dict[str, Any]:
+) -> Joined:
     """Join the families' bags into the ensemble, and make the baseline deployable alone.
 
     Weights, calibration, cut-offs and the disagreement limit come from out-of-fold margins.
-
-    Returns
-    -------
-    dict
-        ``folder``, ``sha256``, ``candidates`` (what ``ensemble`` and ``baseline`` are made of)
-        and ``calibration`` (each family's own intercept and slope, for its figures alone).
     """
     from riskwright.learn.bag import Bag
     from riskwright.learn.calibration import fit_platt
@@ -159,11 +140,11 @@ def join(
     y = target_of(usecase, frame)
     bags, oofs = {}, {}
     for step in families:
-        if step["skipped"] or not usecase.families[step["name"]].ensemble:
+        if step.skipped or not usecase.families[step.name].ensemble:
             continue
-        source = Path(step["folder"])
-        bags[step["name"]] = Bag.load(source / "bag")
-        oofs[step["name"]] = np.load(source / "oof.npy", allow_pickle=False)
+        source = Path(step.folder)
+        bags[step.name] = Bag.load(source / "bag")
+        oofs[step.name] = np.load(source / "oof.npy", allow_pickle=False)
     if usecase.baseline not in bags:
         raise InputRefused(
             f"the baseline {usecase.baseline!r} was not fitted with folds",
@@ -172,7 +153,7 @@ def join(
         )
     groups = units.units(usecase, frame)
     part = new_part(folder)
-    described: dict[str, Any] = {}
+    described: dict[str, Candidate] = {}
     baseline = usecase.baseline
     for kind, chosen in (("ensemble", list(bags)), ("baseline", [baseline])):
         ensemble = Ensemble.fit(
@@ -188,44 +169,38 @@ def join(
         refer = _refer_above(usecase, ensemble, frame)
         limits = choose_limits(usecase, y[known], ensemble.oof_pd[known], refer)
         ensemble.save(part / kind)
-        if (hazard := of_kind(usecase).timing(usecase, frame, ensemble.oof_pd)) is not None:
+        if (hazard := extension_of(usecase).timing(usecase, frame, ensemble.oof_pd)) is not None:
             hazard.save(part / f"{kind}_hazard.json")
         plain = {**vars(limits)}
         (part / f"{kind}_limits.json").write_text(json.dumps(plain), encoding="utf-8")
-        described[kind] = {"limits": plain, **ensemble.describe()}
-    calibration = {}
+        described[kind] = Candidate(limits=plain, **ensemble.describe())
+    calibration: dict[str, tuple[float, float]] = {}
     for name, oof in oofs.items():
         known = np.isfinite(oof)
         a, b = fit_platt(oof[known], y[known])
-        calibration[name] = [float(a), float(b)]  # a list, as a resumed step reads it from JSON
-    return {
-        "folder": str(folder),
-        "sha256": publish(part, folder),
-        "candidates": described,
-        "calibration": calibration,
-    }
+        calibration[name] = (float(a), float(b))
+    return Joined(
+        folder=str(folder),
+        sha256=publish(part, folder),
+        candidates=described,
+        calibration=calibration,
+    )
 
 
-def load_candidate(joined: dict[str, Any], kind: str) -> tuple[Any, Limits]:
+def load_candidate(joined: Joined, kind: str) -> tuple[Any, Limits]:
     """Read back one of ``join``'s candidates: the ensemble object and its limits."""
     from riskwright.learn.ensemble import Ensemble
 
-    folder = Path(joined["folder"])
+    folder = joined.place
     limits = json.loads((folder / f"{kind}_limits.json").read_text(encoding="utf-8"))
     return Ensemble.load(folder / kind), Limits(**limits)
 
 
-def slopes_of(joined: dict[str, Any], kind: str) -> list[float]:
-    """Return the slopes of all calibrations behind a candidate's PDs: the members' and the last."""
-    found = joined["candidates"][kind]
-    return [float(slope) for _, slope in [*found["platt"].values(), found["final"]]]
-
-
-def load_hazard(joined: dict[str, Any], kind: str) -> Hazard | None:
+def load_hazard(joined: Joined, kind: str) -> Hazard | None:
     """Read back when loans fail, by one of ``join``'s candidates; None if it isn't a loan book."""
     from riskwright.learn.hazard import Hazard
 
-    path = Path(joined["folder"]) / f"{kind}_hazard.json"
+    path = joined.place / f"{kind}_hazard.json"
     return Hazard.load(path) if path.exists() else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,19 @@ from riskwright.data.outgoing import write_csv
 from riskwright.data.telltale import telltales
 from riskwright.home import Home
 from riskwright.life.rules import Changes, write_changes
-from riskwright.life.workplace import new_part, publish
+from riskwright.life.steps import Kept
+from riskwright.life.workplace import new_part
 from riskwright.stats.cutoffs import confusion
 from riskwright.stats.disagreement import error_by_band
-from riskwright.stats.estimates import Clusters, class_sizes
+from riskwright.stats.estimates import Clusters, Estimate, class_sizes
 from riskwright.stats.fairness import approval_ratios
 from riskwright.stats.metrics import evaluate
 from riskwright.stats.paired import compare_auc, compare_log_loss
 from riskwright.store import snapshots
 from riskwright.systems.credit.candidates import load_candidate, load_hazard
 from riskwright.systems.credit.choice import choose_challenger
-from riskwright.systems.credit.system import of_kind
+from riskwright.systems.credit.extension import extension_of
+from riskwright.systems.credit.records import CreditEvidence, Fitted, Joined
 
 EXPLAINED_ROWS = 300
 
@@ -38,14 +40,14 @@ def gather(
     *,
     train: str,
     test: str,
-    families: list[dict[str, Any]],
-    joined: dict[str, Any],
+    families: Sequence[Fitted],
+    joined: Joined,
     seed: int,
     folder: Path,
-    loss: dict[str, Any] | None = None,
+    loss: Kept | None = None,
     clean: str | None = None,
     changed: Changes | None = None,
-) -> dict[str, Any]:
+) -> CreditEvidence:
     """Evaluate every family, the baseline and the ensemble on the test part; choose; explain.
 
     Parameters
@@ -55,12 +57,8 @@ def gather(
         and up to when payments and recoveries were seen.
     changed
         How the rules differ from those of the version that it would replace.
-
-    Returns
-    -------
-    dict
-        ``folder``, ``sha256``, ``chosen`` (``ensemble`` or ``baseline``), ``why``, and
-        ``metrics``: candidate → metric → value, low, high.
+    loss
+        What a kind about loans fitted beside the PD.
     """
     frame = snapshots.read(test, home)
     y = target_of(usecase, frame)
@@ -78,12 +76,7 @@ def gather(
         (ensemble, limits) if choice.kind == "ensemble" else (baseline, baseline_limits)
     )
     metrics = {
-        name: {
-            k: asdict_estimate(v)
-            for k, v in evaluate(
-                y, p, cutoff=chosen_limits.cutoff, seed=seed, groups=groups
-            ).items()
-        }
+        name: evaluate(y, p, cutoff=chosen_limits.cutoff, seed=seed, groups=groups)
         for name, p in pds.items()
     }
     paired = {
@@ -113,7 +106,8 @@ def gather(
         cutoff=chosen_limits.cutoff,
     )
     learnt_from = snapshots.read(train, home)
-    judged = of_kind(usecase).more_evidence(
+    system = extension_of(usecase)
+    judged = system.more_evidence(
         usecase,
         frame,
         pds[choice.kind],
@@ -129,22 +123,23 @@ def gather(
     )
     training = learnt_from[usecase.feature_names]
     _explain(part, usecase=usecase, ensemble=chosen, x=x, y=y, training=training, seed=seed)
-    told = {
+    told = system.evidence()(
+        folder=str(folder),
+        sha256="",
         **write_changes(part, changed),
-        "chosen": choice.kind,
-        "why": choice.why,
-        "figures": choice.figures,
-        "metrics": metrics,
-        "paired_to_baseline": paired,
-        "confusion": asdict(confusion(y, deployed["pd"].to_numpy(), chosen_limits.cutoff)),
-        "limits": vars(chosen_limits),
-        "decisions": {str(k): int(v) for k, v in pd.Series(decision).value_counts().items()},
-        "test_rows": len(y),
-        "test_bads": int(y.sum()),
+        chosen=choice.kind,
+        why=choice.why,
+        figures=choice.figures,
+        metrics={n: {k: v._asdict() for k, v in m.items()} for n, m in metrics.items()},
+        paired_to_baseline=paired,
+        confusion=asdict(confusion(y, deployed["pd"].to_numpy(), chosen_limits.cutoff)),
+        limits=vars(chosen_limits),
+        decisions={str(k): int(v) for k, v in pd.Series(decision).value_counts().items()},
+        test_rows=len(y),
+        test_bads=int(y.sum()),
         **judged,
-    }
-    (part / "evidence.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
-    return {"folder": str(folder), "sha256": publish(part, folder), **told}
+    )
+    return told.finished(part)
 
 
 def judge_kin(
@@ -171,20 +166,15 @@ def judge_kin(
     enough = min(class_sizes(y[others], groups)) >= usecase.gates.min_test_bads
     if known.any() and enough:
         metrics = evaluate(y[others], p[others], cutoff=0.5, seed=seed, groups=groups)
-        figures = {k: asdict_estimate(metrics[k]) for k in ("roc_auc", "log_loss")}
+        figures = {k: metrics[k]._asdict() for k in ("roc_auc", "log_loss")}
         found["without"] = {"rows": int(others.sum()), "bads": bads, **figures}
     return found
 
 
-def asdict_estimate(estimate: Any) -> dict[str, float]:
-    """Plain numbers of a point figure and its 95 % interval."""
-    return {k: float(getattr(estimate, k)) for k in ("value", "low", "high")}
-
-
 def _family_pds(
     usecase: UseCase,
-    families: list[dict[str, Any]],
-    joined: dict[str, Any],
+    families: Sequence[Fitted],
+    joined: Joined,
     x: pd.DataFrame,
     cache: dict[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
@@ -195,11 +185,11 @@ def _family_pds(
 
     pds = {}
     for step in families:
-        if step["skipped"]:
+        if step.skipped:
             continue
-        margin = Bag.load(Path(step["folder"]) / "bag").margin(x, cache)
-        a, b = joined["calibration"].get(step["name"], [0.0, 1.0])
-        pds[step["name"]] = expit(a + b * margin)
+        margin = Bag.load(Path(step.folder) / "bag").margin(x, cache)
+        a, b = joined.calibration.get(step.name, (0.0, 1.0))
+        pds[step.name] = expit(a + b * margin)
     return pds
 
 
@@ -219,7 +209,7 @@ def _draw(
     y: np.ndarray,
     pds: dict[str, np.ndarray],
     chosen: str,
-    metrics: dict[str, dict[str, dict[str, float]]],
+    metrics: Mapping[str, Mapping[str, Estimate]],
     bands: pd.DataFrame,
     cutoff: float,
 ) -> None:

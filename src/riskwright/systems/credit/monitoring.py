@@ -27,6 +27,7 @@ from riskwright.life.policy import version_number
 from riskwright.store import snapshots
 from riskwright.systems.credit import batch_checks
 from riskwright.systems.credit.bundle import Bundle
+from riskwright.systems.credit.extension import extension_of
 from riskwright.systems.credit.history import (
     History,
     Judged,
@@ -41,7 +42,6 @@ from riskwright.systems.credit.promotion import load_registered
 from riskwright.systems.credit.reference import Reference
 from riskwright.systems.credit.report import draw_report
 from riskwright.systems.credit.scored import judged_by, most_of, recorded, scored_by
-from riskwright.systems.credit.system import of_kind
 
 MOST_APART = 5_000  # rows
 
@@ -170,7 +170,7 @@ def _open(
     history, judged = None, None
     if day is not None and len(raw):
         history = cut(usecase, raw, day, input)
-        judged = of_kind(usecase).judge_history(
+        judged = extension_of(usecase).judge_history(
             bundle, reference, history, lambda: snapshots.read(evidence["train"], home)
         )
         raw, batch = history.recent, hashlib.sha256(f"{batch} {day:%F}".encode()).hexdigest()

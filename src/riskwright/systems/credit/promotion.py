@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,19 @@ from riskwright.home import Home
 from riskwright.ledger import Gate, Ledger
 from riskwright.life.policy import version_number
 from riskwright.life.rules import Changes
+from riskwright.life.steps import Kept, Made, Work
 from riskwright.life.submission import Submission, Writer
 from riskwright.life.tracking import local_bundle
 from riskwright.store import snapshots
 from riskwright.store.manifest import verify
 from riskwright.systems.credit.bundle import Bundle
-from riskwright.systems.credit.candidates import load_candidate, load_hazard, slopes_of
+from riskwright.systems.credit.candidates import load_candidate, load_hazard
 from riskwright.systems.credit.choice import Choice
+from riskwright.systems.credit.extension import extension_of
 from riskwright.systems.credit.gates import gates, not_compared
-from riskwright.systems.credit.system import of_kind
+from riskwright.systems.credit.records import CreditEvidence, Joined, Tables
+from riskwright.systems.credit.reference import make_reference
+from riskwright.systems.credit.steps import of
 
 MODEL = "pd"
 
@@ -42,15 +46,16 @@ class CreditSubmission(Submission):
     joined, evidence
         What ``candidates.join`` and ``evidence.gather`` returned.
     loss
-        Of a loan book, what ``loss.fit_loss`` returned.
+        What a kind about loans fitted beside the PD.
     """
 
     case: UseCase
+    evidence: CreditEvidence
     train: str
     test: str
     references: dict[str, str]
-    joined: dict[str, Any]
-    loss: dict[str, Any] = field(default_factory=dict)
+    joined: Joined
+    loss: Kept | None = None
 
     @property
     def baseline(self) -> str:
@@ -65,7 +70,7 @@ class CreditSubmission(Submission):
         def write_pd(version: int, part: Path) -> str:
             return Bundle.write(part, self.case, ensemble, limits, version, hazard)
 
-        return {MODEL: write_pd, **of_kind(self.case).more_writers(self)}
+        return {MODEL: write_pd, **extension_of(self.case).more_writers(self)}
 
     def told(self, kind: str) -> dict[str, Any]:
         """Return the data and figures of a candidate."""
@@ -73,7 +78,7 @@ class CreditSubmission(Submission):
             "train": self.train,
             "test": self.test,
             "reference": self.references[kind],
-            "metrics": self.evidence["metrics"][kind],
+            "metrics": self.evidence.plain()["metrics"][kind],
         }
 
     def snapshots(self, kind: str) -> tuple[str, ...]:
@@ -83,6 +88,25 @@ class CreditSubmission(Submission):
     def judge(self, version: int, changed: Changes) -> list[Gate]:
         """Return the challenger's gates."""
         return _judge(self, version, changed)
+
+
+def submission(work: Work, run_id: str, made: Made) -> CreditSubmission:
+    """Return what the registry needs of what a retrain's steps made; the references are stored."""
+    data, evidence = made.one(Tables), made.one(CreditEvidence)
+    case = of(work)
+    references = {
+        kind: make_reference(case, work.home, test=data.test, folder=evidence.place, kind=kind).hash
+        for kind in ("ensemble", "baseline")
+    }
+    return CreditSubmission(
+        **CreditSubmission.common(work, run_id),
+        train=data.train,
+        test=data.test,
+        references=references,
+        joined=made.one(Joined),
+        evidence=evidence,
+        loss=extension_of(case).loss(made),
+    )
 
 
 def load_version(home: Home, ledger: Ledger, usecase: str, which: str = "champion") -> Bundle:
@@ -140,7 +164,7 @@ def trained_usecase(home: Home, ledger: Ledger, usecase: str, which: str = "cham
 
 def _judge(of: CreditSubmission, version: int, changed: Changes) -> list[Gate]:
     usecase, ledger, evidence = of.case, of.ledger, of.evidence
-    predictions = pd.read_parquet(Path(evidence["folder"]) / "predictions.parquet")
+    predictions = pd.read_parquet(evidence.place / "predictions.parquet")
     y, p = predictions["y"].to_numpy(), predictions[of.kind].to_numpy()
     frame = snapshots.read(of.test, of.home)
     champion = ledger.champion(usecase.name)
@@ -153,18 +177,18 @@ def _judge(of: CreditSubmission, version: int, changed: Changes) -> list[Gate]:
             trouble = str(error)
     judged = gates(
         usecase,
-        choice=Choice(of.kind, evidence["why"], evidence["figures"]),
+        choice=Choice(of.kind, evidence.why, evidence.figures),
         y=y,
         pd_challenger=p,
         against=champion.version if champion else None,
         unseen_by_champion=unseen,
         pd_champion=theirs,
-        fairness=pd.read_csv(Path(evidence["folder"]) / "approval_ratios.csv"),
+        fairness=pd.read_csv(evidence.place / "approval_ratios.csv"),
         readings=len(ledger.readings(of.test)),
         seed=of.seed,
-        slopes=slopes_of(of.joined, of.kind),
-        kin=evidence.get("kin"),
-        telltales=evidence.get("telltales", ()),
+        slopes=of.joined.candidates[of.kind].slopes,
+        kin=evidence.kin,
+        telltales=evidence.telltales,
         groups=clusters(usecase, frame),
     )
     if champion is not None and changed.question:
@@ -179,7 +203,7 @@ def _judge(of: CreditSubmission, version: int, changed: Changes) -> list[Gate]:
             replace(g, detail=f"{g.detail}: {trouble}") if g.name == "champion" else g
             for g in judged
         ]
-    more = of_kind(usecase).more_gates(evidence)
+    more = extension_of(usecase).more_gates(evidence)
     return [*judged, *more, _golden(of, frame, p, version)]
 
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riskwright.case.usecase import UseCase, parse_usecase
+from riskwright.systems.credit.extension import Extension
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
-    from riskwright.learn.hazard import Hazard
-    from riskwright.ledger import Gate
-    from riskwright.life.submission import Submission, Writer
+    from riskwright.home import Home
+    from riskwright.life.steps import Made, Step, Work
+    from riskwright.life.submission import Submission
     from riskwright.life.system import Columns, Served
-    from riskwright.systems.credit.bundle import Bundle
-    from riskwright.systems.credit.history import History, Judged
-    from riskwright.systems.credit.reference import Reference
+    from riskwright.life.tracking import Tracker
+    from riskwright.systems.credit.records import Tables
 
 NUMBERS = {"pd", "member_min", "member_max", "disagreement"}
 
@@ -27,6 +24,7 @@ class Credit:
     """What ``life`` asks of the kind ``credit``."""
 
     kind = "credit"
+    extension = Extension()
 
     def case(self) -> type[UseCase]:
         """Return the class of its use cases."""
@@ -51,56 +49,45 @@ class Credit:
         outputs: Any = {name: kinds.get(name, "text") for name in COLUMNS}
         return Columns(asked(case), outputs, reasons=True)
 
-    # What a kind about loans adds to a training; of an application alone there is no more.
+    def ingest(self, case: UseCase, location: str | None, home: Home) -> Tables:
+        """Store what a source holds today as snapshots: raw, clean, train, test."""
+        from riskwright.systems.credit.steps import ingest
 
-    def timing(self, usecase: UseCase, frame: pd.DataFrame, p: np.ndarray) -> Hazard | None:
-        """Return when defaults come, fitted on training rows (n,) and their PDs (n,)."""
-        return None
+        return ingest(case, location, home)
 
-    def more_evidence(
-        self,
-        usecase: UseCase,
-        frame: pd.DataFrame,
-        p: np.ndarray,
-        folder: Path,
-        *,
-        hazard: Hazard | None,
-        loss: dict[str, Any] | None,
-        learnt_from: pd.DataFrame,
-        every: Callable[[], pd.DataFrame | None],
-    ) -> dict[str, Any]:
-        """Judge what a kind has beside the PD, on test rows (n,) and their PDs (n,).
+    def steps(self, case: UseCase) -> Sequence[Step]:
+        """Fit each family, join the ensemble, evaluate on the test part and explain."""
+        from riskwright.systems.credit.steps import steps
 
-        Parameters
-        ----------
-        folder
-            Where its tables go.
-        loss
-            What ``loans.loss.fit_loss`` returned.
-        learnt_from
-            The training part.
-        every
-            Gives all clean rows, of whatever age, if they are kept.
-        """
-        return {}
+        return steps(case)
 
-    def more_writers(self, of: Submission) -> dict[str, Writer]:
-        """Return further models to what writes their bundles."""
-        return {}
+    def log(self, work: Work, tracker: Tracker, parent: str, made: Made) -> None:
+        """Write figures, plots and snapshots, and a child run for each family."""
+        from riskwright.systems.credit.record import record
 
-    def more_gates(self, evidence: Mapping[str, Any]) -> list[Gate]:
-        """Return the gates of further models."""
-        return []
+        record(tracker, parent, made)
 
-    def judge_history(
-        self,
-        bundle: Bundle,
-        reference: Reference,
-        history: History,
-        trained: Callable[[], pd.DataFrame],
-    ) -> Judged | None:
-        """Judge the outcomes so far of what was lent; None where there is no history."""
-        return None
+    def submission(self, work: Work, run_id: str, made: Made) -> Submission:
+        """Return the candidates with their evidence and the monitor's references."""
+        from riskwright.systems.credit.promotion import submission
+
+        return submission(work, run_id, made)
+
+    def told(self, made: Made) -> dict[str, Any]:
+        """Return every candidate's figures, the cut-offs, and how the test part is decided."""
+        from riskwright.systems.credit.records import CreditEvidence, Described, Fitted, Tables
+
+        plain = made.one(CreditEvidence).plain()
+        keep = ("metrics", "limits", "decisions", "test_rows", "test_bads")
+        page = made.one(Described).page
+        return {
+            **{name: plain[name] for name in keep},
+            "families": [
+                {k: getattr(f, k) for k in ("name", "skipped", "seconds", "members")}
+                for f in made.every(Fitted)
+            ],
+            "data": made.one(Tables).plain() | {"quality_report": page},
+        }
 
     def logged_metrics(
         self, evidence: Mapping[str, Any], roles: Collection[str]
@@ -109,15 +96,6 @@ class Credit:
         from riskwright.systems.credit.record import logged_metrics
 
         return logged_metrics(dict(evidence))
-
-
-def of_kind(usecase: UseCase) -> Credit:
-    """Return the system of a use case about cases: credit's own, or one that adds to it."""
-    from riskwright.life.system import system_of
-
-    found = system_of(usecase.kind)
-    assert isinstance(found, Credit)  # noqa: S101  (the kinds of a UseCase are of this class)
-    return found
 
 
 def asked(case: UseCase) -> dict[str, bool]:

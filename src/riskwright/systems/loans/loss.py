@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from riskwright.data.losses import FEWEST
 from riskwright.home import Home
 from riskwright.life.workplace import Progress, new_part, publish
 from riskwright.store import snapshots
+from riskwright.systems.loans.records import LossFit
 
 if TYPE_CHECKING:
     from riskwright.learn.hazard import Hazard
@@ -33,20 +34,13 @@ def fit_loss(
     folder: Path,
     progress: Progress | None = None,
     clean: str | None = None,
-) -> dict[str, Any]:
+) -> LossFit:
     """Fit LGD and EAD on the failed loans of a training snapshot whose recoveries are over.
 
     Parameters
     ----------
     clean
         The snapshot that the training part was cut from: it tells up to when loans were seen.
-
-    Returns
-    -------
-    dict
-        ``folder``, ``sha256``, ``failed`` (how many loans), ``left_out`` (how many others, by
-        reason), ``lgd_mean``, ``lgd_weights`` (of the
-        families), ``ead_ratio`` and ``ccf`` (None where too few lines of credit failed).
 
     Raises
     ------
@@ -74,16 +68,16 @@ def fit_loss(
     part = new_part(folder)
     severity.save(part / "lgd")
     exposure.save(part / "ead.json")
-    return {
-        "folder": str(folder),
-        "sha256": publish(part, folder),
-        "failed": len(frame),
-        "left_out": left_out,
-        "lgd_mean": severity.mean,
-        "lgd_weights": severity.lost.weights if severity.lost else {},
-        "ead_ratio": exposure.ratio,
-        "ccf": exposure.ccf,
-    }
+    return LossFit(
+        folder=str(folder),
+        sha256=publish(part, folder),
+        failed=len(frame),
+        left_out=left_out,
+        lgd_mean=severity.mean,
+        lgd_weights=severity.lost.weights if severity.lost else {},
+        ead_ratio=exposure.ratio,
+        ccf=exposure.ccf,
+    )
 
 
 def _fit_exposure(usecase: UseCase, frame: pd.DataFrame) -> Exposure:

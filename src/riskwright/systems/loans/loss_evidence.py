@@ -17,6 +17,7 @@ from riskwright.data.contract import target_of
 from riskwright.data.losses import known_losses
 from riskwright.data.outgoing import write_csv
 from riskwright.ledger.tables import plain
+from riskwright.life.steps import Kept
 from riskwright.systems.loans.loss import (
     YEAR,
     drawn_before,
@@ -39,7 +40,7 @@ def judge_loss(
     frame: pd.DataFrame,
     pds: np.ndarray,
     hazard: Hazard | None,
-    loss: dict[str, Any],
+    loss: Kept,
     folder: Path,
     seen: pd.Timestamp | None = None,
 ) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def judge_loss(
     from riskwright.systems.loans.exposure import Exposure
     from riskwright.systems.loans.severity import Severity
 
-    source = Path(loss["folder"])
+    source = loss.place
     severity, exposure = Severity.load(source / "lgd"), Exposure.load(source / "ead.json")
     known, left_out = known_losses(usecase, frame, seen)
     failed = frame[known]

@@ -12,6 +12,7 @@ from riskwright.life.submission import Submission, Writer
 from riskwright.life.tracking import local_bundle
 from riskwright.systems.credit.promotion import CreditSubmission
 from riskwright.systems.loans.loss_bundle import LossBundle, LossModel
+from riskwright.systems.loans.records import BookEvidence
 
 LOSS_MODELS: tuple[LossModel, ...] = ("lgd", "ead")
 
@@ -45,5 +46,7 @@ def load_loss(
 
 
 def _write_loss(of: CreditSubmission, model: LossModel, version: int, part: Path) -> str:
-    source, constant = Path(of.loss["folder"]), of.evidence["loss"]["lgd"]["constant"]
-    return LossBundle.write(part, of.case, model, source, version, constant)
+    evidence = of.evidence
+    assert of.loss is not None and isinstance(evidence, BookEvidence) and evidence.loss  # noqa: S101, PT018
+    constant = evidence.loss["lgd"]["constant"]
+    return LossBundle.write(part, of.case, model, of.loss.place, version, constant)

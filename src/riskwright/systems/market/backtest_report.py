@@ -11,21 +11,22 @@ from typing import Any
 import pandas as pd
 
 from riskwright.systems.market import forecast_columns
+from riskwright.systems.market.candidates import read_joined
 from riskwright.systems.market.case import MarketCase
 from riskwright.systems.market.checks import BENCHMARK
 from riskwright.systems.market.ingest import notes
 from riskwright.systems.market.model_forecasts import ENSEMBLE, Kind
 from riskwright.systems.market.moving import worth_moving
 from riskwright.systems.market.panel import Panel
+from riskwright.systems.market.records import Joined
 from riskwright.systems.market.report import Horizon, write_report
-from riskwright.systems.market.steps import read_joined
 from riskwright.systems.market.strategy import Strategies, compare, run
 from riskwright.systems.market.trials import Tried
 
 NOT_FAMILIES = ["actual", "known_at"]
 
 
-def horizon_of(case: MarketCase, joined: dict[str, Any], model: str) -> Horizon:
+def horizon_of(case: MarketCase, joined: Joined, model: str) -> Horizon:
     """Return what the walk kept of a model, at the origins that are judged."""
     live = read_joined(joined, model, "answers_ensemble")
     table = read_joined(joined, model, "forecasts").loc[live.index]
@@ -50,7 +51,7 @@ def level(case: MarketCase) -> float:
 
 
 def strategies_of(
-    case: MarketCase, panel: Panel, joined: dict[str, Any]
+    case: MarketCase, panel: Panel, joined: Joined
 ) -> tuple[Strategies, pd.DataFrame]:
     """Return the strategies of ensemble and historical mean, and every trial's monthly excess.
 
@@ -89,7 +90,7 @@ def strategies_of(
 
 
 def moving_of(
-    case: MarketCase, panel: Panel, joined: dict[str, Any], model: str, kind: Kind
+    case: MarketCase, panel: Panel, joined: Joined, model: str, kind: Kind
 ) -> dict[str, Any]:
     """Return how far a model's weight may move from the strategic one, see ``worth_moving``.
 
@@ -130,7 +131,7 @@ def _earning(
 def write_backtest(
     case: MarketCase,
     panel: Panel,
-    joined: dict[str, Any],
+    joined: Joined,
     folder: Path,
     *,
     trials: int,

@@ -26,6 +26,7 @@ from riskwright.systems.market.checks import BENCHMARK, monthly
 from riskwright.systems.market.model_forecasts import Kind
 from riskwright.systems.market.moving import moved
 from riskwright.systems.market.panel import Panel, windows
+from riskwright.systems.market.records import Joined
 from riskwright.systems.market.storage import load_fitted
 from riskwright.systems.market.tables import read_months, write_months
 from riskwright.systems.market.volatility import predictive_sd
@@ -118,7 +119,7 @@ class ForecastBundle:
         panel: Panel,
         model: str,
         kind: Kind,
-        joined: dict[str, Any],
+        joined: Joined,
         version: int,
         share: float,
     ) -> str:
@@ -129,12 +130,12 @@ class ForecastBundle:
         panel
             That the members were fitted on.
         joined
-            What ``forecast_steps.join_models`` returned.
+            What ``candidates.join_models`` returned.
         share
             See ``State``.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        source, found = Path(joined["folder"]) / model, joined["models"][model]
+        source, found = joined.place / model, joined.models[model]
         live = kind == "ensemble"
         state = {
             "kind": "forecast",
@@ -142,8 +143,8 @@ class ForecastBundle:
             "deployed": kind,
             "version": version,
             "share": share,
-            **found,
-            "weights": found["weights"] if live else {},
+            **found.plain(),
+            "weights": found.weights if live else {},
         }
         (folder / "case.json").write_text(case.model_dump_json(indent=1), encoding="utf-8")
         (folder / "bundle.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
@@ -154,7 +155,7 @@ class ForecastBundle:
         )
         write_months(folder / HISTORY, history)
         write_months(folder / CHANGES, forecast_columns.price_changes(panel).to_frame("change"))
-        if live and found["weights"]:
+        if live and found.weights:
             shutil.copytree(source / "members", folder / "members")
         return manifest.seal(folder, made_by())
 

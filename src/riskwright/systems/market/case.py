@@ -167,6 +167,23 @@ class MarketCase(Case):
         """Where its series are found, as a person is told; None: it doesn't say."""
         return None if self.needs_folder else "the package arch"
 
+    def within(self, budget: str | None) -> Self:
+        """Return the case; what is tuned is chosen inside each window of its walk.
+
+        Raises
+        ------
+        InputRefused
+            If there is a budget.
+        """
+        if budget is None:
+            return self
+        raise InputRefused(
+            "a market forecast has no budget for tuning",
+            where="--budget",
+            expected="what is tuned is chosen inside each window, among few configurations",
+            do="leave --budget out",
+        )
+
     def source_files(self, location: str | None) -> list[Path]:
         """Return the files of a folder that its series are read from."""
         named = [s.source for s in self.series.values() if not s.source.startswith("arch:")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,19 @@ import pandas as pd
 
 from riskwright.home import Home, cores
 from riskwright.life.rules import Changes, told_changes, write_changes
-from riskwright.life.workplace import Progress, new_part, publish
+from riskwright.life.workplace import Progress, new_part
 from riskwright.store import snapshots
 from riskwright.systems.market import lookahead
 from riskwright.systems.market.backtest_report import horizon_of, level, moving_of, write_backtest
+from riskwright.systems.market.candidates import read_joined
 from riskwright.systems.market.case import MarketCase
 from riskwright.systems.market.coverage import coverage_gate
 from riskwright.systems.market.ensemble import trial
 from riskwright.systems.market.model_forecasts import KINDS, Kind, members_of
 from riskwright.systems.market.panel import Panel, assemble
 from riskwright.systems.market.recommendation import moving_told
+from riskwright.systems.market.records import Joined, MarketEvidence, Walked
 from riskwright.systems.market.skill import skill_gate
-from riskwright.systems.market.steps import read_joined
 from riskwright.systems.market.tables import from_table, read_months
 from riskwright.systems.market.walk import make_families, trials
 
@@ -38,14 +40,14 @@ def gather(
     home: Home,
     *,
     data: str,
-    walks: list[dict[str, Any]],
-    joined: dict[str, Any],
+    walks: Sequence[Walked],
+    joined: Joined,
     tried: list[str],
     seed: int,
     folder: Path,
     progress: Progress | None = None,
     changed: Changes | None = None,
-) -> dict[str, Any]:
+) -> MarketEvidence:
     """Judge each model's ensemble against the historical mean, prove the as-of rule, choose.
 
     Parameters
@@ -53,18 +55,11 @@ def gather(
     data
         Hash of the snapshot of series.
     walks, joined
-        What ``forecast_steps`` returned.
+        What ``candidates`` returned.
     tried
         Keys of the configurations that earlier retrains tried.
     changed
         How the rules differ from those of the version that it would replace.
-
-    Returns
-    -------
-    dict
-        ``folder``, ``sha256``, ``deployed`` (by model ``ensemble`` or ``mean``), ``chosen``
-        (``ensemble`` if any is, else ``mean``), ``why``, ``models`` (skill, coverage and metrics
-        of each), ``as_of``, ``trials`` and the strategy's headline.
     """
     store = from_table(case, snapshots.read(data, home))
     panel = assemble(case, store)
@@ -77,7 +72,7 @@ def gather(
     }  # fmt: skip
     origins = lookahead.dates(case, panel, seed)
     leaks = lookahead.prove(case, store, origins, seed=seed, progress=progress)
-    walked = {s["model"]: read_months(Path(s["folder"]) / "forecasts.parquet") for s in walks}
+    walked = {s.model: read_months(s.place / "forecasts.parquet") for s in walks}
     leaks += lookahead.prove_networks(case, store, walked, origins[-1], workers=cores(), seed=seed)
     for model, table in walked.items():
         garch = read_joined(joined, model, "basis")["garch"]
@@ -100,44 +95,42 @@ def gather(
     )
     for name in case.models:
         models[name]["metrics"] = _metrics(part / "backtest" / f"skill_{name}.csv")
-    told = {
+    as_of = {
+        "dates": [str(origin) for origin in origins],
+        "series": list(store),
+        "families": lookahead.quick_families(case, panel),
+        "networks": str(origins[-1]),
+        "changed": leaks,
+    }
+    for name, content in (("trials.json", log), ("as_of.json", as_of)):
+        (part / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return MarketEvidence(
+        folder=str(folder),
+        sha256="",
         **write_changes(part, changed),
-        "deployed": deployed,
-        "chosen": "ensemble" if "ensemble" in deployed.values() else "mean",
-        "why": "; ".join(_why(name, models[name], kind) for name, kind in deployed.items()),
-        "models": models,
-        "as_of": {
-            "dates": [str(origin) for origin in origins],
-            "series": list(store),
-            "families": lookahead.quick_families(case, panel),
-            "networks": str(origins[-1]),
-            "changed": leaks,
-        },
-        "trials": {"now": len(log), "ever": len(every)},
-        "strategy": found.table.to_dict("index"),
-        "origins": {
-            name: [str(months[0]), str(months[-1])]
+        deployed=deployed,
+        chosen="ensemble" if "ensemble" in deployed.values() else "mean",
+        why="; ".join(_why(name, models[name], kind) for name, kind in deployed.items()),
+        models=models,
+        as_of=as_of,
+        trials={"now": len(log), "ever": len(every)},
+        strategy=found.table.to_dict("index"),
+        origins={
+            name: (str(months[0]), str(months[-1]))
             for name in case.models
             if len(months := read_joined(joined, name, "answers_ensemble").index)
         },
-    }
-    for name, content in (
-        ("trials.json", log),
-        ("as_of.json", told["as_of"]),
-        ("evidence.json", told),
-    ):
-        (part / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
-    return {"folder": str(folder), "sha256": publish(part, folder), **told}
+    ).finished(part)
 
 
-def trial_log(case: MarketCase, joined: dict[str, Any], seed: int) -> list[dict[str, Any]]:
+def trial_log(case: MarketCase, joined: Joined, seed: int) -> list[dict[str, Any]]:
     """Return every configuration that a retrain tried, each with a key that names it for ever.
 
     Another seed, predictor, lag or window makes another trial of each family.
     """
     entries = []
     for model in case.models:
-        path = Path(joined["folder"]) / model / "trials.json"
+        path = joined.place / model / "trials.json"
         entries += json.loads(path.read_text(encoding="utf-8"))
     return _keyed(case, entries, seed)
 
@@ -161,7 +154,7 @@ def _keyed(case: MarketCase, entries: list[dict[str, Any]], seed: int) -> list[d
     return log
 
 
-def _judge(case: MarketCase, panel: Panel, joined: dict[str, Any], model: str) -> dict[str, Any]:
+def _judge(case: MarketCase, panel: Panel, joined: Joined, model: str) -> dict[str, Any]:
     one = horizon_of(case, joined, model)
     passed, detail, figures = skill_gate(one.forecasts, one.actual, one.h, level(case))
     coverage = {}

@@ -17,6 +17,7 @@ from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.systems.market.backtest_report import horizon_of, level, moving_of
 from riskwright.systems.market.bundle import ForecastBundle
+from riskwright.systems.market.candidates import read_joined
 from riskwright.systems.market.case import MarketCase
 from riskwright.systems.market.checks import BENCHMARK, fewest
 from riskwright.systems.market.forecast_columns import COLUMNS
@@ -28,7 +29,6 @@ from riskwright.systems.market.predictors import PREDICTORS
 from riskwright.systems.market.recommendation import sentence, strength, words_of
 from riskwright.systems.market.series_spec import Series
 from riskwright.systems.market.skill import skill_gate
-from riskwright.systems.market.steps import read_joined
 from riskwright.systems.market.tables import at
 
 YEAR = 12  # months after which a version's age is told

@@ -12,6 +12,7 @@ from scipy import stats
 from riskwright.ledger import Gate
 from riskwright.stats.comparison import cosine_terms, cosine_variance, same
 from riskwright.systems.market.case import MarketCase
+from riskwright.systems.market.records import MarketEvidence
 
 FEWEST_COMMON = 48  # months with an outcome, or four horizons, to compare with the champion
 
@@ -44,7 +45,7 @@ class Rival:
 
 def gates(
     case: MarketCase,
-    evidence: dict[str, Any],
+    evidence: MarketEvidence,
     challenger: dict[str, pd.DataFrame],
     rival: Rival | None,
     golden: dict[str, float],
@@ -55,7 +56,7 @@ def gates(
     Parameters
     ----------
     evidence
-        What ``market_evidence.gather`` returned.
+        What ``evidence.gather`` returned.
     challenger
         By model: ``forecast`` and ``actual`` by origin.
     rival
@@ -74,19 +75,17 @@ def gates(
         _skill(evidence),
         _champion(case, challenger, rival),
         _coverage(evidence),
-        _as_of(evidence["as_of"]),
+        _as_of(evidence.as_of),
         _golden(golden),
-        _trials(evidence["trials"], readings),
+        _trials(evidence.trials, readings),
     ]
 
 
-def _skill(evidence: dict[str, Any]) -> Gate:
+def _skill(evidence: MarketEvidence) -> Gate:
     """Told, not blocking: without skill the historical mean itself is the challenger."""
-    found = {name: one["skill"] for name, one in evidence["models"].items()}
-    passed = any(kind == "ensemble" for kind in evidence["deployed"].values())
-    return Gate(
-        "skill", passed, evidence["why"], {"deployed": evidence["deployed"], **found}, False
-    )
+    found = {name: one["skill"] for name, one in evidence.models.items()}
+    passed = any(kind == "ensemble" for kind in evidence.deployed.values())
+    return Gate("skill", passed, evidence.why, {"deployed": evidence.deployed, **found}, False)
 
 
 def _champion(case: MarketCase, challenger: dict[str, pd.DataFrame], rival: Rival | None) -> Gate:
@@ -179,10 +178,9 @@ def compare_squared_error(
     }
 
 
-def _coverage(evidence: dict[str, Any]) -> Gate:
+def _coverage(evidence: MarketEvidence) -> Gate:
     found = {
-        name: evidence["models"][name]["coverage"][kind]
-        for name, kind in evidence["deployed"].items()
+        name: evidence.models[name]["coverage"][kind] for name, kind in evidence.deployed.items()
     }
     off = [name for name, one in found.items() if not one["passed"]]
     detail = "; ".join(f"{name}: {one['detail']}" for name, one in found.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,13 +17,13 @@ from riskwright.life.policy import version_number
 from riskwright.life.rules import Changes
 from riskwright.life.submission import Submission, Writer
 from riskwright.life.tracking import local_bundle
-from riskwright.store.manifest import folder_digest
 from riskwright.systems.market.bundle import ForecastBundle
+from riskwright.systems.market.candidates import read_joined
 from riskwright.systems.market.case import MarketCase
 from riskwright.systems.market.gates import Rival, gates
 from riskwright.systems.market.ingest import panel_of
 from riskwright.systems.market.model_forecasts import Kind
-from riskwright.systems.market.steps import read_joined
+from riskwright.systems.market.records import Joined, MarketEvidence
 from riskwright.systems.market.tables import at
 
 
@@ -35,12 +36,13 @@ class MarketSubmission(Submission):
     series
         Hash of the snapshot of series.
     joined, evidence
-        What ``steps.join_models`` and ``evidence.gather`` returned.
+        What ``candidates.join_models`` and ``evidence.gather`` returned.
     """
 
     case: MarketCase
+    evidence: MarketEvidence
     series: str
-    joined: dict[str, Any]
+    joined: Joined
 
     @property
     def baseline(self) -> str:
@@ -51,7 +53,7 @@ class MarketSubmission(Submission):
         """Return model to what is deployed of it, in a candidate."""
         if kind == self.baseline:
             return dict.fromkeys(self.case.models, "mean")
-        return dict(self.evidence["deployed"])
+        return dict(self.evidence.deployed)
 
     def writers(self, kind: str) -> dict[str, Writer]:
         """Return model to what writes its bundle."""
@@ -67,11 +69,11 @@ class MarketSubmission(Submission):
         return {
             "deployed": deployed,
             "metrics": {m: _figures(evidence, m, k) for m, k in deployed.items()},
-            "skill": {m: evidence["models"][m]["skill"] for m in deployed},
-            "moving": {m: evidence["models"][m]["moving"][k] for m, k in deployed.items()},
+            "skill": {m: evidence.models[m]["skill"] for m in deployed},
+            "moving": {m: evidence.models[m]["moving"][k] for m, k in deployed.items()},
             "train": self.series,
-            "newest": {m: self.joined["models"][m]["newest"] for m in deployed},
-            "joined": self.joined,
+            "newest": {m: self.joined.models[m].newest for m in deployed},
+            "joined": self.joined.plain(),
         }
 
     def snapshots(self, kind: str) -> tuple[str, ...]:
@@ -110,7 +112,7 @@ def load_forecast(
     return bundle
 
 
-def kept_walk(evidence: dict[str, Any]) -> dict[str, Any]:
+def kept_walk(evidence: Mapping[str, Any]) -> Joined:
     """Return what a registered version's walk-forward kept, after checking its hash.
 
     Parameters
@@ -123,12 +125,11 @@ def kept_walk(evidence: dict[str, Any]) -> dict[str, Any]:
     IntegrityError
         If the folder is gone, or a file isn't what it was.
     """
-    joined: dict[str, Any] = evidence["joined"]
-    folder = Path(joined["folder"])
-    if not folder.is_dir() or folder_digest(folder) != joined["sha256"]:
+    joined = Joined.model_validate(evidence["joined"])
+    if not joined.whole():
         raise IntegrityError(
             "the walk-forward's forecasts are gone, or aren't what they were",
-            where=str(folder),
+            where=joined.folder,
             do="restore the folder, or retrain",
         )
     return joined
@@ -137,13 +138,13 @@ def kept_walk(evidence: dict[str, Any]) -> dict[str, Any]:
 def _write(
     of: MarketSubmission, panel: Any, model: str, kind: Kind, version: int, part: Path
 ) -> str:
-    share = of.evidence["models"][model]["moving"][kind]["share"]
+    share = of.evidence.models[model]["moving"][kind]["share"]
     return ForecastBundle.write(part, of.case, panel, model, kind, of.joined, version, share)
 
 
-def _figures(evidence: dict[str, Any], model: str, kind: Kind) -> dict[str, Any]:
+def _figures(evidence: MarketEvidence, model: str, kind: Kind) -> dict[str, Any]:
     """Skill of what is deployed, and how its intervals held."""
-    found = evidence["models"][model]
+    found = evidence.models[model]
     family = "ensemble" if kind == "ensemble" else "historical_mean"
     return {
         **found["metrics"][family],
@@ -154,8 +155,7 @@ def _figures(evidence: dict[str, Any], model: str, kind: Kind) -> dict[str, Any]
 
 def _judge(of: MarketSubmission, version: int, changed: Changes) -> list[Gate]:
     challenger = {
-        model: _challenger(of.joined, model, kind)
-        for model, kind in of.evidence["deployed"].items()
+        model: _challenger(of.joined, model, kind) for model, kind in of.evidence.deployed.items()
     }
     champion = of.ledger.champion(of.case.name)
     return gates(
@@ -168,7 +168,7 @@ def _judge(of: MarketSubmission, version: int, changed: Changes) -> list[Gate]:
     )
 
 
-def _challenger(joined: dict[str, Any], model: str, kind: Kind) -> pd.DataFrame:
+def _challenger(joined: Joined, model: str, kind: Kind) -> pd.DataFrame:
     answers = read_joined(joined, model, f"answers_{kind}")
     return answers[["forecast"]].join(read_joined(joined, model, "forecasts")["actual"])
 
@@ -190,7 +190,7 @@ def _rival(of: MarketSubmission, champion: ChampionInfo, changed: Changes) -> Ri
             forecasts[model] = read_joined(joined, model, f"answers_{kind}")["forecast"]
     except IntegrityError as error:
         broken = f"{error.what} ({error.where})"
-    mine = {m: found["newest"] for m, found in of.joined["models"].items()}
+    mine = {m: found.newest for m, found in of.joined.models.items()}
     theirs = held.get("newest", {})
     renewed = (
         not changed.wait
@@ -215,7 +215,7 @@ def _golden(of: MarketSubmission, version: int) -> dict[str, float]:
     """How far each registered bundle, loaded back, is from the walk at the newest origin."""
     panel = panel_of(of.case, of.series, of.home)
     gaps = {}
-    for model, kind in of.evidence["deployed"].items():
+    for model, kind in of.evidence.deployed.items():
         bundle = load_forecast(of.home, of.ledger, of.case.name, model, str(version))
         again = at(bundle.forecast(panel), bundle.newest)
         walked = at(read_joined(of.joined, model, f"answers_{kind}"), bundle.newest)

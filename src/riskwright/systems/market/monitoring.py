@@ -28,6 +28,7 @@ from riskwright.life.policy import version_number
 from riskwright.stats.cusum import Drift, drift, surprises
 from riskwright.stats.several import holm
 from riskwright.systems.market.bundle import ForecastBundle
+from riskwright.systems.market.candidates import read_joined
 from riskwright.systems.market.case import MarketCase
 from riskwright.systems.market.coverage import LEVELS, coverage_table, least_p
 from riskwright.systems.market.ingest import panel_of
@@ -35,8 +36,8 @@ from riskwright.systems.market.life import kept_walk, load_forecast
 from riskwright.systems.market.monitor_page import Since, draw_page
 from riskwright.systems.market.panel import Panel, assemble, month_of, read_store
 from riskwright.systems.market.predictors import PREDICTORS
+from riskwright.systems.market.records import Joined
 from riskwright.systems.market.series_spec import Series
-from riskwright.systems.market.steps import read_joined
 from riskwright.systems.market.tables import to_table
 
 YEAR, SWINGS = 12, 36  # months over which surprises, and their sizes, depend on each other
@@ -239,7 +240,7 @@ def _errors(table: pd.DataFrame) -> np.ndarray:
     return ((table["actual"] - table["forecast"]) / table["sd"]).to_numpy(dtype=float)
 
 
-def since_training(bundle: ForecastBundle, joined: dict[str, Any], panel: Panel) -> Since:
+def since_training(bundle: ForecastBundle, joined: Joined, panel: Panel) -> Since:
     """Return what was forecast whose outcomes came after the training, and what came of it.
 
     The last origins of the walk-forward are among it: their returns weren't over yet.

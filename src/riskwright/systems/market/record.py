@@ -3,68 +3,55 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from riskwright.home import Home
-from riskwright.ledger import Ledger
+from riskwright.life.steps import Made
 from riskwright.life.tracking import PARENT, ROLE, Tracker, connect, rules_tag
 from riskwright.store import snapshots
 from riskwright.systems.market.case import MarketCase
+from riskwright.systems.market.records import Joined, MarketEvidence, SeriesData, Walked
 
 TRIALS = "trials.json"
 PLANNED = "trials"  # role of the run that holds what a retrain is about to try
 
 
-def record(
-    case: MarketCase,
-    home: Home,
-    ledger: Ledger,
-    *,
-    key: str,
-    trained: dict[str, Any],
-    owner: str,
-) -> str:
-    """Log parameters, metrics, the report and the trial log; return the parent run's id.
+def record(case: MarketCase, tracker: Tracker, parent: str, made: Made) -> None:
+    """Log parameters, metrics, the report and the trial log of what the steps made.
 
     Parameters
     ----------
-    trained
-        The steps' results: ``data``, ``walks``, ``joined``, ``evidence``.
-    owner
-        The process whose lease keeps the run alive.
+    parent
+        Id of the run that stands for the retrain.
     """
-    tracker = Tracker(home, case, key)
-    parent = tracker.run(PARENT)
-    ledger.start_run(case.name, "retrain", key, owner, parent)
-    evidence, joined = trained["evidence"], trained["joined"]
-    tracker.log_snapshots(parent, {"series": snapshots.find(trained["data"]["clean"], home)})
-    folder = Path(evidence["folder"])
+    data, joined, evidence = made.one(SeriesData), made.one(Joined), made.one(MarketEvidence)
+    tracker.log_snapshots(parent, {"series": snapshots.find(data.clean, tracker.home)})
+    folder, plain = evidence.place, evidence.plain()
     log = json.loads((folder / TRIALS).read_text(encoding="utf-8"))
     for family in [*case.families, "ensemble"]:
-        _log_family(tracker, parent, family, trained, log)
+        _log_family(tracker, parent, family, plain, made.every(Walked), log)
     weights = {
         f"weight.{model}.{family}": weight
-        for model, found in joined["models"].items()
-        for family, weight in found["weights"].items()
+        for model, found in joined.models.items()
+        for family, weight in found.weights.items()
     }
     tracker.log(
         parent,
         params={
             "usecase": case.name,
             "usecase_digest": case.digest,
-            "series_snapshot": trained["data"]["clean"],
-            **{f"deployed.{model}": kind for model, kind in evidence["deployed"].items()},
+            "series_snapshot": data.clean,
+            **{f"deployed.{model}": kind for model, kind in evidence.deployed.items()},
             **weights,
         },
-        metrics=logged_metrics(evidence)[PARENT],
-        tags={"riskwright.why": evidence["why"], **rules_tag(evidence)},
+        metrics=logged_metrics(plain)[PARENT],
+        tags={"riskwright.why": evidence.why, **rules_tag(evidence.rules_changed)},
         artifacts=[folder / n for n in ("backtest", TRIALS, "as_of.json", "evidence.json")],
         finish=False,
     )
-    return parent
 
 
 def declare(case: MarketCase, home: Home, *, key: str, log: list[dict[str, Any]]) -> None:
@@ -102,16 +89,17 @@ def _log_family(
     tracker: Tracker,
     parent: str,
     family: str,
-    trained: dict[str, Any],
+    evidence: dict[str, Any],
+    walks: Sequence[Walked],
     log: list[dict[str, Any]],
 ) -> None:
     """One child run: a family, with all its columns where it has one a predictor."""
     run = tracker.run(family, parent)
-    mine = _mine(trained["evidence"], family)
-    metrics = _of_family(trained["evidence"], family)
-    for step in trained["walks"]:
-        spent = [s for n, s in step["cpu_seconds"].items() if n == family or n in mine]
-        metrics[f"{step['model']}.cpu_seconds"] = sum(spent)
+    mine = _mine(evidence, family)
+    metrics = _of_family(evidence, family)
+    for step in walks:
+        spent = [s for n, s in step.cpu_seconds.items() if n == family or n in mine]
+        metrics[f"{step.model}.cpu_seconds"] = sum(spent)
     tried = [e for e in log if e["family"] in ({family} | mine)]
     tracker.log(run, params={"family": family, "trials": len(tried)}, metrics=metrics)
 

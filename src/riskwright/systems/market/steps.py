@@ -1,175 +1,118 @@
-"""From a snapshot of series to forecasts: the walk of each model, what joins them, the members.
-
-Each step writes one folder under the retrain's workplace, appearing only when complete, and returns
-plain JSON with the folder's hash, so that an orchestrator can resume from any of them.
-"""
+"""What a market's retrain does after ingestion: walk, join, judge."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from riskwright.home import Home, cores
-from riskwright.life.workplace import Progress, new_part, publish
-from riskwright.store.provenance import code_digest
+from riskwright.home import Home
+from riskwright.life.rules import changes
+from riskwright.life.steps import At, Made, Step, Work
 from riskwright.systems.market.case import MarketCase
-from riskwright.systems.market.families import Family
-from riskwright.systems.market.ingest import panel_of, schedule_of
-from riskwright.systems.market.model_forecasts import ModelForecasts, join
-from riskwright.systems.market.refit_schedule import RefitSchedule
-from riskwright.systems.market.storage import save_fitted
-from riskwright.systems.market.tables import read_months, write_months
-from riskwright.systems.market.walk import make_families, walk
+from riskwright.systems.market.records import Joined, MarketEvidence, SeriesData, Tried, Walked
+
+# CPU seconds, measured with the demo's data.
+WALK, JOIN, JUDGE = 60.0, 10.0, 20.0
 
 
-def walk_key(case: MarketCase, data: str, seed: int) -> str:
-    """Return what makes a retrain the same one: data, specification, seed, code and lock."""
-    parts = [case.digest, data, str(seed), code_digest()]
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()
+def ingest(case: MarketCase, location: str | None, home: Home) -> SeriesData:
+    """Read, check and store the series; the snapshot's name is its hash."""
+    from riskwright.systems.market.ingest import ingest as read
 
-
-def walk_model(
-    case: MarketCase,
-    home: Home,
-    *,
-    data: str,
-    model: str,
-    seed: int,
-    folder: Path,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """Forecast with every family at every origin, from what was known there.
-
-    The walk begins as early as the data allow, whatever ``walk.first`` says: the ensemble learns
-    from what comes before the origins that are judged.
-
-    Returns
-    -------
-    dict
-        ``model``, ``folder``, ``sha256``, ``seconds`` (of the clock), ``cpu_seconds`` by family,
-        ``first`` and ``last`` origin.
-    """
-    started = time.monotonic()
-    panel = panel_of(case, data, home)
-    families = make_families(list(case.families), panel, case.refit)
-    # Lines and trees are done before other processes have started.
-    several = any(family.deep for family in families)
-    found = walk(
-        panel,
-        model,
-        list(case.families),
-        min_train=case.walk.min_train,
-        window=case.window,
-        embargo=case.walk.embargo,
-        refit=case.refit,
-        workers=cores() if several else 1,
-        progress=progress,
-        seed=seed,
+    found = read(case, Path(location) if location else None, home)
+    return SeriesData(
+        clean=found.snapshot.hash,
+        train=found.snapshot.hash,
+        newest=str(found.panel.as_of),
+        rows=found.snapshot.rows,
+        series=len(found.panel.case.series),
+        warnings=found.notes,
     )
-    part = new_part(folder)
-    write_months(part / "forecasts.parquet", found.forecasts)
-    (part / "trials.json").write_text(json.dumps(found.trials, indent=1), encoding="utf-8")
-    return {
-        "model": model,
-        "folder": str(folder),
-        "sha256": publish(part, folder),
-        "seconds": round(time.monotonic() - started, 1),
-        "cpu_seconds": {name: round(spent, 2) for name, spent in found.seconds.items()},
-        "first": str(found.forecasts.index[0]),
-        "last": str(found.forecasts.index[-1]),
-    }
 
 
-def join_models(
-    case: MarketCase,
-    home: Home,
-    *,
-    data: str,
-    walks: list[dict[str, Any]],
-    seed: int,
-    folder: Path,
-) -> dict[str, Any]:
-    """Combine each model's forecasts, answer at each origin, and keep the members that are live.
-
-    The members are the fits that the walk's own schedule has at the newest origin: what goes live
-    is what was judged, and forecasts the newest origin to the last bit as the walk did.
-
-    Returns
-    -------
-    dict
-        ``folder``, ``sha256``, and by model ``newest`` origin, ``weights`` of the live members,
-        ``mean``, ``learnt`` months, and whether a member reads ``sequences``.
-    """
-    panel = panel_of(case, data, home)
-    part = new_part(folder)
-    described = {}
-    for step in walks:
-        model, source = step["model"], Path(step["folder"])
-        walked = read_months(source / "forecasts.parquet")
-        found = join(case, panel, model, walked, seed)
-        place = part / model
-        place.mkdir()
-        _keep(found, place)
-        trials = json.loads((source / "trials.json").read_text(encoding="utf-8"))
-        (place / "trials.json").write_text(json.dumps([*trials, found.trial], indent=1))
-        newest = found.weights.iloc[-1]
-        live = {str(name): float(w) for name, w in newest.items() if w > 0}
-        families = make_families(list(live), panel, case.refit) if live else []
-        _fit(schedule_of(case, panel, model, seed), families, place / "members")
-        described[model] = {
-            "newest": str(walked.index[-1]),
-            "weights": live,
-            "mean": float(walked["mean"].iloc[-1]),
-            "learnt": float(found.basis["learnt"].iloc[-1]),
-            "sequences": any(family.sequences for family in families),
-        }
-    return {"folder": str(folder), "sha256": publish(part, folder), "models": described}
+def steps(case: MarketCase) -> list[Step]:
+    """Return the steps after ingestion."""
+    walks = [_walk(model) for model in case.models]
+    names = tuple(step.name for step in walks)
+    return [
+        Step("tried", "log what is tried", Tried, _try, ("data",), beside=True, kept=False),
+        *walks,
+        Step("joined", "join the ensemble", Joined, _join, ("data", *names), JOIN),
+        Step(
+            "evidence",
+            "judge the forecasts",
+            MarketEvidence,
+            _judge,
+            ("data", "tried", *names, "joined"),
+            JUDGE,
+        ),
+    ]
 
 
-def _keep(found: ModelForecasts, place: Path) -> None:
-    write_months(place / "forecasts.parquet", found.forecasts)
-    write_months(place / "basis.parquet", found.basis)
-    write_months(place / "weights.parquet", found.weights)
-    write_months(place / "contributions.parquet", found.contributions)
-    for kind, table in found.answers.items():
-        write_months(place / f"answers_{kind}.parquet", table)
+def _try(work: Work, at: At, made: Made) -> Tried:
+    """Log, beside the walk, what it tries; read what earlier retrains tried."""
+    from riskwright.systems.market.evidence import planned
+    from riskwright.systems.market.ingest import panel_of
+    from riskwright.systems.market.record import declare, tried_before
+
+    case = of(work)
+    panel = panel_of(case, made.one(SeriesData).clean, work.home)
+    declare(case, work.home, key=work.key, log=planned(case, panel, work.seed))
+    return Tried(keys=tried_before(work.home, case))
 
 
-def _fit(schedule: RefitSchedule, families: list[Family], folder: Path) -> None:
-    """Fit and save families as the walk had them at the newest origin."""
-    here = np.array([len(schedule.rows.y) - 1], dtype=np.int64)
-    for number, family in enumerate(families):
-        place = folder / f"{number:02d}"
-        if not family.deep:
-            _fit_one(schedule, family, here, place)
-            continue
-        # A process of its own, pinned as those of the walk: the same bits, and no TensorFlow here.
-        with ProcessPoolExecutor(1, get_context("spawn"), _pin) as pool:
-            pool.submit(_fit_one, schedule, family, here, place).result()
+def _walk(model: str) -> Step:
+    def walk(work: Work, at: At, made: Made) -> Walked:
+        """Forecast one model at every origin, with every family."""
+        from riskwright.systems.market.candidates import walk_model
+
+        return walk_model(
+            of(work),
+            work.home,
+            data=made.one(SeriesData).clean,
+            model=model,
+            seed=work.seed,
+            folder=at.folder,
+            progress=at.progress,
+        )
+
+    return Step(f"walk_{model}", f"walk forward, {model}", Walked, walk, ("data",), WALK)
 
 
-def _pin() -> None:
-    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
-        os.environ[name] = "1"
+def _join(work: Work, at: At, made: Made) -> Joined:
+    """Ensemble, intervals and weights at each origin; the live members."""
+    from riskwright.systems.market.candidates import join_models
+
+    return join_models(
+        of(work),
+        work.home,
+        data=made.one(SeriesData).clean,
+        walks=made.every(Walked),
+        seed=work.seed,
+        folder=at.folder,
+    )
 
 
-def _fit_one(schedule: RefitSchedule, family: Family, here: np.ndarray, place: Path) -> None:
-    from threadpoolctl import threadpool_limits
+def _judge(work: Work, at: At, made: Made) -> MarketEvidence:
+    """Skill and coverage by test, the as-of test, the backtest; the choice (counted)."""
+    from riskwright.systems.market.evidence import gather
 
-    with threadpool_limits(limits=1):
-        for _, fitted in schedule.fits(family, here):
-            save_fitted(fitted, family.name, place)
+    data = made.one(SeriesData).clean
+    work.ledger.count_reading(data, work.case.name, "evaluate", work.key)
+    return gather(
+        of(work),
+        work.home,
+        data=data,
+        walks=made.every(Walked),
+        joined=made.one(Joined),
+        tried=made.one(Tried).keys,
+        seed=work.seed,
+        folder=at.folder,
+        progress=at.progress,
+        changed=changes(work.home, work.ledger, work.case, work.key),
+    )
 
 
-def read_joined(joined: dict[str, Any], model: str, name: str) -> pd.DataFrame:
-    """Read a table that ``join_models`` kept, such as ``forecasts`` or ``answers_mean``."""
-    return read_months(Path(joined["folder"]) / model / f"{name}.parquet")
+def of(work: Work) -> MarketCase:
+    """Return the case of a market's run."""
+    assert isinstance(work.case, MarketCase)  # noqa: S101  (its kind says so)
+    return work.case

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from riskwright.home import Home
+    from riskwright.life.steps import Made, Step, Work
+    from riskwright.life.submission import Submission
     from riskwright.life.system import Columns, Served
+    from riskwright.life.tracking import Tracker
     from riskwright.systems.market.case import MarketCase
+    from riskwright.systems.market.records import SeriesData
 
 
 class Market:
@@ -42,6 +47,49 @@ class Market:
         given = ("origin", *case.predictors, *case.context, "change", "cash")
         outputs: Any = dict.fromkeys(COLUMNS, "number") | {"model_version": "whole"}
         return Columns(dict.fromkeys(given, True), outputs)
+
+    def ingest(self, case: MarketCase, location: str | None, home: Home) -> SeriesData:
+        """Read, check and store the series."""
+        from riskwright.systems.market.steps import ingest
+
+        return ingest(case, location, home)
+
+    def steps(self, case: MarketCase) -> Sequence[Step]:
+        """Walk forward with each model, join the ensemble, judge by test."""
+        from riskwright.systems.market.steps import steps
+
+        return steps(case)
+
+    def log(self, work: Work, tracker: Tracker, parent: str, made: Made) -> None:
+        """Write figures, the report and the trials, and a child run for each family."""
+        from riskwright.systems.market.record import record
+        from riskwright.systems.market.steps import of
+
+        record(of(work), tracker, parent, made)
+
+    def submission(self, work: Work, run_id: str, made: Made) -> Submission:
+        """Return the models, as one set, with their evidence."""
+        from riskwright.systems.market.life import MarketSubmission
+        from riskwright.systems.market.records import Joined, MarketEvidence, SeriesData
+
+        return MarketSubmission(
+            **MarketSubmission.common(work, run_id),
+            series=made.one(SeriesData).clean,
+            joined=made.one(Joined),
+            evidence=made.one(MarketEvidence),
+        )
+
+    def told(self, made: Made) -> dict[str, Any]:
+        """Return each model's skill, what is deployed of it, and the backtest."""
+        from riskwright.systems.market.records import MarketEvidence, Walked
+
+        evidence = made.one(MarketEvidence)
+        keep = ("deployed", "models", "origins", "trials", "strategy")
+        return {
+            **{name: value for name, value in evidence.plain().items() if name in keep},
+            "walk_seconds": {walk.model: walk.seconds for walk in made.every(Walked)},
+            "report": str(evidence.place / "backtest" / "report.html"),
+        }
 
     def logged_metrics(
         self, evidence: Mapping[str, Any], roles: Collection[str]

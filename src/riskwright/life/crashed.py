@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
-
-from prefect.logging import get_logger
 
 from riskwright.errors import Unavailable
 from riskwright.home import Home
@@ -14,7 +13,7 @@ from riskwright.ledger import Ledger
 def close_runs(home: Home, ledger: Ledger) -> None:
     """Mark every run crashed whose owner holds no lease, in the ledger and in MLflow.
 
-    A process killed with -9 leaves its runs "Running" for ever (Prefect's: ``at_work``).
+    A process killed with -9 leaves its runs "Running" for ever in MLflow, and in an orchestrator.
     MLflow's trouble, or a run that somebody deleted there, stops nothing that begins now.
     """
     from riskwright.life.tracking import connect
@@ -27,7 +26,7 @@ def close_runs(home: Home, ledger: Ledger) -> None:
                 if client.get_run(run.mlflow_run_id).info.status == "RUNNING":
                     client.set_terminated(run.mlflow_run_id, status="KILLED")
         except Exception as error:  # noqa: BLE001  (whatever MLflow says, a look goes on without it)
-            get_logger(__name__).warning("MLflow still has a dead run at work: %s", error)
+            logging.getLogger(__name__).warning("MLflow still has a dead run at work: %s", error)
 
 
 def mark_failed(home: Home, ledger: Ledger, usecase: str, key: str, error: BaseException) -> None:
