@@ -254,9 +254,15 @@ def plainly(step: Step, go: Callable[[Progress], Record]) -> Record:
     return go(lambda fraction: None)
 
 
-def check(steps: Sequence[Step]) -> None:
-    """Raise ``ValueError`` if a step's name is taken, or it needs what no step before it gives."""
-    known: set[str] = set()
+def check(steps: Sequence[Step], given: Iterable[str] = ()) -> None:
+    """Raise ``ValueError`` if a step's name is taken, or it needs what no step before it gives.
+
+    Parameters
+    ----------
+    given
+        Names of steps that were done already.
+    """
+    known = set(given)
     for step in steps:
         if step.name in known:
             raise ValueError(f"two steps are named {step.name}")
@@ -294,7 +300,7 @@ def run(
         Whatever a step raises.
     """
     found: dict[str, Record] = dict(made or {})
-    check([*(_given(name) for name in found), *steps])
+    check(steps, found)
     writer.sweep(work.place)
     waiting: dict[str, Future[Record]] = {}
     with ThreadPoolExecutor(max(1, sum(step.beside for step in steps))) as pool:
@@ -311,10 +317,6 @@ def run(
                 found[step.name] = _one(step, work, given, perform)
         found |= {name: future.result() for name, future in waiting.items()}
     return Made(found)
-
-
-def _given(name: str) -> Step:
-    return Step(name, name, Record, lambda work, at, made: Record())
 
 
 def _one(step: Step, work: Work, given: Made, perform: Perform) -> Record:
