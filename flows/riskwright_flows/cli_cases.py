@@ -72,9 +72,8 @@ def usecases(
     Example: riskwright usecases --schema > usecase.schema.json
     """
     from riskwright.case.files import known_usecases
-    from riskwright.case.usecase import json_schema
     from riskwright.home import Home
-    from riskwright.life.system import load_case
+    from riskwright.life.system import json_schema, load_case
 
     if schema:
         write(json_schema())

@@ -18,7 +18,6 @@ from riskwright.case.usecase import (
     FeatureSchema,
     UseCase,
     code,
-    json_schema,
     known_usecases,
     load_usecase,
     parse_usecase,
@@ -368,12 +367,6 @@ def test_digest_changes_with_the_content_and_not_with_what_is_the_default() -> N
     assert load().digest == load(duplicate_rows="keep").digest
     assert load().digest != load(duplicate_rows="drop").digest
     assert len(load().digest) == 64
-
-
-def test_json_schema_names_every_key() -> None:
-    described = json.loads(json_schema())
-    assert set(described["properties"]) == set(UseCase.model_fields)
-    assert described["additionalProperties"] is False
 
 
 # ---- where it is found

@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
+import yaml
 from servers import World, deployments
 
 
@@ -23,7 +25,7 @@ def world(tmp_path: Path, free_port: int) -> Iterator[World]:
 
 def deploy(world: World, file: Path) -> None:
     """Apply every deployment of a file."""
-    world.run("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file))
+    world.run(*world.prefect, "--no-prompt", "deploy", "--all", "--prefect-file", str(file))
 
 
 @pytest.mark.slow
@@ -31,13 +33,14 @@ def deploy(world: World, file: Path) -> None:
 @pytest.mark.timeout(3000)
 def test_scheduled_runs_finish_and_the_next_one_starts_after_a_kill(world: World) -> None:
     file = deployments(world)
-    apply = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
+    apply = [*world.prefect, "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
     told = world.run(*apply, code=2, RISKWRIGHT_LABELS="")
     assert "not deployed, since RISKWRIGHT_LABELS is unset" in told
     deploy(world, file)
     world.start_worker()
 
-    for name in ("retrain", "monitor", "retrain-requested", "score"):
+    plan = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for name in {resolve_name(d["entrypoint"]).name for d in plan["deployments"]}:
         world.until(lambda name=name: ended(world, name), 900, f"a scheduled {name} to finish")
     assert world.live.ledger.versions("tiny")[-1].version == world.live.version
     world.new_cases(seed=1)
@@ -53,7 +56,7 @@ def test_scheduled_runs_finish_and_the_next_one_starts_after_a_kill(world: World
     state = next(r["state_type"] for r in world.runs("retrain") if r["id"] == victim["id"])
     assert state == "CRASHED"
     learnt_from_new_cases(world)
-    assert world.live.ledger.champion("tiny_market") is not None
+    world.until(lambda: world.live.ledger.champion("tiny_market"), 300, "the market's champion")
 
 
 def at_work(world: World, seconds: float) -> dict[str, Any]:

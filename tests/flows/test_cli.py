@@ -23,9 +23,11 @@ from tiny import Live, applications, tiny_text
 from typer.main import get_command
 from world import World
 
+from riskwright.case.kinds import packages
 from riskwright.home import TELEMETRY_OFF, Home
 from riskwright.life.aliases import change_champion
 from riskwright.life.submission import submit
+from riskwright.life.system import system_of
 from riskwright_flows import say
 from riskwright_flows.cli import app, commands
 
@@ -212,19 +214,33 @@ def test_the_schema_of_the_yaml_holds_for_the_shipped_ones_and_not_for_a_typo() 
     from jsonschema import Draft202012Validator
 
     from riskwright.case.files import shipped
+    from riskwright.case.kinds import SHIPPED
 
     code, out, _ = run("usecases", "--schema")
     assert code == 0
     schema = strict(out)
     Draft202012Validator.check_schema(schema)
     validator = Draft202012Validator(schema)
-    for path in shipped("credit", "loans").values():
+    assert {path.parent.name for path in shipped().values()} == set(SHIPPED), "a case of each kind"
+    for path in shipped().values():
         plain = json.loads(json.dumps(yaml.safe_load(path.read_text()), default=str))
         errors = [f"{list(e.path)}: {e.message}" for e in validator.iter_errors(plain)]
         assert errors == [], path.name
-    assert not validator.is_valid({**plain, "famlies": {}})
-    del plain["target"]
-    assert not validator.is_valid(plain)
+        assert validator.is_valid({**plain, "families": ["ridge", "logistic"]}), path.name
+        assert not validator.is_valid({**plain, "famlies": {}}), path.name
+        assert not validator.is_valid({k: v for k, v in plain.items() if k != "name"}), path.name
+        other = "credit" if plain.get("kind") == "market" else "market"
+        assert not validator.is_valid({**plain, "kind": other}), path.name
+        assert not validator.is_valid({**plain, "kind": "markt"}), path.name
+
+
+def test_the_schema_describes_every_key_of_every_kind() -> None:
+    schema = strict(run("usecases", "--schema")[1])
+    for kind in packages():
+        case = system_of(kind).case()
+        described = schema["$defs"][case.__name__]
+        assert set(described["properties"]) == set(case.model_fields)
+        assert described["additionalProperties"] is False
 
 
 # Exit codes and messages

@@ -28,7 +28,7 @@ def test_a_signal_between_flows_is_one_line_and_a_shells_code(
         time.sleep(1)  # the handler runs before the next line of Python
         pytest.fail("not stopped")
 
-    monkeypatch.setattr("riskwright.case.usecase.json_schema", interrupted)
+    monkeypatch.setattr("riskwright.life.system.json_schema", interrupted)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as ended:
         app(["usecases", "--schema"])
@@ -157,7 +157,7 @@ def test_a_retrain_that_is_stopped(
 
 LEFT_AT_WORK = """
 import os
-import riskwright.case.usecase
+import riskwright.life.system
 from pyarrow import csv
 
 def schema():
@@ -166,7 +166,7 @@ def schema():
     next(iter(reader))
     return "done"
 
-riskwright.case.usecase.json_schema = schema
+riskwright.life.system.json_schema = schema
 from riskwright_flows.cli import app
 app()
 """

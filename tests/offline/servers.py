@@ -20,30 +20,31 @@ from tiny_market import market_plain, series, write_series
 
 from riskwright_flows.deployed import FILE
 
-BIN = Path(sys.executable).parent
 EVERY_MINUTE = {"cron": "* * * * *", "timezone": "UTC", "active": True, "slug": "test"}
 
 
-class World:
-    """A server, a worker and a home, all on loopback and in temporary folders."""
+class Servers:
+    """A server and a worker on loopback, which start in a temporary folder.
 
-    def __init__(self, folder: Path, port: int) -> None:
+    Parameters
+    ----------
+    environment
+        Of the server, the worker and the commands.
+    python
+        Whose packages they run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        environment: dict[str, str],
+        python: Path = Path(sys.executable),
+    ) -> None:
         self.folder, self.port, self.api = folder, port, f"http://127.0.0.1:{port}/api"
-        self.cases = folder / "cases.csv"
-        applications(ROWS).to_csv(self.cases, index=False)
-        self.live = make_live(folder / "home", source={"location": str(self.cases)})
-        batch = folder / "batch.csv"
-        applications(400).to_csv(batch, index=False)
-        self.environment = {
-            **os.environ,
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "RISKWRIGHT_HOME": str(self.live.home.root),
-            "RISKWRIGHT_BATCH": str(batch),
-            "RISKWRIGHT_SCORES": str(folder / "scores.csv"),
-            "RISKWRIGHT_SEASONED": str(batch),
-            "RISKWRIGHT_LABELS": str(batch),
-            "RISKWRIGHT_LOANS": str(folder / "loans.csv"),
-            "MLFLOW_TRACKING_URI": self.live.home.mlflow_uri,
+        self.prefect = (str(python), "-m", "prefect")
+        self.environment = environment | {
+            "PATH": f"{python.parent}{os.pathsep}{environment['PATH']}",
             "PREFECT_HOME": str(folder / "prefect"),
             "PREFECT_LOCAL_STORAGE_PATH": str(folder / "prefect" / "results"),
             "PREFECT_API_URL": self.api,
@@ -52,30 +53,24 @@ class World:
         }
         self.processes: list[subprocess.Popen[bytes]] = []
         self.start_server()
-        self.run("prefect", "--no-prompt", "work-pool", "create", "riskwright", "--type", "process")
-
-    def new_cases(self, seed: int) -> None:
-        """Add cases to the source: a retrain on what was learnt already ends in seconds."""
-        more = applications(ROWS // 2, seed)
-        more["ID"] = [f"{seed}-{number}" for number in more["ID"]]
-        more.to_csv(self.cases, index=False, header=False, mode="a")
+        self.run(*self.prefect, "work-pool", "create", "riskwright", "--type", "process")
 
     def start_server(self) -> None:
         """Start the server and wait until it answers."""
         port = str(self.port)
-        self.start(["prefect", "server", "start", "--host", "127.0.0.1", "--port", port])
+        self.start("server", "start", "--host", "127.0.0.1", "--port", port)
         self.until(lambda: self.get("/health") is not None, 180, "the server to answer")
 
     def start_worker(self) -> None:
         """Start a worker of the pool."""
-        self.start(["prefect", "worker", "start", "--pool", "riskwright", "--type", "process"])
+        self.start("worker", "start", "--pool", "riskwright", "--type", "process")
 
-    def start(self, command: list[str]) -> None:
-        """Start a process that stays; its output is appended to a log."""
-        with (self.folder / f"{command[1]}.log").open("ab") as log:
+    def start(self, *command: str) -> None:
+        """Start a process of Prefect's that stays; its output is appended to a log."""
+        with (self.folder / f"{command[0]}.log").open("ab") as log:
             self.processes.append(
                 subprocess.Popen(
-                    command,
+                    [*self.prefect, *command],
                     env=self.environment,
                     cwd=self.folder,
                     stdout=log,
@@ -143,6 +138,33 @@ class World:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(20)
         self.power_cut()
+
+
+class World(Servers):
+    """A server, a worker and a home with a champion of the tiny use case."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.cases = folder / "cases.csv"
+        applications(ROWS).to_csv(self.cases, index=False)
+        self.live = make_live(folder / "home", source={"location": str(self.cases)})
+        batch = folder / "batch.csv"
+        applications(400).to_csv(batch, index=False)
+        environment = os.environ | {
+            "RISKWRIGHT_HOME": str(self.live.home.root),
+            "RISKWRIGHT_BATCH": str(batch),
+            "RISKWRIGHT_SCORES": str(folder / "scores.csv"),
+            "RISKWRIGHT_SEASONED": str(batch),
+            "RISKWRIGHT_LABELS": str(batch),
+            "RISKWRIGHT_LOANS": str(folder / "loans.csv"),
+            "MLFLOW_TRACKING_URI": self.live.home.mlflow_uri,
+        }
+        super().__init__(folder, port, environment)
+
+    def new_cases(self, seed: int) -> None:
+        """Add cases to the source: a retrain on what was learnt already ends in seconds."""
+        more = applications(ROWS // 2, seed)
+        more["ID"] = [f"{seed}-{number}" for number in more["ID"]]
+        more.to_csv(self.cases, index=False, header=False, mode="a")
 
 
 def _family(pid: int) -> list[int]:

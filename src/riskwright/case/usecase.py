@@ -6,7 +6,6 @@ keys with the closest known one. Everything that has a sensible default may be l
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -62,7 +61,6 @@ __all__ = [
     "Split",
     "UseCase",
     "code",
-    "json_schema",
     "known_usecases",
     "load_usecase",
     "parse_usecase",
@@ -372,8 +370,3 @@ def parse_usecase(text: str, *, where: str, folder: Path | None = None) -> UseCa
         source = usecase.source.model_copy(update={"location": path})
         usecase = usecase.model_copy(update={"source": source})
     return usecase
-
-
-def json_schema() -> str:
-    """Return the JSON schema of the YAML, as text."""
-    return json.dumps(UseCase.model_json_schema(), indent=2)

@@ -9,9 +9,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pydantic.json_schema import models_json_schema
+
 from riskwright.case.base import Case
 from riskwright.case.files import Written, find, known_usecases, read_yaml, refuse_other_name
-from riskwright.case.kinds import package_of, said_kind
+from riskwright.case.kinds import DEFAULT, package_of, packages, said_kind
 from riskwright.home import Home
 
 if TYPE_CHECKING:
@@ -94,6 +96,28 @@ def system_of(kind: str, where: str = "kind") -> System:
     """
     found: System = import_module(f"{package_of(kind, where)}.system").SYSTEM
     return found
+
+
+def json_schema() -> str:
+    """Return the JSON schema of a use case's YAML, as text: ``kind`` says which keys it has."""
+    cases = {kind: system_of(kind).case() for kind in packages()}
+    of, shared = models_json_schema([(case, "validation") for case in {*cases.values()}])
+    described = {
+        "title": "A use case",
+        "type": "object",
+        "properties": {"kind": {"enum": [*cases, None], "default": DEFAULT}},
+        "allOf": [
+            {"if": _says(kind), "then": of[case, "validation"]} for kind, case in cases.items()
+        ],
+    }
+    return json.dumps(described | shared, indent=2)
+
+
+def _says(kind: str) -> dict[str, Any]:
+    """Return the condition that a use case says a kind; the default is said by nothing, too."""
+    if kind == DEFAULT:
+        return {"properties": {"kind": {"enum": [kind, None]}}}
+    return {"properties": {"kind": {"const": kind}}, "required": ["kind"]}
 
 
 def case_in(bundle: Path) -> Case:

@@ -64,9 +64,12 @@ class MarketCase(Case):
     steps: int = Field(24, ge=0, le=120, description="months of a sequence; 0 for none")
     limits: Limits = Limits()
     walk: Walk = Walk()
-    families: Annotated[dict[str, Family], BeforeValidator(family_settings)] = Field(
-        family_settings(list(FAMILIES)), validate_default=True
-    )
+    families: Annotated[
+        dict[str, Family],
+        BeforeValidator(
+            family_settings, json_schema_input_type=dict[str, Family | None] | list[str]
+        ),
+    ] = Field(family_settings(list(FAMILIES)), validate_default=True)
     ensemble: Ensemble = Ensemble()
     strategy: Strategy = Strategy()
     gates: Gates = Gates()
@@ -254,4 +257,4 @@ def parse_market_case(text: str, *, where: str) -> MarketCase:
     try:
         return MarketCase.model_validate(read_yaml(text, where))
     except ValidationError as error:
-        raise refusal(error, where, MarketCase, "docs/reference/market.md") from None
+        raise refusal(error, where, MarketCase, "'riskwright usecases --schema'") from None

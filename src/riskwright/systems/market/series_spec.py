@@ -55,7 +55,7 @@ class SeriesSpec(Strict):
     )
     stale: int | None = Field(None, ge=0, description="months that the newest value may be late")
 
-    @field_validator("column", mode="before")
+    @field_validator("column", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod
     def _one_column(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
