@@ -20,11 +20,11 @@ from riskwright.ledger import Ledger
 from riskwright.life.process import dead
 from riskwright_flows.at_work import AT_WORK, LEASE, ours
 from riskwright_flows.deployed import FILE, no_flow
+from riskwright_flows.typed import command
 
 PATIENCE = timedelta(minutes=10)  # how late a tick may be before it is called missed
 BACK = timedelta(days=40)  # as far as ticks are looked at: once a month at least
 BAD = "broken: "
-DEPLOY = "riskwright deploy"
 
 
 def examine(ledger: Ledger | None) -> dict[str, str]:
@@ -40,7 +40,7 @@ def examine(ledger: Ledger | None) -> dict[str, str]:
         found = {"leases": _leases(client)}
         deployments = [d for d in client.read_deployments() if ours(d)]
         if not deployments:
-            found["deployments"] = f"none; to have schedules: {DEPLOY}"
+            found["deployments"] = f"none; to have schedules: {command('deploy')}"
         for pool in sorted({d.work_pool_name for d in deployments if d.work_pool_name}):
             found[f"work pool {pool}"] = _pool(client, pool)
         for deployment in deployments:
@@ -82,17 +82,16 @@ def _pool(client: SyncPrefectClient, name: str) -> str:
 
 
 def _deployment(client: SyncPrefectClient, deployment: DeploymentResponse, gone: set[str]) -> str:
+    mend = command("deploy")
     if why := no_flow(deployment.entrypoint or ""):
-        return f"{BAD}{why}; to mend it: {DEPLOY}"
+        return f"{BAD}{why}; to mend it: {mend}"
     if unset := _unset(deployment):
         return (
             f"{BAD}{unset} held a variable that was unset when it was deployed; to mend it: set "
-            f"the variables that {FILE} names, then: {DEPLOY}"
+            f"the variables that {FILE} names, then: {mend}"
         )
     if deployment.work_pool_name is None:
-        return (
-            f"{BAD}its work pool is gone; to mend it: start a worker (it makes one), then {DEPLOY}"
-        )
+        return f"{BAD}its work pool is gone; to mend it: start a worker (it makes one), then {mend}"
     runs = _runs(client, deployment.id)
     if stuck := _stuck(deployment, runs, gone):
         return stuck

@@ -155,6 +155,19 @@ def servers(
     made.close()
 
 
+def of_before(servers: Servers, flow: str, name: str) -> str:
+    """Make a deployment as an earlier release did: by file, in a folder that is gone; its id."""
+    folder = {"prefect.deployments.steps.set_working_directory": {"directory": "/gone"}}
+    asked = {
+        "name": name,
+        "flow_id": servers.post("/flows/", {"name": flow})["id"],
+        "entrypoint": "flows/retrain.py:retrain_flow",
+        "pull_steps": [folder],
+        "work_pool_name": "riskwright",
+    }
+    return str(servers.post("/deployments/", asked)["id"])
+
+
 @pytest.mark.slow
 @pytest.mark.server
 @pytest.mark.timeout(2400)
@@ -163,8 +176,13 @@ def test_the_demo_and_its_schedules_run(
 ) -> None:
     run("riskwright", "demo")
     program = str(stranger / "venv" / "bin" / "riskwright")
-    told = servers.run(program, "deploy", "-n", "weekly", "-n", "scores", "-n", "requested")
-    assert told.count("successfully created") == 3
+    weekly = of_before(servers, "retrain", "weekly")
+    market = of_before(servers, "retrain-market", "monthly")
+    told = servers.run(program, "deploy", "-n", "weekly", "-n", "scores")
+    assert told.count("successfully created") == 2
+    assert "removed retrain-market/monthly" in told
+    assert "not found" in servers.get(f"/deployments/{market}")["detail"]
+    assert not servers.get(f"/deployments/{weekly}")["pull_steps"], "replaced"
     assert "since RISKWRIGHT_LOANS is unset" in servers.run(program, "deploy", code=2)
     servers.start_worker()
     for name in ("score/scores", "retrain/weekly"):

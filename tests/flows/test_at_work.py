@@ -23,6 +23,7 @@ from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright_flows import at_work, deployed, schedules
 from riskwright_flows.at_work import LEASE, clear_up
+from riskwright_flows.typed import command
 
 GONE = "a-container-that-was-made-anew:1:100"
 ALIVE = "another-machine:1:100"
@@ -267,7 +268,7 @@ def test_the_doctor_sees_a_variable_that_was_unset(
     world.deploy("daily", **changes)
     said = told(world, "daily")
     assert said.startswith(f"broken: {what} held a variable that was unset")
-    assert said.endswith("then: riskwright deploy")
+    assert said.endswith(f"then: {command('deploy')}")
 
 
 def test_the_doctor_sees_a_deployment_of_an_earlier_release(world: Schedules) -> None:
@@ -275,7 +276,7 @@ def test_the_doctor_sees_a_deployment_of_an_earlier_release(world: Schedules) ->
     world.deploy("gone", entrypoint="riskwright_flows.retrain_all.retrain_flow")
     said, other = told(world, "daily"), told(world, "gone")
     assert said.startswith("broken: it names a flow by its file")
-    assert said.endswith("to mend it: riskwright deploy")
+    assert said.endswith(f"to mend it: {command('deploy')}")
     assert other.startswith("broken: it names riskwright_flows.retrain_all.retrain_flow, which")
 
 
