@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from riskwright.case.families import REFERENCES, SHIPPED, families
 from riskwright.errors import InputRefused, closest
 
 Code = str | int | float | bool  # as YAML may read one; kept as text
-FAMILIES = ("logistic", "scorecard", "xgboost", "article_mlp", "mlp", "gru", "cnn")
 
 
 def code(value: object) -> str:
@@ -162,15 +162,18 @@ def family_settings(value: object) -> object:
         value = {name: {} for name in value}
     if isinstance(value, dict):
         value = {
-            name: ({"ensemble": name != "article_mlp"} | (settings or {}))
+            name: ({"ensemble": name not in REFERENCES} | (settings or {}))
             if isinstance(settings, (dict, type(None)))
             else settings
             for name, settings in value.items()
         }
+        # Entry points are searched in every installed distribution: only where they are needed.
+        known = SHIPPED if set(value) <= set(SHIPPED) else families()
         for name in value:
-            if name not in FAMILIES:
+            if name not in known:
                 raise ValueError(
-                    f"unknown family {name!r}; {closest(name, FAMILIES) or ', '.join(FAMILIES)}"
+                    f"unknown family {name!r}, and no installed package brings it; "
+                    f"{closest(str(name), known) or ', '.join(known)}"
                 )
     return value
 

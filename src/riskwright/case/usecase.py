@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from riskwright.case.base import Case
+from riskwright.case.families import FAMILIES
 from riskwright.case.files import (
     Written,
     find,
@@ -26,7 +27,6 @@ from riskwright.case.kinds import package_of
 from riskwright.case.loan import Loan
 from riskwright.case.refusal import refusal
 from riskwright.case.sections import (
-    FAMILIES,
     Column,
     Costs,
     Cutoffs,
@@ -370,3 +370,23 @@ def parse_usecase(text: str, *, where: str, folder: Path | None = None) -> UseCa
         source = usecase.source.model_copy(update={"location": path})
         usecase = usecase.model_copy(update={"source": source})
     return usecase
+
+
+def sealed_usecase(folder: Path) -> UseCase:
+    """Return the specification that lies in a bundle.
+
+    Raises
+    ------
+    InputRefused
+        If what is installed here can't read it: a family's package is gone, say.
+    """
+    path = folder / "usecase.json"
+    try:
+        return UseCase.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        found = refusal(error, str(path), UseCase, "its manifest.json")
+        raise InputRefused(
+            f"what is installed here can't read the bundle: {found.what}",
+            where=found.where,
+            do="install what it was made with: the release and the packages of its families",
+        ) from None

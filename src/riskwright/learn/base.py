@@ -22,6 +22,7 @@ from riskwright.data.cleaning import Features, check_columns
 from riskwright.data.units import Index, Kinds
 from riskwright.errors import InputRefused, IntegrityError
 from riskwright.learn.permutation import orderings, permutation_walk
+from riskwright.learn.space import Space
 from riskwright.store.writer import write_json
 
 FloatArray = npt.NDArray[np.float64]
@@ -158,8 +159,14 @@ class PDFamily(ClassifierMixin, Estimator):
     """A scikit-learn classifier of canonical frames whose score is the log-odds of the PD.
 
     A child's ``_fit`` calls ``prepare`` for its matrix, and ``_score`` says what it learnt of one.
+
+    Attributes
+    ----------
+    space
+        What a search may try, by hyper-parameter; nothing is searched if it is empty.
     """
 
+    space: ClassVar[Space] = {}
     classes_: npt.NDArray[np.int8]
 
     @classmethod

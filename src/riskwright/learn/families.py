@@ -5,21 +5,12 @@ from __future__ import annotations
 import inspect
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from riskwright.case.usecase import FAMILIES, FeatureSchema
+from riskwright.case.families import place_of
+from riskwright.case.usecase import FeatureSchema
 from riskwright.errors import InputRefused, closest
 from riskwright.learn.base import PDFamily
-
-_WHERE = {
-    "logistic": ("logistic", "Logistic"),
-    "scorecard": ("scorecard", "Scorecard"),
-    "xgboost": ("gradient_boosting", "XGBoost"),
-    "article_mlp": ("article_mlp", "ArticleMLP"),
-    "mlp": ("mlp", "MLP"),
-    "gru": ("gru", "GRU"),
-    "cnn": ("cnn", "CNN"),
-}
 
 
 def family_class(name: str) -> type[PDFamily]:
@@ -28,16 +19,25 @@ def family_class(name: str) -> type[PDFamily]:
     Raises
     ------
     InputRefused
-        If there is no such family.
+        If there is no such family, or what another package calls one is none.
     """
-    if name not in _WHERE:
+    place = place_of(name)
+    module, _, attribute = place.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
         raise InputRefused(
-            f"no family is called {name!r}",
-            expected=f"one of {', '.join(FAMILIES)}",
-            do=closest(name, FAMILIES),
+            f"the family {name!r} can't be loaded: {error}",
+            where=place,
+            do="install again the package that brings it",
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, PDFamily) and found.name == name):
+        raise InputRefused(
+            f"what is installed as the family {name!r} is none",
+            where=place,
+            expected=f"a subclass of riskwright.learn.base.PDFamily whose name is {name!r}",
         )
-    module, attribute = _WHERE[name]
-    return cast("type[PDFamily]", getattr(import_module(f"riskwright.learn.{module}"), attribute))
+    return found
 
 
 def applicable(name: str, schema: FeatureSchema) -> str | None:

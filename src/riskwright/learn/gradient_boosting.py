@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from riskwright.learn.base import (
     by_feature,
     inner_split,
 )
+from riskwright.learn.space import Space, real, whole
 from riskwright.store.writer import write
 
 if TYPE_CHECKING:
@@ -53,6 +54,14 @@ class XGBoost(PDFamily):
 
     name = "xgboost"
     numeric = "raw"
+    space: ClassVar[Space] = {
+        "learning_rate": real(0.01, 0.1, log=True),
+        "max_depth": whole(2, 8),
+        "min_child_weight": real(1.0, 50.0, log=True),
+        "subsample": real(0.5, 1.0),
+        "colsample_bytree": real(0.3, 1.0),
+        "reg_lambda": real(0.1, 50.0, log=True),
+    }
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import pandas as pd
 from riskwright.case.usecase import FeatureSchema
 from riskwright.data.units import Index
 from riskwright.learn.base import FloatArray, Matrix, PDFamily, Progress, by_feature
+from riskwright.learn.space import Space, real
 
 
 class Logistic(PDFamily):
@@ -28,6 +29,7 @@ class Logistic(PDFamily):
     """
 
     name = "logistic"
+    space: ClassVar[Space] = {"C": real(1e-4, 100.0, log=True)}
 
     def __init__(self, schema: FeatureSchema, seed: int = 0, C: float = 1.0) -> None:
         self.schema = schema

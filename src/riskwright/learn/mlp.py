@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from riskwright.case.usecase import FeatureSchema
 from riskwright.learn.keras_net import KerasFamily, dense_stack, libraries
+from riskwright.learn.space import Space, layers, real
 
 
 class MLP(KerasFamily):
@@ -34,6 +35,12 @@ class MLP(KerasFamily):
     """
 
     name = "mlp"
+    space: ClassVar[Space] = {
+        "hidden": layers("64", "64-64", "128-128", "256-128", "128-64-32"),
+        "dropout": real(0.0, 0.6),
+        "learning_rate": real(3e-4, 1e-2, log=True),
+        "weight_decay": real(1e-4, 0.1, log=True),
+    }
 
     def __init__(
         self,

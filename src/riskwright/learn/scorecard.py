@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from riskwright.data.cleaning import check_columns
 from riskwright.data.units import Index
 from riskwright.learn.base import Cache, FloatArray, PDFamily, Progress, by_feature
 from riskwright.learn.binning import Bins, Card, cut, fill_empty, weigh
+from riskwright.learn.space import Space, real
 
 # Scale of the points: 600 at odds of 50 good to 1 bad, 20 more points double the odds.
 DOUBLE_ODDS, BASE_POINTS, BASE_ODDS = 20.0, 600.0, 50.0
@@ -54,6 +55,7 @@ class Scorecard(PDFamily):
     """
 
     name = "scorecard"
+    space: ClassVar[Space] = {"C": real(1e-3, 100.0, log=True)}
 
     def __init__(self, schema: FeatureSchema, seed: int = 0, C: float = 1.0) -> None:
         self.schema = schema

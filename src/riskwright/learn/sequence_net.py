@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from riskwright.case.usecase import FeatureSchema
 from riskwright.data.cleaning import Features
 from riskwright.errors import InputRefused
 from riskwright.learn.keras_net import KerasFamily, dense_stack, libraries
+from riskwright.learn.space import Space, real, whole
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,11 @@ class SequenceFamily(KerasFamily):
     hidden, dropout, learning_rate, weight_decay, batch_size, max_epochs, patience, time_ordered
         As in ``MLP``.
     """
+
+    space: ClassVar[Space] = {
+        "units": whole(8, 64),
+        "learning_rate": real(3e-4, 1e-2, log=True),
+    }
 
     def __init__(
         self,

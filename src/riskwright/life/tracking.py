@@ -24,6 +24,7 @@ from riskwright.ledger import ModelRef
 from riskwright.life.system import system_of
 from riskwright.life.tracking_file import make_store, move_addresses
 from riskwright.store import writer
+from riskwright.store.provenance import plugins
 from riskwright.store.seals import placed
 from riskwright.store.snapshots import Snapshot
 
@@ -168,7 +169,7 @@ class Tracker:
                     name=f"{model}_v{version}",
                     python_model=str(resources.files("riskwright.life") / "served.py"),
                     artifacts={"bundle": str(bundle)},
-                    pip_requirements=["riskwright"],
+                    pip_requirements=["riskwright", *plugins()],
                     signature=_signature(self.usecase, model),
                 )
         if not registered and not self.client.search_registered_models(f"name='{name}'"):

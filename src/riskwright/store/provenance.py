@@ -9,6 +9,7 @@ import subprocess
 from contextlib import suppress
 from functools import cache
 from importlib import metadata, resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def made_by() -> dict[str, Any]:
 
 @cache
 def code_digest() -> str:
-    """SHA-256 of the library and of the versions of all that it stands on.
+    """SHA-256 of the library, of the versions of all that it stands on, and of what plugs in.
 
     The developers' tools aren't among these: installing them makes no new retrain.
     """
@@ -53,7 +54,7 @@ def code_digest() -> str:
     for path in sorted(root.rglob("*")):
         if path.suffix in (".py", ".yaml") and path.is_file():
             digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    digest.update("\n".join(_versions()).encode())
+    digest.update("\n".join([*_versions(), *_plugged_in()]).encode())
     return digest.hexdigest()
 
 
@@ -79,6 +80,41 @@ def commit() -> str | None:
     if not head:
         return None
     return f"{head}+edited" if _git("status", "--porcelain", "--", ".") else head
+
+
+def plugins() -> list[str]:
+    """Return the distributions that plug a family, a system and the like in, by name."""
+    return sorted({distribution.name for distribution, _ in _entry_points()})
+
+
+def _entry_points() -> list[tuple[metadata.Distribution, metadata.EntryPoint]]:
+    found = [(one, p) for one in metadata.distributions() for p in one.entry_points]
+    ours = [pair for pair in found if pair[1].group.startswith("riskwright.")]
+    return sorted(ours, key=lambda pair: (pair[1].group, pair[1].name))
+
+
+def _plugged_in() -> list[str]:
+    """Return what plugs in, with its version and the digest of its code, none of it imported."""
+    lines = []
+    for distribution, point in _entry_points():
+        digest = hashlib.sha256()
+        for path in _sources(point.module):
+            digest.update(path.name.encode() + path.read_bytes())
+        what = f"{point.group} {point.name}={point.value}"
+        lines.append(f"{what} {distribution.version} {digest.hexdigest()}")
+    return lines
+
+
+def _sources(module: str) -> list[Path]:
+    """Return the Python files of a module, of a package all below it; none if it isn't there."""
+    with suppress(ImportError, ValueError):
+        spec = find_spec(module)
+        if spec is not None and spec.submodule_search_locations:
+            places = [Path(place) for place in spec.submodule_search_locations]
+            return sorted(path for place in places for path in place.rglob("*.py"))
+        if spec is not None and spec.origin is not None:
+            return [Path(spec.origin)]
+    return []
 
 
 def _root() -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from riskwright.case.usecase import UseCase
+from riskwright.case.usecase import UseCase, sealed_usecase
 from riskwright.data.contract import Contract
 from riskwright.data.novel import row_notes
 from riskwright.life.requests import nested
@@ -130,10 +130,9 @@ class Bundle:
         from riskwright.learn.hazard import Hazard
 
         found = manifest.verify(folder, digest)
-        text = (folder / "usecase.json").read_text(encoding="utf-8")
         settings = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
         return cls(
-            UseCase.model_validate_json(text),
+            sealed_usecase(folder),
             Ensemble.load(folder / "ensemble"),
             Limits(**settings["limits"]),
             settings["version"],

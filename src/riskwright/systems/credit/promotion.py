@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from riskwright.case.usecase import UseCase
+from riskwright.case.usecase import UseCase, sealed_usecase
 from riskwright.data.units import clusters, learnt
 from riskwright.errors import InputRefused, IntegrityError, RiskwrightError
 from riskwright.home import Home
@@ -159,7 +159,7 @@ def trained_usecase(home: Home, ledger: Ledger, usecase: str, which: str = "cham
     ref = ledger.version(usecase, version_number(ledger, usecase, which)).models[MODEL]
     folder = local_bundle(ref.uri, home.root / "bundles" / ref.digest)
     verify(folder, ref.digest)
-    return UseCase.model_validate_json((folder / "usecase.json").read_text(encoding="utf-8"))
+    return sealed_usecase(folder)
 
 
 def _judge(of: CreditSubmission, version: int, changed: Changes) -> list[Gate]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from riskwright.case.usecase import UseCase
+from riskwright.case.usecase import UseCase, sealed_usecase
 from riskwright.data.contract import Contract
 from riskwright.data.parsing import numbers
 from riskwright.life.requests import nested
@@ -92,7 +92,7 @@ class LossBundle:
 
         found = manifest.verify(folder, digest)
         settings = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-        usecase = UseCase.model_validate_json((folder / "usecase.json").read_text(encoding="utf-8"))
+        usecase = sealed_usecase(folder)
         model: LossModel = settings["model"]
         fitted: Severity | Exposure = (
             Severity.load(folder / "lgd") if model == "lgd" else Exposure.load(folder / "ead.json")
