@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from riskwright.case.base import Case
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.life.findings import Severity, title_of
-from riskwright.life.tracking import Tracker
+from riskwright.life.tracking import log_report
 from riskwright.store.seals import seals
 from riskwright.store.writer import write, write_json
 
@@ -105,32 +104,19 @@ def finish(
         write(page, render(told))
         write_json(folder / KEPT, told, default=str)
         ledger.seal(name, f"look with version {version}", seals(home, [folder]))
-    trouble = _to_mlflow(case, home, folder, told)
-    return told | ({"mlflow": trouble} if trouble else {})
+    kept = log_report(
+        home,
+        case,
+        folder.name,
+        "monitor",
+        folder,
+        params={"version": told["version"], "batch": told["batch"]},
+        metrics={"alarms": sum(finding["alarm"] for finding in told["findings"])},
+        tags={"riskwright.alert": str(told["alert"])},
+    )
+    return told | {name: value for name, value in kept.items() if name == "mlflow"}
 
 
 def named(location: str) -> str:
     """Return the last part of a path or address: what a page may say of it, and no password."""
     return unquote(location.partition("?")[0].rpartition("@")[2].rstrip("/").rpartition("/")[2])
-
-
-def _to_mlflow(case: Case, home: Home, folder: Path, told: Plain) -> str:
-    """Keep the page in MLflow too; say what prevents it, which is never the end of a look."""
-    try:
-        tracker = Tracker(home, case, folder.name)
-        run = tracker.run("monitor")
-        try:
-            tracker.log(
-                run,
-                params={"version": told["version"], "batch": told["batch"]},
-                metrics={"alarms": sum(f["alarm"] for f in told["findings"])},
-                tags={"riskwright.alert": str(told["alert"])},
-                artifacts=[folder],
-            )
-        except Exception:
-            with suppress(Exception):
-                tracker.client.set_terminated(run, "FAILED")
-            raise
-    except Exception as error:  # noqa: BLE001  (the alert stands, whatever MLflow says)
-        return f"the report is not in MLflow: {type(error).__name__}: {error}"
-    return ""

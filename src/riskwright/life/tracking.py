@@ -10,7 +10,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -322,6 +322,48 @@ def _signature(case: Case, model: str) -> ModelSignature:
         outputs=Schema(outputs),
         params=ParamSchema(params) if params else None,
     )
+
+
+def log_report(
+    home: Home,
+    case: Case,
+    key: str,
+    role: str,
+    folder: Path,
+    *,
+    parent: str | None = None,
+    params: Mapping[str, object],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+) -> dict[str, str]:
+    """Keep a report's folder in a run of its own; its absence is told, never the end.
+
+    Parameters
+    ----------
+    key
+        What makes the report the same one.
+    role
+        What the run stands for, such as ``backtest``.
+    parent
+        Run of the version that the report is of.
+
+    Returns
+    -------
+    dict
+        ``run_id``; or ``mlflow``, what prevented it.
+    """
+    try:
+        tracker = Tracker(home, case, key)
+        run = tracker.run(role, parent)
+        try:
+            tracker.log(run, params=params, metrics=metrics, tags=tags, artifacts=[folder])
+        except Exception:
+            with suppress(Exception):
+                tracker.client.set_terminated(run, "FAILED")
+            raise
+        return {"run_id": run}
+    except Exception as error:  # noqa: BLE001  (the report is written, whatever MLflow says)
+        return {"mlflow": f"the report is not in MLflow: {type(error).__name__}: {error}"}
 
 
 def rules_tag(found: Mapping[str, Any] | None) -> dict[str, str]:

@@ -19,7 +19,7 @@ from riskwright.data.outgoing import formulas, write_csv
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.life.output import new_folder, refuse_taken
-from riskwright.life.tracking import Tracker
+from riskwright.life.tracking import log_report
 from riskwright.systems.credit.bundle import Bundle
 from riskwright.systems.credit.promotion import load_version
 from riskwright.systems.loans.book import Book, read_book
@@ -341,17 +341,15 @@ def _to_mlflow(
         for k, v in told.items()
         if isinstance(v, (int, float)) and not isinstance(v, bool)
     }
-    try:
-        tracker = Tracker(home, usecase, key)
-        parent = ledger.version(usecase.name, told["version"]).run_id
-        run = tracker.run("portfolio", parent)
-        tracker.log(
-            run,
-            params={"version": told["version"], "as_of": told["as_of"]},
-            metrics=figures,
-            tags={"riskwright.version": str(told["version"])},
-            artifacts=[output],
-        )
-        return {"run_id": run}
-    except Exception as error:  # noqa: BLE001  (the report is written, whatever MLflow says)
-        return {"mlflow": f"the report is not in MLflow: {type(error).__name__}: {error}"}
+    version = told["version"]
+    return log_report(
+        home,
+        usecase,
+        key,
+        "portfolio",
+        output,
+        parent=ledger.version(usecase.name, version).run_id,
+        params={"version": version, "as_of": told["as_of"]},
+        metrics=figures,
+        tags={"riskwright.version": str(version)},
+    )

@@ -12,7 +12,7 @@ from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.life.output import new_folder, refuse_taken
 from riskwright.life.policy import version_number
-from riskwright.life.tracking import Tracker
+from riskwright.life.tracking import log_report
 from riskwright.systems.market.backtest_report import (
     horizon_of,
     steering,
@@ -120,16 +120,14 @@ def _to_mlflow(
         for k, v in row.items()
         if strategy in ("ensemble", "historical_mean") and v == v  # noqa: PLR0124  (not NaN)
     }
-    try:
-        tracker = Tracker(home, case, key)
-        run = tracker.run("backtest", parent)
-        tracker.log(
-            run,
-            params={"version": told["version"], "trials": told["trials"]},
-            metrics=figures,
-            tags={"riskwright.version": str(told["version"])},
-            artifacts=[output],
-        )
-        return {"run_id": run}
-    except Exception as error:  # noqa: BLE001  (the report is written, whatever MLflow says)
-        return {"mlflow": f"the report is not in MLflow: {type(error).__name__}: {error}"}
+    return log_report(
+        home,
+        case,
+        key,
+        "backtest",
+        output,
+        parent=parent,
+        params={"version": told["version"], "trials": told["trials"]},
+        metrics=figures,
+        tags={"riskwright.version": str(told["version"])},
+    )
