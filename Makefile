@@ -14,7 +14,7 @@ INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint format types imports check lock bench bench-accuracy bench-loans bench-market clean
+.PHONY: help demo test test-slow test-all lint format types imports check lock bench bench-accuracy bench-loans bench-market clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ test: $(VENV)/.dev ## Set up with the test tools, then run the suite (ARGS="-k l
 
 test-slow: $(VENV)/.dev ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-all: $(VENV)/.dev ## Run every test; fail where real data, PostgreSQL or root are missing
+	RISKWRIGHT_REQUIRE=data,postgres,users $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow" $(ARGS)
 
 check: lint types imports ## Run lint, types and imports
 

@@ -22,7 +22,7 @@ _outbound_log.touch()
 
 def _prepare_environment() -> None:
     """Forget the user's own settings, then set ours for this process and those it starts."""
-    kept = {"RISKWRIGHT_SHARED"}
+    kept = {"RISKWRIGHT_SHARED", "RISKWRIGHT_REQUIRE"}
     for name in [n for n in os.environ if n.startswith(("RISKWRIGHT_", "PREFECT_", "MLFLOW_"))]:
         if name not in kept:
             del os.environ[name]
@@ -55,6 +55,7 @@ hypothesis.settings.load_profile("any machine")
 # Prefect closes all logging handlers when it is imported, and absl's (which TensorFlow brings)
 # closes its stream with it: pytest's own stderr, if that happens while a test redirects it.
 import prefect.main  # noqa: E402, F401
+from needed import lacking  # noqa: E402
 from place import enter  # noqa: E402
 
 from riskwright.account import Account  # noqa: E402
@@ -109,7 +110,7 @@ def shared_data() -> Path:
     default = REPOSITORY.parent / "shared" / "data"
     folder = Path(os.environ.get("RISKWRIGHT_SHARED", default))
     if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}; RISKWRIGHT_SHARED names another folder")
+        lacking("data", f"no real data at {folder}; RISKWRIGHT_SHARED names another folder")
     return folder
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from needed import lacking, needs
 
 from riskwright import account
 from riskwright.account import Account, person
@@ -27,7 +28,7 @@ def said(*before: str, **variables: str) -> list[str]:
         timeout=60,
     )
     if done.returncode and before:
-        pytest.skip(f"{before[0]} doesn't work here: {done.stderr.strip()[:200]}")
+        lacking("users", f"{before[0]} doesn't work here: {done.stderr.strip()[:200]}")
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
@@ -75,7 +76,7 @@ def test_a_file_laid_over_proc_proves_nothing(
     assert real == (Path("/proc/self/uid_map").read_text().split() == account.FIRST_NAMESPACE)
 
 
-@pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare command")
+@needs("users", shutil.which("unshare") is not None, "no unshare command")
 @pytest.mark.parametrize("into", ["--map-root-user", "--map-user=4711"])
 def test_a_user_namespace_is_unverified_whatever_it_says(into: str) -> None:
     name, uid, method, verified = said("unshare", "--user", into, SUDO_UID="1")

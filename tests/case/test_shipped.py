@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from needed import lacking
 
 from riskwright.case.usecase import UseCase, load_usecase, shipped
 from riskwright.data.public import CATALOGUE
@@ -31,7 +32,7 @@ def real(name: str, shared_data: Path) -> pd.DataFrame:
     """Read a real file with plain pandas, every cell as text, none of our readers involved."""
     path = shared_data / FILES[name][0]
     if not path.is_file():
-        pytest.skip(f"{path} is not there")
+        lacking("data", f"{path} is not there")
     columns = list(load_usecase(name).columns)
     if path.suffix == ".arff":
         skip = path.read_text().split("\n").index("@data") + 1

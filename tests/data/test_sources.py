@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from needed import lacking
 from tiny import tiny_text
 
 from riskwright.case.files import Written
@@ -274,7 +275,7 @@ def postgres() -> Iterator[str]:
     found = [*Path("/usr/lib/postgresql").glob("*/bin/initdb"), shutil.which("initdb")]
     programs = next((Path(p).parent for p in found if p), None)
     if programs is None:
-        pytest.skip("PostgreSQL is not installed")
+        lacking("postgres", "PostgreSQL is not installed")
     user = "nobody" if os.geteuid() == 0 else None  # it refuses to run as root
     with tempfile.TemporaryDirectory(prefix="pg") as folder:  # a socket's path must be short
         if user is not None:

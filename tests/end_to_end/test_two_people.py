@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from needed import lacking, needs
 from tiny import applications, tiny_text
 
 from riskwright.home import Home
@@ -32,10 +33,8 @@ ANN, BEN, GROUP = f"{TAG}ann", f"{TAG}ben", f"{TAG}risk"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1800),
-    pytest.mark.skipif(os.getuid() != 0, reason="making two accounts needs root"),
-    pytest.mark.skipif(
-        not all(map(shutil.which, NEEDED)), reason=f"needs the commands {', '.join(NEEDED)}"
-    ),
+    needs("users", os.getuid() == 0, "making two accounts needs root"),
+    needs("users", all(map(shutil.which, NEEDED)), f"needs the commands {', '.join(NEEDED)}"),
 ]
 
 
@@ -108,7 +107,7 @@ def _linked(source: Path, place: Path) -> Path:
         return source
     done = subprocess.run(["cp", "-al", source, place], capture_output=True, check=False)
     if done.returncode or not _may_read(place):
-        pytest.skip(f"other accounts can't read {source}, nor a copy of it by hard links")
+        lacking("users", f"other accounts can't read {source}, nor a copy of it by hard links")
     return place
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from needed import lacking, needs
 from place import enter
 from tiny import ROWS, Live, applications, tiny_text
 
@@ -435,8 +436,8 @@ def test_a_byte_altered_after_registration(
         assert not output.exists()
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="mounting a small tmpfs needs root")
-@pytest.mark.skipif(shutil.which("mount") is None, reason="no mount command")
+@needs("users", os.getuid() == 0, "mounting a small tmpfs needs root")
+@needs("users", shutil.which("mount") is not None, "no mount command")
 def test_a_full_disk(live: Live, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import subprocess
 
@@ -446,7 +447,7 @@ def test_a_full_disk(live: Live, tmp_path: Path, capsys: pytest.CaptureFixture[s
         ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)], check=False
     )
     if mounted.returncode:
-        pytest.skip("this system doesn't allow mounting")
+        lacking("users", "this system doesn't allow mounting")
     try:
         applications(8000).to_csv(tmp_path / "cases.csv", index=False)
         output = small / "scores.csv"

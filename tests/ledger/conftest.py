@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from needed import lacking
 
 from riskwright.ledger import Gate, Ledger, ModelRef
 
@@ -36,7 +37,7 @@ def postgres() -> Iterator[str]:
     """URL of a PostgreSQL server of our own, on a Unix socket only."""
     binaries = _binaries()
     if binaries is None:
-        pytest.skip("no PostgreSQL on this machine (initdb not found)")
+        lacking("postgres", "no PostgreSQL on this machine (initdb not found)")
     folder = Path(tempfile.mkdtemp(prefix="ledger-pg-"))  # short: a socket's path is limited
     other: dict[str, object] = {}
     if os.geteuid() == 0:  # initdb refuses to run as root

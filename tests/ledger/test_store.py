@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from needed import lacking, needs
 
 from riskwright.errors import InputRefused, IntegrityError, Unavailable
 from riskwright.home import Home
@@ -158,7 +159,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
     if not shutil.which("mount") or not _done(mount):
-        pytest.skip("a small disk can't be mounted here (needs root)")
+        lacking("users", "a small disk can't be mounted here (needs root)")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
@@ -176,9 +177,7 @@ def test_a_real_full_disk(small_disk: Path, template: Path) -> None:
         assert ledger.verify().ok
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0, reason="root may write any file: the mount must be read-only"
-)
+@needs("users", os.geteuid() == 0, "root may write any file: the mount must be read-only")
 def test_a_read_only_disk_is_read_but_not_written(small_disk: Path, template: Path) -> None:
     shutil.copyfile(template, small_disk / "ledger.db")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)

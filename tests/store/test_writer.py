@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from needed import lacking
 
 from riskwright.errors import Unavailable
 from riskwright.life.workplace import new_part, publish
@@ -182,7 +183,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
-        pytest.skip("this user may not mount a small disk")
+        lacking("users", "this user may not mount a small disk")
     try:
         yield folder
     finally:
