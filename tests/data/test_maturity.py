@@ -49,16 +49,19 @@ def loans(rows: list[tuple[int, int, int, str]]) -> pd.DataFrame:
     )
 
 
+SPEC = load_usecase("loan_book")
+
+
 @pytest.fixture(scope="module")
 def usecase() -> UseCase:
-    return load_usecase("loan_book")
+    return SPEC
 
 
 @given(rows=LOANS, month=st.integers(0, 120), later=st.integers(0, 60))
 def test_a_label_once_mature_stays_so_and_an_open_loan_never_is(
     rows: list[tuple[int, int, int, str]], month: int, later: int
 ) -> None:
-    spec, frame = load_usecase("loan_book"), loans(rows)
+    spec, frame = SPEC, loans(rows)
     first = maturity.mature(spec, frame, START + pd.DateOffset(months=month))
     second = maturity.mature(spec, frame, START + pd.DateOffset(months=month + later))
     assert (second | ~first).all()
@@ -70,7 +73,7 @@ def test_mature_means_that_the_whole_life_is_over(
     rows: list[tuple[int, int, int, str]], month: int
 ) -> None:
     """Whatever became of it: else early bads would be counted without the goods beside them."""
-    spec, frame = load_usecase("loan_book"), loans(rows)
+    spec, frame = SPEC, loans(rows)
     done = maturity.mature(spec, frame, START + pd.DateOffset(months=month))
     for (issue, term, _, status), known in zip(rows, done, strict=True):
         assert known == (status != "Current" and month - issue >= term + 4)
@@ -78,7 +81,7 @@ def test_mature_means_that_the_whole_life_is_over(
 
 @given(rows=LOANS, month=st.integers(0, 120))
 def test_no_loan_is_live_and_mature(rows: list[tuple[int, int, int, str]], month: int) -> None:
-    spec, frame = load_usecase("loan_book"), loans(rows)
+    spec, frame = SPEC, loans(rows)
     day = START + pd.DateOffset(months=month)
     assert not (maturity.live(spec, frame, day) & maturity.mature(spec, frame, day)).any()
 

@@ -25,6 +25,7 @@ from riskwright_flows.cli import app
 MODELS = ["ead", "lgd", "pd"]
 
 
+@pytest.mark.slow
 def test_three_models_go_live_as_one(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -127,6 +127,7 @@ def life(
     return found
 
 
+@pytest.mark.slow
 def test_german_credit_with_quick_families(shared_data: Path, home: Home, tmp_path: Path) -> None:
     plain = yaml.safe_load(known_usecases(home)["german_credit"].read_text(encoding="utf-8"))
     plain |= {"name": "german_quick", "families": ["logistic", "scorecard", "xgboost"]}

@@ -34,6 +34,7 @@ def history(folder: Path, scenario: str, seed: int, rows: int = 4_000) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_from_a_recession_to_a_status_and_back(lender: Live, run: Any, tmp_path: Path) -> None:
     path = history(tmp_path, "recession", 61, 8_000)
     code, told = run("monitor", NAME, "--input", str(path), "--as-of", "2016-12-01", "--json")

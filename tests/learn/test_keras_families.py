@@ -292,7 +292,10 @@ def test_mlp_alone_meets_its_goal_on_taiwan(shared_data):
     assert log_loss(y[test], pd_bad) < 0.435  # the article's network: 0.455
 
 
-@pytest.mark.parametrize("cls", [MLP, GRU, CNN])
+@pytest.mark.parametrize(
+    "cls",
+    [pytest.param(MLP, marks=pytest.mark.slow), GRU, pytest.param(CNN, marks=pytest.mark.slow)],
+)
 def test_a_thread_that_draws_random_numbers_changes_nothing(fitted, cls):
     """An orchestrator's threads draw from Python's global generator while a network is built."""
     import random

@@ -91,6 +91,7 @@ def test_keras_learns_in_a_few_steps_and_repeats_itself() -> None:
     assert loss() == first
 
 
+@pytest.mark.slow
 def test_or_tools_imported_before_tensorflow_still_solves_after_it() -> None:
     # The other way round, TensorFlow first, the process ends with a segmentation fault: each
     # carries its own protobuf (google/or-tools#3230). optbinning solves with OR-Tools.

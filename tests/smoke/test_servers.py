@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.server
 def test_prefect_server_answers_its_client_and_schedules(
     tmp_path: Path, free_port: int, start
@@ -44,6 +45,7 @@ def test_prefect_server_answers_its_client_and_schedules(
         assert {run.state.name for run in runs} == {"Scheduled"}
 
 
+@pytest.mark.slow
 @pytest.mark.server
 def test_mlflow_server_keeps_a_run(tmp_path: Path, free_port: int, start) -> None:
     from mlflow import MlflowClient

@@ -54,6 +54,7 @@ def test_delong_equals_its_definition(seed: int, n: int, digits: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_delong_se_is_the_bootstraps() -> None:
     y, a, b = models(800, 1, noise=(0.5, 1.0))
     rng = np.random.default_rng(0)

@@ -91,7 +91,7 @@ def test_the_training_file_sent_again_is_noticed(
     assert "trained on, so not judged" in found["labels"]["words"]
 
 
-@pytest.mark.parametrize("share", [0.4, 0.7])
+@pytest.mark.parametrize("share", [pytest.param(0.4, marks=pytest.mark.slow), 0.7])
 def test_of_a_part_of_the_training_file_nothing_can_be_judged(
     few_codes: tuple[Live, Path], tmp_path: Path, share: float
 ) -> None:
@@ -105,6 +105,7 @@ def test_of_a_part_of_the_training_file_nothing_can_be_judged(
     assert "a part of the training rows seems to have been sent again" in said["detail"]
 
 
+@pytest.mark.slow
 def test_new_cases_are_hardly_ever_taken_for_a_part_of_the_training_file() -> None:
     def counted(rows: int, seed: int) -> tuple[pd.Series, np.ndarray]:
         frame = drawn(rows, seed)

@@ -17,7 +17,9 @@ from riskwright.systems.credit.labels import Labels
 from riskwright.systems.credit.reference import Reference
 
 
-@pytest.mark.parametrize(("rows", "windows"), [(200, 30), (1_000, 20)])
+@pytest.mark.parametrize(
+    ("rows", "windows"), [pytest.param(200, 30, marks=pytest.mark.slow), (1_000, 10)]
+)
 def test_windows_without_change_rarely_alarm(
     rows: int, windows: int, draw: Any, judge: Any
 ) -> None:

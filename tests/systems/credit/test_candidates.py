@@ -143,12 +143,13 @@ def test_another_seed_gives_another_model(world: dict[str, Any], tmp_path: Path)
     assert step.sha256 != world["families"][2].sha256
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
         "gru",
-        pytest.param("mlp", marks=pytest.mark.slow),
-        pytest.param("cnn", marks=pytest.mark.slow),
+        "mlp",
+        "cnn",
     ],
 )
 def test_deep_families_repeat_too(name: str, world: dict[str, Any], tmp_path: Path) -> None:

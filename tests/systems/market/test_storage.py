@@ -78,7 +78,9 @@ def test_trees_are_kept_in_xgboosts_own_format(tmp_path: Path) -> None:
     assert same(fitted, load_fitted(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["gru", "cnn", "article_mlp"])
+@pytest.mark.parametrize(
+    "name", ["gru", pytest.param("cnn", marks=pytest.mark.slow), "article_mlp"]
+)
 def test_networks_are_arrays_and_come_back(name: str, tmp_path: Path) -> None:
     family: Any = KINDS[name]()
     family.recipe = type(family.recipe)(**{**vars(family.recipe), "epochs": 2})
@@ -100,8 +102,8 @@ def test_networks_are_arrays_and_come_back(name: str, tmp_path: Path) -> None:
         ("ridge", FITTED, None),
         ("xgboost", BOOSTER, b"not a model"),
         ("xgboost", BOOSTER, None),
-        ("cnn", WEIGHTS, b"PK\x03\x04 no archive"),
-        ("cnn", WEIGHTS, None),
+        ("article_mlp", WEIGHTS, b"PK\x03\x04 no archive"),
+        ("article_mlp", WEIGHTS, None),
     ],
 )
 def test_a_broken_file_is_refused(

@@ -74,6 +74,7 @@ def test_the_correlated_tail_is_the_vasicek_law_for_many_loans(rate: float, rho:
     assert alone == pytest.approx(stats.binom.sf(29, 100, 0.2))
 
 
+@pytest.mark.slow
 def test_false_alarms_are_as_rare_as_stated() -> None:
     """Seven right grades, 400 independent years: an amber light at most 5 % of the time."""
     rng = np.random.default_rng(7)

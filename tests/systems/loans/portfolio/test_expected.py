@@ -99,7 +99,7 @@ def test_weights_of_other_members_are_refused() -> None:
         el_interval(np.ones(3), np.ones((2, 3)), np.ones(3) / 3, NO_ERRORS)
 
 
-@pytest.mark.parametrize("rho", [0.03, 0.12])
+@pytest.mark.parametrize("rho", [pytest.param(0.03, marks=pytest.mark.slow), 0.12])
 def test_the_level_of_a_year_is_that_of_the_factor(rho: float) -> None:
     """Against years drawn one by one: the log of a large book's loss, its 95 % range."""
     rng = np.random.default_rng(5)
