@@ -39,7 +39,7 @@ from rich.table import Table  # noqa: E402
 from sklearn.model_selection import StratifiedKFold  # noqa: E402
 from yardsticks import scorecard, xgb_earlystop  # noqa: E402
 
-from riskwright.case.usecase import UseCase, load_usecase  # noqa: E402
+from riskwright.case.usecase import UseCase  # noqa: E402
 from riskwright.data import splits  # noqa: E402
 from riskwright.data.contract import target_of  # noqa: E402
 from riskwright.data.ingest import ingest  # noqa: E402
@@ -52,6 +52,7 @@ from riskwright.stats.calibration import ece, ece_when_calibrated  # noqa: E402
 from riskwright.stats.metrics import evaluate  # noqa: E402
 from riskwright.stats.paired import compare_auc, compare_log_loss  # noqa: E402
 from riskwright.store import snapshots  # noqa: E402
+from riskwright.systems.credit.case import load_usecase  # noqa: E402
 
 SETS = {
     "taiwan": ("credit_assessment", "taiwan_credit_card/UCI_Credit_Card.csv", 0),

@@ -27,10 +27,11 @@ from monitor_power import (
     taiwan_rows,
 )
 
-from riskwright.case.usecase import UseCase, load_usecase
+from riskwright.case.usecase import UseCase
 from riskwright.data.simulators import simulate
 from riskwright.stats.cutoffs import choose
 from riskwright.stats.estimates import wilson
+from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.credit.labels import Labels
 from riskwright.systems.credit.outcomes import check_labels
 from riskwright.systems.credit.reference import Reference

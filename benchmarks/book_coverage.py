@@ -49,12 +49,13 @@ from rich.progress import track  # noqa: E402
 from rich.table import Table  # noqa: E402
 from scipy.special import ndtri  # noqa: E402
 
-from riskwright.case.usecase import UseCase, load_usecase  # noqa: E402
+from riskwright.case.usecase import UseCase  # noqa: E402
 from riskwright.data import loan_book, simulators, train_test  # noqa: E402
 from riskwright.data.ingest import ingest  # noqa: E402
 from riskwright.store import snapshots  # noqa: E402
 from riskwright.systems.credit.bundle import Bundle  # noqa: E402
 from riskwright.systems.credit.candidates import fit_family, join, load_candidate, load_hazard  # noqa: E402
+from riskwright.systems.credit.case import load_usecase  # noqa: E402
 from riskwright.systems.loans.book import read_book  # noqa: E402
 from riskwright.systems.loans.exposure import Exposure  # noqa: E402
 from riskwright.systems.loans.loss import fit_loss  # noqa: E402

@@ -42,12 +42,13 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 from scipy.stats import t as student  # noqa: E402
 
-from riskwright.case.usecase import UseCase, load_usecase  # noqa: E402
+from riskwright.case.usecase import UseCase  # noqa: E402
 from riskwright.data import maturity  # noqa: E402
 from riskwright.data.ingest import ingest  # noqa: E402
 from riskwright.data.train_test import of_population  # noqa: E402
 from riskwright.errors import InputRefused  # noqa: E402
 from riskwright.store import snapshots  # noqa: E402
+from riskwright.systems.credit.case import load_usecase  # noqa: E402
 from riskwright.systems.credit.history import as_known  # noqa: E402
 from riskwright.systems.loans.book import read_book  # noqa: E402
 from riskwright.systems.loans.loss import lgd_of  # noqa: E402

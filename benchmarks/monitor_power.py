@@ -19,13 +19,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from riskwright.case.usecase import UseCase, load_usecase
+from riskwright.case.usecase import UseCase
 from riskwright.data.contract import Contract
 from riskwright.data.simulators import SCENARIOS, simulate
 from riskwright.data.sources import read_chunks
 from riskwright.life.findings import Result
 from riskwright.stats.estimates import wilson
 from riskwright.systems.credit import batch_checks
+from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.credit.labels import Labels
 from riskwright.systems.credit.reference import Reference
 

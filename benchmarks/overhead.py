@@ -30,7 +30,7 @@ from riskwright.systems.credit.candidates import fit_family, join
 from riskwright.data.ingest import ingest
 from riskwright.data.train_test import split
 from riskwright.systems.credit.evidence import gather
-from riskwright.case.usecase import load_usecase
+from riskwright.systems.credit.case import load_usecase
 spec = load_usecase(sys.argv[1])
 train, test = split(spec, ingest(spec, sys.argv[2], home).clean, home)
 place = home.folder("work")

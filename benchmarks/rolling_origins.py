@@ -70,11 +70,12 @@ from rich.table import Table  # noqa: E402
 from rolling_forecast import YEARS, Loans, known, learn, predict  # noqa: E402
 from scipy.stats import beta  # noqa: E402
 
-from riskwright.case.usecase import UseCase, load_usecase  # noqa: E402
+from riskwright.case.usecase import UseCase  # noqa: E402
 from riskwright.data import maturity  # noqa: E402
 from riskwright.data.ingest import ingest  # noqa: E402
 from riskwright.data.train_test import usable  # noqa: E402
 from riskwright.store import snapshots  # noqa: E402
+from riskwright.systems.credit.case import load_usecase  # noqa: E402
 
 FILE = "lending_club/lending_club_2007_2011.csv.gz"
 FIRST, LAST = "2009Q1", "2011Q4"

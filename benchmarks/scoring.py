@@ -107,7 +107,6 @@ def write_bundle(place: Path) -> None:
     import numpy as np
     from scipy.special import expit
 
-    from riskwright.case.usecase import load_usecase
     from riskwright.data.contract import target_of
     from riskwright.data.ingest import ingest
     from riskwright.home import Home
@@ -117,6 +116,7 @@ def write_bundle(place: Path) -> None:
     from riskwright.store import snapshots
     from riskwright.systems.credit.bundle import Bundle, choose_limits
     from riskwright.systems.credit.candidates import fit_family
+    from riskwright.systems.credit.case import load_usecase
 
     home = Home().create()
     usecase = load_usecase("credit_assessment")

@@ -157,11 +157,11 @@ def check(
 
     Example: riskwright check german_credit --data german.data
     """
-    from riskwright.case.usecase import load_usecase
     from riskwright.errors import RiskwrightError
     from riskwright.home import Home, quiet_environment
     from riskwright.ledger import Ledger
     from riskwright.life.named import specification_of
+    from riskwright.systems.credit.case import load_usecase
     from riskwright.systems.credit.data_check import check_data
 
     home = Home()

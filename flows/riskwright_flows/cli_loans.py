@@ -37,9 +37,9 @@ def portfolio(
 
     Example: riskwright portfolio loan_book --input book.csv --output report
     """
-    from riskwright.case.usecase import load_usecase
     from riskwright.data.maturity import loan_of
     from riskwright.life.named import named, of_cases, trouble
+    from riskwright.systems.credit.case import load_usecase
     from riskwright.systems.credit.history import day_of
     from riskwright.systems.credit.promotion import trained_usecase
     from riskwright.systems.loans.valued import report_on

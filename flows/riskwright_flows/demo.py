@@ -33,7 +33,7 @@ def run_demo(as_json: bool) -> int:
 
     trained: dict[str, Any] = run(retrain_flow, USECASE)
 
-    from riskwright.case.usecase import load_usecase
+    from riskwright.systems.credit.case import load_usecase
     from riskwright.systems.credit.monitoring import monitor_batch
     from riskwright.systems.credit.promotion import load_version
     from riskwright.systems.credit.scoring import score_file

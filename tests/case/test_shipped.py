@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from needed import lacking
 
-from riskwright.case.usecase import UseCase, load_usecase, shipped
+from riskwright.case.usecase import UseCase, shipped
 from riskwright.data.public import CATALOGUE
 from riskwright.data.simulators import SIMULATORS
+from riskwright.systems.credit.case import load_usecase
 
 NAMES = ("company_credit", "credit_assessment", "german_credit", "give_me_some_credit")
 FILES = {  # name: file in the folder of real data, rows, bad share

@@ -19,12 +19,12 @@ from riskwright.case.usecase import (
     UseCase,
     code,
     known_usecases,
-    load_usecase,
     parse_usecase,
     shipped,
 )
 from riskwright.errors import InputRefused
 from riskwright.home import Home
+from riskwright.systems.credit.case import load_usecase
 
 
 def plain(**changes: Any) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from riskwright.case.usecase import UseCase, load_usecase
+from riskwright.case.usecase import UseCase
 from riskwright.data import ingest as module
 from riskwright.data.contract import target_of
 from riskwright.data.ingest import ingest
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.store import snapshots
+from riskwright.systems.credit.case import load_usecase
 
 Make = Callable[..., Any]
 

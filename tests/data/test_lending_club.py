@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from riskwright.case.usecase import load_usecase
 from riskwright.data import maturity
 from riskwright.data.contract import Contract
 from riskwright.data.ingest import ingest
@@ -18,6 +17,7 @@ from riskwright.data.train_test import split
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.store import snapshots
+from riskwright.systems.credit.case import load_usecase
 
 NEW = {
     "id": "", "loan_amnt": "5000", "term": "36", "int_rate": "0.1065", "revol_util": "0.837",

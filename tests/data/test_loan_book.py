@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from riskwright.case.usecase import load_usecase
 from riskwright.data import maturity
 from riskwright.data.contract import Contract
 from riskwright.data.credit_applications import Draws
@@ -22,6 +21,7 @@ from riskwright.data.loan_book import (
 from riskwright.data.loan_truth import CCF, CURED_AFTER, GRACE, LOST_AFTER
 from riskwright.data.simulators import Simulated, simulate
 from riskwright.home import Home
+from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.loans.loss import lgd_of
 
 ROWS = 20_000

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwright.case.usecase import UseCase, load_usecase
+from riskwright.case.usecase import UseCase
 from riskwright.data import maturity, train_test
 from riskwright.data.contract import target_of
 from riskwright.data.plausible import check_outcomes
 from riskwright.errors import InputRefused
+from riskwright.systems.credit.case import load_usecase
 
 START = pd.Timestamp("2008-01-01")
 LOANS = st.lists(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from riskwright.case.usecase import load_usecase
 from riskwright.data.plausible import check_outcomes
 from riskwright.data.simulators import simulate
 from riskwright.errors import InputRefused
+from riskwright.systems.credit.case import load_usecase
 
 
 @pytest.fixture(scope="module")

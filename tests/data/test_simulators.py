@@ -12,11 +12,11 @@ from scipy.stats import binomtest, chi2, ks_2samp
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from riskwright.case.usecase import load_usecase
 from riskwright.data.contract import Contract
 from riskwright.data.credit_applications import STATUS, TARGET
 from riskwright.data.simulators import SCENARIOS, Simulated, simulate
 from riskwright.errors import InputRefused
+from riskwright.systems.credit.case import load_usecase
 
 ROWS = 40_000
 BILLS = [f"BILL_AMT{k}" for k in range(6, 0, -1)]  # oldest first

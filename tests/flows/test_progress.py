@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from riskwright.case.usecase import load_usecase
 from riskwright.life.retrain import plan
+from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.market.case import load_market_case
 from riskwright_flows.cli_loans import STAGES
 from riskwright_flows.progress import Pace

@@ -22,13 +22,13 @@ import pytest
 from place import enter
 from tiny import applications, tiny_text
 
-from riskwright.case.usecase import load_usecase
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.life import process
 from riskwright.life.steps import Step
 from riskwright.life.tracking import KEY, PARENT, ROLE, connect
+from riskwright.systems.credit.case import load_usecase
 from riskwright_flows.cli import app
 
 NOBODY = 2**22 - 3  # beyond the largest process id

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from scipy.special import logit
 
-from riskwright.case.usecase import load_usecase
 from riskwright.data.loan_book import simulate_book
 from riskwright.data.maturity import FAILED, RAN_OUT, REPAID, endings, schedule_balance
 from riskwright.data.simulators import simulate
 from riskwright.errors import InputRefused, IntegrityError
 from riskwright.learn.hazard import Hazard
+from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.loans.exposure import Exposure
 from riskwright.systems.loans.severity import Severity, realised_lgd
 

@@ -11,7 +11,7 @@ from tiny import Live, tiny_text
 from tiny_market import market_case
 from world import World
 
-from riskwright.case.usecase import UseCase, load_usecase, parse_usecase
+from riskwright.case.usecase import UseCase, parse_usecase
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Ledger
@@ -27,6 +27,7 @@ from riskwright.life.rules import (
     write_changes,
 )
 from riskwright.life.submission import submit
+from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.credit.promotion import load_version
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +11,28 @@ import yaml
 from tiny import tiny_text
 from tiny_market import market_plain
 
-from riskwright.case.usecase import load_usecase, read_usecase
 from riskwright.errors import IntegrityError
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.life.retrain import steps_of
 from riskwright.life.specification import Frozen, freeze, is_frozen, specified, thaw
 from riskwright.life.steps import Work, run
+from riskwright.life.system import load_case
 from riskwright.store.manifest import file_digest
+from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.credit.records import Fitted
-from riskwright.systems.market.case import read_market_case
 
-Reader = Callable[[str, Home], Any]
-SYSTEMS: dict[str, tuple[str, Reader]] = {
-    "tiny": (tiny_text(), read_usecase),
-    "tiny_market": (yaml.safe_dump(market_plain()), read_market_case),
-    "loan_book": ("", read_usecase),
+SYSTEMS = {
+    "tiny": tiny_text(),
+    "tiny_market": yaml.safe_dump(market_plain()),
+    "loan_book": "",
 }
 
 
 def frozen(home: Home, name: str) -> tuple[Path, Any]:
-    text, read = SYSTEMS[name]
-    if text:
+    if text := SYSTEMS[name]:
         (home.folder("usecases") / f"{name}.yaml").write_text(text, encoding="utf-8")
-    case, written = read(name, home)
+    case, written = load_case(name, home)
     return freeze(case, written, name, home), case
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from riskwright.case.usecase import load_usecase
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright.life import steps as module
@@ -19,6 +18,7 @@ from riskwright.life.retrain import plan, steps_of
 from riskwright.life.steps import At, Kept, Made, Record, Step, Work, run
 from riskwright.life.system import load_case
 from riskwright.life.workplace import Progress, new_part, publish
+from riskwright.systems.credit.case import load_usecase
 
 
 class Number(Record):

@@ -1,7 +1,7 @@
 """The typed specification of a use case: one YAML file, strict and frozen.
 
-``load_usecase`` finds it by shipped name, by name in the home, or by path, and refuses unknown
-keys with the closest known one. Everything that has a sensible default may be left out.
+Unknown keys are refused with the closest known one. Everything that has a sensible default may be
+left out.
 """
 
 from __future__ import annotations
@@ -15,15 +15,10 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from riskwright.case.base import Case
 from riskwright.case.families import FAMILIES
 from riskwright.case.files import (
-    Written,
-    find,
-    kind_of,
     known_usecases,
     read_yaml,
-    refuse_other_name,
     shipped,
 )
-from riskwright.case.kinds import package_of
 from riskwright.case.loan import Loan
 from riskwright.case.refusal import refusal
 from riskwright.case.sections import (
@@ -45,7 +40,6 @@ from riskwright.case.sections import (
 )
 from riskwright.case.select import one_select
 from riskwright.errors import InputRefused, closest
-from riskwright.home import Home
 
 __all__ = [
     "FAMILIES",
@@ -62,7 +56,6 @@ __all__ = [
     "UseCase",
     "code",
     "known_usecases",
-    "load_usecase",
     "parse_usecase",
     "shipped",
 ]
@@ -315,36 +308,6 @@ class UseCase(Case):
         if not self.source.header:
             found["columns, in order"] = list(self.columns)
         return found
-
-
-def load_usecase(name: str | Path, home: Home | None = None) -> UseCase:
-    """Load a use case by shipped name, name in the home, or path to a YAML file.
-
-    Raises
-    ------
-    InputRefused
-        If it isn't found, isn't YAML, or breaks the specification.
-    """
-    return read_usecase(name, home)[0]
-
-
-def read_usecase(name: str | Path, home: Home | None = None) -> tuple[UseCase, Written]:
-    """Load a use case as ``load_usecase`` does; return the file that it was read from as well."""
-    home = home or Home()
-    written = find(str(name), home)
-    if (kind := kind_of(written.path)) not in ("credit", "loans"):
-        package_of(kind, f"{written.path}: kind")
-        what = "forecasts a market" if kind == "market" else f"is of the kind {kind!r}"
-        raise InputRefused(
-            f"{str(name)!r} {what}: there are no cases to check, score or add up",
-            where=str(written.path),
-            expected="a use case about credit",
-            do=f"run 'riskwright forecast {name}' or 'riskwright backtest {name} --output DIR'",
-        )
-    found = parse_usecase(written.text, where=str(written.path), folder=written.path.parent)
-    if str(name) in known_usecases(home):
-        refuse_other_name(str(name), found.name, written.path)
-    return found, written
 
 
 def parse_usecase(text: str, *, where: str, folder: Path | None = None) -> UseCase:

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from riskwright.case.usecase import load_usecase
 from riskwright.data.simulators import simulate
 from riskwright.systems.credit import batch_checks
+from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.credit.labels import Labels
 from riskwright.systems.credit.reference import Reference
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from riskwright.case.usecase import UseCase, load_usecase
+from riskwright.case.usecase import UseCase
 from riskwright.data import maturity
 from riskwright.errors import InputRefused
+from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.credit.history import (
     as_known,
     cut,

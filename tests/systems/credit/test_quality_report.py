@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from riskwright.case.usecase import load_usecase
 from riskwright.home import Home
+from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.credit.quality_report import quality_report_beside
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from riskwright.case.usecase import UseCase, load_usecase
+from riskwright.case.usecase import UseCase
 from riskwright.data.loan_book import simulate_book
 from riskwright.data.simulators import simulate
 from riskwright.errors import InputRefused
+from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.loans.book import read_book
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]

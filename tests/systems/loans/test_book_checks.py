@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from riskwright.case.usecase import load_usecase
 from riskwright.data.contract import Contract, target_of
 from riskwright.data.simulators import simulate
 from riskwright.data.train_test import split
@@ -18,6 +17,7 @@ from riskwright.home import Home
 from riskwright.store import snapshots
 from riskwright.systems.credit.bundle import Bundle
 from riskwright.systems.credit.candidates import fit_family, join, load_candidate, load_hazard
+from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.credit.history import Judged, cut, defaults_by
 from riskwright.systems.credit.reference import Reference
 from riskwright.systems.loans.book_checks import judge_book

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskwright.case.usecase import load_usecase
 from riskwright.data.loan_book import simulate_book
 from riskwright.data.loan_truth import CCF
 from riskwright.data.losses import known_losses
@@ -18,6 +17,7 @@ from riskwright.data.simulators import simulate
 from riskwright.errors import InputRefused
 from riskwright.home import Home
 from riskwright.store import snapshots
+from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.loans.exposure import Exposure
 from riskwright.systems.loans.loss import (
     fit_loss,

@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 from scipy.special import logit
 
-from riskwright.case.usecase import UseCase, load_usecase
+from riskwright.case.usecase import UseCase
 from riskwright.data import maturity
 from riskwright.data.loan_truth import CCF
 from riskwright.data.simulators import simulate
 from riskwright.home import Home
 from riskwright.learn.hazard import Hazard
 from riskwright.store import snapshots
+from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.loans.gates import loss_gate
 from riskwright.systems.loans.loss import fit_loss
 from riskwright.systems.loans.loss_evidence import judge_loss

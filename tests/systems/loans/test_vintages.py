@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from riskwright.case.usecase import load_usecase
 from riskwright.data import maturity
 from riskwright.data.simulators import simulate
 from riskwright.data.train_test import usable
+from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.loans.vintages import judge_vintages
 
 

@@ -13,7 +13,6 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from riskwright.case.base import Case
 from riskwright.case.files import (
-    Written,
     read_yaml,
     shipped,
 )
@@ -228,22 +227,17 @@ def load_market_case(name: str | Path, home: Home | None = None) -> MarketCase:
     Raises
     ------
     InputRefused
-        If it isn't found, isn't YAML, or breaks the specification.
+        If it isn't found, isn't YAML, breaks the specification, or is about something else.
     """
-    return read_market_case(name, home)[0]
-
-
-def read_market_case(name: str | Path, home: Home | None = None) -> tuple[MarketCase, Written]:
-    """Load a case as ``load_market_case`` does; return the file that it was read from as well."""
     found, written = load_case(name, home or Home())
-    if not isinstance(found, MarketCase):
-        raise InputRefused(
-            f"no market use case is called {str(name)!r}: its kind is {found.kind!r}",
-            where=str(written.path),
-            expected=f"one of {', '.join(shipped('market'))}, or a path to a YAML file",
-            do="run 'riskwright usecases'",
-        )
-    return found, written
+    if isinstance(found, MarketCase):
+        return found
+    raise InputRefused(
+        f"no market use case is called {str(name)!r}: its kind is {found.kind!r}",
+        where=str(written.path),
+        expected=f"one of {', '.join(shipped('market'))}, or a path to a YAML file",
+        do="run 'riskwright usecases'",
+    )
 
 
 def parse_market_case(text: str, *, where: str) -> MarketCase:
