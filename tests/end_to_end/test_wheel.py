@@ -183,7 +183,7 @@ def test_the_demo_and_its_schedules_run(
     assert "removed retrain-market/monthly" in told
     assert "not found" in servers.get(f"/deployments/{market}")["detail"]
     assert not servers.get(f"/deployments/{weekly}")["pull_steps"], "replaced"
-    assert "since RISKWRIGHT_LOANS is unset" in servers.run(program, "deploy", code=2)
+    assert "RISKWRIGHT_LOANS is unset" in servers.run(program, "deploy", "-n", "book", code=2)
     servers.start_worker()
     for name in ("score/scores", "retrain/weekly"):
         servers.run(*servers.prefect, "deployment", "run", name)

@@ -18,7 +18,7 @@ from prefect.client.schemas.objects import ConcurrencyLimitStrategy, Concurrency
 from prefect.states import Cancelled, Cancelling, Completed, Crashed, Late, Pending, Running
 from prefect.testing.utilities import prefect_test_harness
 
-from riskwright.errors import Unavailable
+from riskwright.errors import InputRefused, Unavailable
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 from riskwright_flows import at_work, deployed, schedules
@@ -278,6 +278,12 @@ def test_the_doctor_sees_a_deployment_of_an_earlier_release(world: Schedules) ->
     assert said.startswith("broken: it names a flow by its file")
     assert said.endswith(f"to mend it: {command('deploy')}")
     assert other.startswith("broken: it names riskwright_flows.retrain_all.retrain_flow, which")
+
+
+def test_nothing_is_deployed_where_there_is_no_work_pool(server: None) -> None:
+    with pytest.raises(InputRefused, match="the server has no work pool 'riskwright'") as refused:
+        deployed.deploy([])
+    assert refused.value.do == "prefect work-pool create riskwright --type process"
 
 
 def test_what_no_worker_can_run_is_removed_and_told(world: Schedules) -> None:
