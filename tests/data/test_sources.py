@@ -345,6 +345,17 @@ def test_an_unreachable_database_never_shows_the_password(url: str) -> None:
     assert refused.value.__context__ is None or refused.value.__suppress_context__
 
 
+def test_a_missing_sqlite_file_is_told_by_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deployed run stands in an empty folder: 'cases.db' alone doesn't say which is meant."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputRefused, match="the SQLite file doesn't exist") as refused:
+        read("sqlite:///cases.db", table="t", format="sql")
+    assert refused.value.where == f"sqlite:///cases.db: {tmp_path / 'cases.db'}"
+    assert "sqlite:////four/slashes" in refused.value.do
+
+
 def test_real_files(shared_data: Path) -> None:
     for name, how, shape in (
         ("german_credit/german.data", {"delimiter": " ", "header": False}, (1000, 21)),

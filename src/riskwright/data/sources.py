@@ -256,7 +256,10 @@ def _read_sql(
         )
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise InputRefused(
-            "the SQLite file doesn't exist", where=shown, do="check the path in the URL"
+            "the SQLite file doesn't exist",
+            where=f"{shown}: {Path(url.database or '').absolute()}",
+            do="check the path in the URL; sqlite:////four/slashes name it from the root, which a "
+            "deployed run needs: it starts in an empty folder",
         )
     query = one_select(source.table)
     try:
