@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from riskwright_flows import say, say_data
+from riskwright_flows import say, say_models
 from riskwright_flows.say import answer
 from riskwright_flows.terminal import write
 
@@ -160,17 +160,15 @@ def check(
     from riskwright.errors import RiskwrightError
     from riskwright.home import Home, quiet_environment
     from riskwright.ledger import Ledger
+    from riskwright.life import commands
     from riskwright.life.named import specification_of
-    from riskwright.systems.credit.case import load_usecase
-    from riskwright.systems.credit.data_check import check_data
 
     home = Home()
     quiet_environment(home)
     with suppress(RiskwrightError):  # there may be no home yet, or no ledger in it
         usecase = specification_of(usecase, home, Ledger.open(home.existing()))
-    spec = load_usecase(usecase, home)
-    result = check_data(spec, data, home.create())
-    answer(result, as_json, lambda: say_data.check(result))
+    result = commands.check(usecase, home, data)
+    answer(result, as_json, lambda: say_models.checked(result))
 
 
 def score(
@@ -187,38 +185,27 @@ def score(
 
     Example: riskwright score credit_assessment --input new.csv --output scores.csv
     """
-    from riskwright.errors import InputRefused
-    from riskwright.life.named import named, of_cases, trouble
-    from riskwright.systems.credit.promotion import load_version
-    from riskwright.systems.credit.scoring import score_file
-    from riskwright.systems.loans.prices import pricer
+    from riskwright.life import commands
     from riskwright_flows.progress import console
     from riskwright_flows.runtime import prepare
 
-    if reasons not in ("adverse", "all", "none"):
-        raise InputRefused(f"unknown reasons {reasons!r}", expected="adverse, all or none")
     home, ledger = prepare(create=False)
-    found = named(usecase, home, ledger)
-    bundle = load_version(home, ledger, of_cases(found), version)
     with console.status("scoring") as status:
 
         def told(rows: int) -> None:
             status.update(f"scored {rows:,} rows")
 
-        price = pricer(home, ledger, bundle)
-        done = score_file(
-            bundle,
-            input,
-            output,
-            reasons=reasons,  # type: ignore[arg-type]
-            price=price,
+        result = commands.score(
+            usecase,
+            home,
+            ledger,
+            input=input,
+            output=output,
+            version=version,
+            reasons=reasons,
             progress=told,
         )
-    done.warnings.extend(trouble(found, home, ledger))
-    result: dict[str, Any] = {
-        k: str(v) if isinstance(v, Path) else v for k, v in asdict(done).items()
-    }
-    answer(result, as_json, lambda: say_data.scored(result))
+    answer(result, as_json, lambda: say_models.scored(result))
 
 
 def doctor(

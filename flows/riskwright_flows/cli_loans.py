@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -37,29 +37,22 @@ def portfolio(
 
     Example: riskwright portfolio loan_book --input book.csv --output report
     """
-    from riskwright.data.maturity import loan_of
-    from riskwright.life.named import named, of_cases, trouble
-    from riskwright.systems.credit.case import load_usecase
-    from riskwright.systems.credit.history import day_of
-    from riskwright.systems.credit.promotion import trained_usecase
-    from riskwright.systems.loans.valued import report_on
+    from riskwright.life.commands import command
+    from riskwright.life.named import named, trouble
     from riskwright_flows.progress import bar, move
     from riskwright_flows.runtime import prepare
 
     home, ledger = prepare(create=False)
     found = named(usecase, home, ledger)
-    name = of_cases(found)
-    if ledger.champion(name) is None:
-        loan_of(load_usecase(usecase, home))  # rather than that it has no champion
-    spec = trained_usecase(home, ledger, name)
-    with bar(STAGES, f"portfolio {spec.name}"):
-        result: dict[str, Any] = report_on(
-            spec,
+    do = command(found, "portfolio")
+    with bar(STAGES, f"portfolio {found.name}"):
+        result = do(
+            found.name,
             home,
             ledger,
             input=input,
             output=output,
-            as_of=day_of(as_of) if as_of else None,
+            as_of=as_of,
             scenario=scenario,
             confidence=confidence,
             progress=move,

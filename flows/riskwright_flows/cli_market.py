@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from riskwright_flows import say_market
 from riskwright_flows.cli_cases import Json, UseCaseName
 from riskwright_flows.say import answer
-
-if TYPE_CHECKING:
-    from riskwright.home import Home
-    from riskwright.ledger import Ledger
 
 Folder = Annotated[
     str | None, typer.Option(help="folder of the series; else where the champion's came from")
@@ -39,13 +35,15 @@ def forecast(
 
     Example: riskwright forecast market_return --as-of 2008-09 --horizon 12m
     """
-    from riskwright.systems.market.forecasting import forecast_of
+    from riskwright.life.commands import command
+    from riskwright.life.named import named, trouble
     from riskwright_flows.runtime import prepare
 
     home, ledger = prepare(create=False)
-    name, notes = live_market(usecase, home, ledger)
-    result = forecast_of(name, home, ledger, horizon=horizon, as_of=as_of, data=data)
-    result["notes"] += notes
+    found = named(usecase, home, ledger)
+    do = command(found, "forecast")
+    result = do(found.name, home, ledger, horizon=horizon, as_of=as_of, data=data)
+    result["notes"] += trouble(found, home, ledger)
     answer(result, as_json, lambda: say_market.forecast(result))
 
 
@@ -58,26 +56,15 @@ def backtest(
 
     Example: riskwright backtest market_return --output report
     """
-    from riskwright.systems.market.backtest import backtest as report_on
+    from riskwright.life.commands import command
+    from riskwright.life.named import named, trouble
     from riskwright_flows.progress import console
     from riskwright_flows.runtime import prepare
 
     home, ledger = prepare(create=False)
-    name, notes = live_market(usecase, home, ledger)
-    with console.status("backtest"):
-        result = report_on(name, home, ledger, output) | {"notes": notes}
-    answer(result, as_json, lambda: say_market.backtest(result))
-
-
-def live_market(usecase: str, home: Home, ledger: Ledger) -> tuple[str, list[str]]:
-    """Return the name of a market use case, and what is wrong with its YAML today.
-
-    Raises
-    ------
-    InputRefused
-        If it is a use case about credit, or none.
-    """
-    from riskwright.life.named import named, of_market, trouble
-
     found = named(usecase, home, ledger)
-    return of_market(found, home), trouble(found, home, ledger)
+    do = command(found, "backtest")
+    with console.status("backtest"):
+        result = do(found.name, home, ledger, output=output)
+    result |= {"notes": trouble(found, home, ledger)}
+    answer(result, as_json, lambda: say_market.backtest(result))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from riskwright_flows import say, say_credit, say_market
+from riskwright_flows import say, say_models
 from riskwright_flows.cli_cases import Json, UseCaseName
 from riskwright_flows.say import answer
 from riskwright_flows.typed import typed
@@ -49,17 +49,16 @@ def monitor(
 
     Example: riskwright monitor credit_assessment --input batch.csv --labels outcomes.csv
     """
+    from riskwright.life import commands
     from riskwright_flows.progress import console
     from riskwright_flows.runtime import prepare
-    from riskwright_flows.watching import look
 
     home, ledger = prepare(create=False)
     with console.status("monitoring"):
-        result = look(home, ledger, usecase, input, labels, as_of, version)
-    if "origin" in result:
-        answer(result, as_json, lambda: say_market.monitored(result))
-        return 3 if result["alert_open"] else 0
-    answer(result, as_json, lambda: say_credit.monitored(result))
+        result = commands.monitor(
+            usecase, home, ledger, input=input, labels=labels, as_of=as_of, version=version
+        )
+    answer(result, as_json, lambda: say_models.monitored(result))
     return 3 if result["alert_open"] else 0
 
 

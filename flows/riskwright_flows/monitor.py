@@ -9,10 +9,10 @@ from prefect import flow, task
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from riskwright.life import commands
 from riskwright_flows.at_work import at_work
 from riskwright_flows.runtime import prepare, world_failed
 from riskwright_flows.say import alert_words
-from riskwright_flows.watching import look
 
 THIS_MONTH = "this-month"  # a schedule can't write a date
 
@@ -25,7 +25,9 @@ def monitor_task(
     home, ledger = prepare(create=False)
     if as_of == THIS_MONTH:
         as_of = datetime.now(UTC).date().replace(day=1).isoformat()
-    return look(home, ledger, usecase, input, labels, as_of, version)
+    return commands.monitor(
+        usecase, home, ledger, input=input, labels=labels, as_of=as_of, version=version
+    )
 
 
 @flow(name="monitor", validate_parameters=False)

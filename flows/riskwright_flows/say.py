@@ -160,6 +160,13 @@ def gates(found: Sequence[Mapping[str, Any]]) -> None:
         out.print(f"  {mark:<12} {gate['name']}: {escape(gate['detail'])}")
 
 
+def verdicts(found: Mapping[str, str]) -> None:
+    """What each family of findings came to."""
+    for family, verdict in found.items():
+        colour = {"ok": "green", "alarm": "red"}.get(verdict, "yellow")
+        out.print(f"  {family:<10} [{colour}]{escape(verdict)}[/]")
+
+
 def alert_line(result: Mapping[str, Any]) -> None:
     """The alert that a monitor opened, if it did; the page, and whether MLflow has it."""
     for note in result.get("notes", []):

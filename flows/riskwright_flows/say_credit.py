@@ -99,9 +99,7 @@ def monitored(result: Mapping[str, Any]) -> None:
         out.print(f"  outcomes: {escape(result['labels']['words'])}")
     if result["judged_by"]:
         out.print(f"  {escape(result['judged_by'])}")
-    for family, verdict in result["verdicts"].items():
-        colour = {"ok": "green", "alarm": "red"}.get(verdict, "yellow")
-        out.print(f"  {family:<10} [{colour}]{verdict}[/]")
+    say.verdicts(result["verdicts"])
     for finding in result["findings"]:
         if finding["alarm"] or finding["verdict"] in SAID or finding["code"] in TOLD:
             out.print(f"    {escape(finding['detail'])}")

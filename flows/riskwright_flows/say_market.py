@@ -118,9 +118,7 @@ def monitored(result: Mapping[str, Any]) -> None:
         f"{result['usecase']}, version {result['version']}: trained to {result['trained_to']}, "
         f"data to {result['origin']}, {result['months_since']} months later"
     )
-    for family, verdict in result["verdicts"].items():
-        colour = {"ok": "green", "alarm": "red"}.get(verdict, "yellow")
-        out.print(f"  {family:<10} [{colour}]{verdict}[/]")
+    say.verdicts(result["verdicts"])
     told = [f["detail"] for f in result["findings"] if f["alarm"] or f["family"] != "predictors"]
     for detail in dict.fromkeys(told):
         out.print(f"    {escape(detail)}")

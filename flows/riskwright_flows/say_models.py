@@ -1,4 +1,4 @@
-"""What the terminal shows of the models of any system: a retrain, challengers, requests."""
+"""What the terminal shows of any system: retrain, challengers, requests, check, score, monitor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from rich.markup import escape
 
-from riskwright_flows import say, say_credit, say_market
+from riskwright_flows import say, say_credit, say_data, say_market
 from riskwright_flows.say import out
 from riskwright_flows.typed import command
 
@@ -24,9 +24,13 @@ class Page(Protocol):
     def challenger(self, metrics: Mapping[str, Any]) -> str:
         """Return a challenger's figures in one line."""
 
+    def monitored(self, result: Mapping[str, Any]) -> None:
+        """Show what a monitor saw."""
+
 
 # What each system shows of its own; one from outside has no page, and is shown what all have.
 PAGES: Mapping[str, Page] = {"credit": say_credit, "loans": say_credit, "market": say_market}
+CASES = ("credit", "loans")  # whose checks and scores have a page
 
 
 def verdict(result: Mapping[str, Any]) -> str:
@@ -93,3 +97,35 @@ def requests(result: Mapping[str, Any]) -> None:
         if "data" in done:
             retrained(done)
         out.print(escape(done["told"]))
+
+
+def checked(result: Mapping[str, Any]) -> None:
+    """What a check of data found."""
+    (say_data.check if result["system"] in CASES else _plainly)(result)
+
+
+def scored(result: Mapping[str, Any]) -> None:
+    """How scoring a file went."""
+    (say_data.scored if result["system"] in CASES else _plainly)(result)
+
+
+def _plainly(result: Mapping[str, Any]) -> None:
+    """Every value by its name, then what a reader has to know."""
+    for name, value in result.items():
+        if name != "warnings" and value is not None:
+            out.print(f"{name.replace('_', ' ')}: {value}", markup=False)
+    for warning in result.get("warnings", []):
+        out.print(f"  note: {escape(warning)}")
+
+
+def monitored(result: Mapping[str, Any]) -> None:
+    """What a monitor saw, in the words of its system."""
+    if (page := PAGES.get(result["system"])) is not None:
+        page.monitored(result)
+        return
+    out.print(f"{result['usecase']}, version {result['version']}")
+    say.verdicts(result["verdicts"])
+    for finding in result["findings"]:
+        if finding["alarm"]:
+            out.print(f"    {escape(finding['detail'])}")
+    say.alert_line(result)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,21 @@ from riskwright_flows.runtime import prepare, world_failed
 @task(retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=world_failed)
 def score_task(usecase: str, input: str, output: str, version: str, reasons: str) -> dict[str, Any]:
     """Score one file with a registered version."""
+    from riskwright.life import commands
     from riskwright.life.aliases import reconcile
-    from riskwright.life.named import named, of_cases, trouble
-    from riskwright.systems.credit.promotion import load_version
-    from riskwright.systems.credit.scoring import score_file
-    from riskwright.systems.loans.prices import pricer
+    from riskwright.life.named import named
 
     home, ledger = prepare(create=False)
-    found = named(usecase, home, ledger)
-    name = of_cases(found)
-    reconcile(name, home, ledger)
-    bundle = load_version(home, ledger, name, version)
-    price = pricer(home, ledger, bundle)
-    done = score_file(bundle, input, Path(output), reasons=reasons, price=price)  # type: ignore[arg-type]
-    done.warnings.extend(trouble(found, home, ledger))
-    return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(done).items()}
+    reconcile(named(usecase, home, ledger).name, home, ledger)
+    return commands.score(
+        usecase,
+        home,
+        ledger,
+        input=input,
+        output=Path(output),
+        version=version,
+        reasons=reasons,
+    )
 
 
 @flow(name="score", validate_parameters=False)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from riskwright.case.files import is_path, kind_of, known_usecases, refuse_twice, shipped
+from riskwright.case.files import is_path, kind_of, known_usecases, refuse_twice
 from riskwright.errors import InputRefused, RiskwrightError, closest
 from riskwright.home import Home
 from riskwright.ledger import Ledger, Version
@@ -23,11 +23,6 @@ class Named:
 
     name: str
     kind: str
-
-    @property
-    def market(self) -> bool:
-        """Whether it forecasts a market."""
-        return self.kind == "market"
 
 
 def named(usecase: str, home: Home, ledger: Ledger) -> Named:
@@ -81,41 +76,6 @@ def trouble(of: Named, home: Home, ledger: Ledger) -> list[str]:
             "the specification that it was trained with"
         ]
     return []
-
-
-def of_cases(found: Named) -> str:
-    """Return the name of a use case about cases.
-
-    Raises
-    ------
-    InputRefused
-        If it forecasts a market.
-    """
-    if found.market:
-        raise InputRefused(
-            f"{found.name!r} forecasts a market: there are no cases to check, score or add up",
-            expected="a use case about credit",
-            do=f"run 'riskwright forecast {found.name}' or "
-            f"'riskwright backtest {found.name} --output DIR'",
-        )
-    return found.name
-
-
-def of_market(found: Named, home: Home) -> str:
-    """Return the name of a market forecast.
-
-    Raises
-    ------
-    InputRefused
-        If it is about credit.
-    """
-    if not found.market:
-        raise InputRefused(
-            f"{found.name!r} is about credit: it forecasts no market",
-            expected=f"a market use case, such as {', '.join(shipped('market'))}",
-            do=f"run 'riskwright score {found.name} --input FILE --output FILE'",
-        )
-    return found.name
 
 
 def kind_of_version(version: Version) -> str:

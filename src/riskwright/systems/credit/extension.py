@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from riskwright.home import Home
     from riskwright.learn.hazard import Hazard
-    from riskwright.ledger import Gate
+    from riskwright.ledger import Gate, Ledger
     from riskwright.life.steps import Kept, Made, Step
     from riskwright.life.submission import Submission, Writer
     from riskwright.systems.credit.bundle import Bundle
@@ -87,6 +88,12 @@ class Extension:
         trained: Callable[[], pd.DataFrame],
     ) -> Judged | None:
         """Judge the outcomes so far of what was lent; None where there is no history."""
+        return None
+
+    def pricer(
+        self, home: Home, ledger: Ledger, bundle: Bundle
+    ) -> Callable[[pd.DataFrame], pd.DataFrame] | None:
+        """Return what says the price of accepted rows; None where there is none."""
         return None
 
 

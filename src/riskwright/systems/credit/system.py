@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riskwright.case.usecase import UseCase, parse_usecase
-from riskwright.systems.credit.extension import Extension
+from riskwright.systems.credit.extension import Extension, extension_of
 
 if TYPE_CHECKING:
     from riskwright.home import Home
+    from riskwright.ledger import Ledger
+    from riskwright.life.commands import Read
     from riskwright.life.steps import Made, Step, Work
     from riskwright.life.submission import Submission
-    from riskwright.life.system import Columns, Served
+    from riskwright.life.system import Columns, Reasons, Served
     from riskwright.life.tracking import Tracker
     from riskwright.systems.credit.records import Tables
 
@@ -24,6 +26,7 @@ class Credit:
     """What ``life`` asks of the kind ``credit``."""
 
     kind = "credit"
+    about = "is about credit"
     extension = Extension()
 
     def case(self) -> type[UseCase]:
@@ -96,6 +99,58 @@ class Credit:
         from riskwright.systems.credit.record import logged_metrics
 
         return logged_metrics(dict(evidence))
+
+    def check(self, case: UseCase, location: str | None, home: Home) -> dict[str, Any]:
+        """Hold data against the contract and report on its quality."""
+        from riskwright.systems.credit.data_check import check_data
+
+        return check_data(case, location, home)
+
+    def score(
+        self,
+        name: str,
+        home: Home,
+        ledger: Ledger,
+        *,
+        input: str,
+        output: Path,
+        version: str,
+        reasons: Reasons,
+        progress: Read | None = None,
+    ) -> dict[str, Any]:
+        """Score a file: PD, spread of the members, decision and reasons; of loans the price."""
+        from dataclasses import asdict
+
+        from riskwright.systems.credit.promotion import load_version
+        from riskwright.systems.credit.scoring import score_file
+
+        bundle = load_version(home, ledger, name, version)
+        price = extension_of(bundle.usecase).pricer(home, ledger, bundle)
+        done = score_file(bundle, input, output, reasons=reasons, price=price, progress=progress)
+        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(done).items()}
+
+    def monitor(
+        self,
+        name: str,
+        home: Home,
+        ledger: Ledger,
+        *,
+        input: str | None,
+        labels: str | None,
+        as_of: str | None,
+        version: str | None,
+    ) -> dict[str, Any]:
+        """Hold a batch of scored cases, or a history of loans, against the version's reference."""
+        from riskwright.errors import InputRefused
+        from riskwright.systems.credit.monitoring import monitor_batch
+        from riskwright.systems.credit.promotion import trained_usecase
+
+        if input is None:
+            raise InputRefused("which batch?", expected="--input FILE")
+        spec = trained_usecase(home, ledger, name, version or "champion")
+        return monitor_batch(
+            spec, home, ledger, input=input, labels=labels, as_of=as_of, version=version
+        )
 
 
 def asked(case: UseCase) -> dict[str, bool]:

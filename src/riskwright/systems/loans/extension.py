@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from riskwright.home import Home
     from riskwright.learn.hazard import Hazard
-    from riskwright.ledger import Gate
+    from riskwright.ledger import Gate, Ledger
     from riskwright.life.steps import Kept, Made, Step
     from riskwright.life.submission import Submission, Writer
     from riskwright.systems.credit.bundle import Bundle
@@ -102,3 +103,11 @@ class BookExtension(Extension):
         from riskwright.systems.loans.book_checks import judge_book
 
         return judge_book(bundle, reference, history, trained)
+
+    def pricer(
+        self, home: Home, ledger: Ledger, bundle: Bundle
+    ) -> Callable[[pd.DataFrame], pd.DataFrame] | None:
+        """Return what says the rate that an application has to bear."""
+        from riskwright.systems.loans.prices import pricer
+
+        return pricer(home, ledger, bundle)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from riskwright.systems.credit.system import Credit, asked
 from riskwright.systems.loans.extension import BookExtension
 
 if TYPE_CHECKING:
     from riskwright.case.usecase import UseCase
+    from riskwright.home import Home
+    from riskwright.ledger import Ledger
     from riskwright.life.system import Columns, Served
 
 
@@ -36,6 +39,36 @@ class Loans(Credit):
         if model == "pd":
             return super().columns(case, model)
         return Columns(asked(case), {model: "number", "model_version": "whole"})
+
+    def portfolio(
+        self,
+        name: str,
+        home: Home,
+        ledger: Ledger,
+        *,
+        input: str,
+        output: Path,
+        as_of: str | None,
+        scenario: str,
+        confidence: float,
+        progress: Callable[[str, float], None],
+    ) -> dict[str, Any]:
+        """Say what the loans that we hold will lose (``valued.report_on``)."""
+        from riskwright.systems.credit.history import day_of
+        from riskwright.systems.credit.promotion import trained_usecase
+        from riskwright.systems.loans.valued import report_on
+
+        return report_on(
+            trained_usecase(home, ledger, name),
+            home,
+            ledger,
+            input=input,
+            output=output,
+            as_of=day_of(as_of) if as_of else None,
+            scenario=scenario,
+            confidence=confidence,
+            progress=progress,
+        )
 
 
 SYSTEM = Loans()

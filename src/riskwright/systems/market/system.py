@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from riskwright.home import Home
+    from riskwright.ledger import Ledger
     from riskwright.life.steps import Made, Step, Work
     from riskwright.life.submission import Submission
     from riskwright.life.system import Columns, Served
@@ -20,6 +21,7 @@ class Market:
     """What ``life`` asks of the kind ``market``. Its modules bring pandas: loaded when needed."""
 
     kind = "market"
+    about = "forecasts a market"
 
     def case(self) -> type[MarketCase]:
         """Return the class of its use cases."""
@@ -99,6 +101,53 @@ class Market:
         from riskwright.systems.market.record import logged_metrics
 
         return logged_metrics(dict(evidence), set(roles) - {PARENT})
+
+    def monitor(
+        self,
+        name: str,
+        home: Home,
+        ledger: Ledger,
+        *,
+        input: str | None,
+        labels: str | None,
+        as_of: str | None,
+        version: str | None,
+    ) -> dict[str, Any]:
+        """Hold the live forecast against what came since its training."""
+        from riskwright.errors import InputRefused
+        from riskwright.systems.market.monitoring import monitor_market
+
+        if labels is not None:
+            raise InputRefused(
+                "the outcomes of a market forecast are in its series", expected="no --labels"
+            )
+        if version is not None:
+            raise InputRefused(
+                "a market's live forecast is watched, from its own training on",
+                expected="no --version",
+            )
+        return monitor_market(name, home, ledger, input=input, as_of=as_of)
+
+    def forecast(
+        self,
+        name: str,
+        home: Home,
+        ledger: Ledger,
+        *,
+        horizon: str | None,
+        as_of: str | None,
+        data: str | None,
+    ) -> dict[str, Any]:
+        """Say what the market will return, how sure that is, what to hold, and why."""
+        from riskwright.systems.market.forecasting import forecast_of
+
+        return forecast_of(name, home, ledger, horizon=horizon, as_of=as_of, data=data)
+
+    def backtest(self, name: str, home: Home, ledger: Ledger, *, output: Path) -> dict[str, Any]:
+        """Report on all forecasts of the live version's walk-forward."""
+        from riskwright.systems.market.backtest import backtest
+
+        return backtest(name, home, ledger, output)
 
 
 SYSTEM = Market()
