@@ -227,7 +227,7 @@ def test_lock_covers_what_pyproject_asks_for(name: str) -> None:
 
 HEAVY = {
     "evidently", "keras", "lime", "matplotlib", "mlflow", "optbinning", "optuna", "plotly",
-    "prefect", "shap", "sklearn", "tensorflow", "xgboost",
+    "prefect", "shap", "sklearn", "statsmodels", "tensorflow", "xgboost",
 }  # fmt: skip
 
 

@@ -34,7 +34,17 @@ from riskwright_flows.cli import app, commands
 TREE = get_command(commands)
 HEAVY = (
     *("mlflow", "prefect", "tensorflow", "keras", "evidently", "sklearn", "pandas", "xgboost"),
-    *("shap", "lime", "matplotlib", "optbinning", "optuna", "plotly", "pandera", "scipy"),
+    *(
+        "shap",
+        "lime",
+        "matplotlib",
+        "optbinning",
+        "optuna",
+        "plotly",
+        "pandera",
+        "scipy",
+        "statsmodels",
+    ),
 )
 
 

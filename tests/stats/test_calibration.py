@@ -94,20 +94,26 @@ def test_calibration_table() -> None:
 
 
 def test_hosmer_lemeshow_by_hand() -> None:
-    y = [0] * 8 + [1] * 2 + [0] * 4 + [1] * 6
-    p = [0.1] * 10 + [0.5] * 10
-    # (2 - 1)^2 / 0.9 + (6 - 5)^2 / 2.5
-    statistic = 1 / 0.9 + 1 / 2.5
-    found = hosmer_lemeshow(y, p, groups=2)
-    assert found.statistic == pytest.approx(statistic)
+    """3 bads where 2 are expected, 20 where 10 are: 1/1.96 + 100/9.5."""
+    found = hosmer_lemeshow([3, 20], [100, 200], [0.02, 0.05])
+    assert found.statistic == pytest.approx(1 / 1.96 + 100 / 9.5)
     assert found.degrees == 2
-    assert found.p_value == pytest.approx(np.exp(-statistic / 2))  # chi-square, 2 degrees
-    assert hosmer_lemeshow(*drawn(500, 1), in_sample=True).degrees == 8
+    assert found.p_value == pytest.approx(np.exp(-found.statistic / 2))  # of two degrees
+    for none in ([0.0, 0.1], [0.1, 1.0], [0.1, np.nan]):
+        with pytest.raises(InputRefused, match="PD is 0 or 1"):
+            hosmer_lemeshow([0, 1], [10, 10], none)
+    with pytest.raises(InputRefused, match="no group"):
+        hosmer_lemeshow([], [], [])
 
 
-def test_hosmer_lemeshow_p_values_are_uniform_out_of_sample() -> None:
-    p_values = [hosmer_lemeshow(*drawn(600, seed)).p_value for seed in range(300)]
-    assert stats.kstest(p_values, "uniform").pvalue > 0.01
+def test_hosmer_lemeshow_of_right_pds_is_uniform() -> None:
+    rng = np.random.default_rng(3)
+    rates, loans = np.array([0.02, 0.05, 0.1, 0.2, 0.3]), np.array([900, 800, 700, 600, 500])
+    p = [hosmer_lemeshow(rng.binomial(loans, rates), loans, rates).p_value for _ in range(2000)]
+    assert stats.kstest(p, "uniform").pvalue > 0.001
+    tables = [calibration_table(*drawn(600, seed)) for seed in range(300)]
+    p = [hosmer_lemeshow(t["bads"], t["n"], t["mean_pd"]).p_value for t in tables]
+    assert stats.kstest(p, "uniform").pvalue > 0.01
 
 
 def test_calibration_line_is_logistic_regression() -> None:
@@ -157,7 +163,7 @@ def test_calibration_line_of_a_constant() -> None:
     assert line.intercept.value == pytest.approx(np.log(1 / 3))
 
 
-@pytest.mark.parametrize("check", [ece, calibration_table, hosmer_lemeshow, calibration_line])
+@pytest.mark.parametrize("check", [ece, calibration_table, calibration_line])
 def test_nan_is_refused(check) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InputRefused):
         check([0, 1], [0.5, np.nan])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
 from riskwright.errors import InputRefused
 from riskwright.stats.estimates import (
@@ -50,6 +50,25 @@ def test_jeffreys_mirrors(counts: tuple[int, int]) -> None:
     mirrored = jeffreys(n - hits, n)
     assert low <= hits / n <= high
     assert [1 - mirrored[1], 1 - mirrored[0]] == pytest.approx([float(low), float(high)], abs=1e-9)
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_jeffreys_is_of_the_beta_law(counts: tuple[int, int]) -> None:
+    hits, n = counts
+    low, high = (special.betaincinv(hits + 0.5, n - hits + 0.5, q) for q in (0.025, 0.975))
+    expected = (low if hits else 0.0, high if hits < n else 1.0)
+    assert jeffreys(hits, n) == pytest.approx(expected, abs=1e-12)
+
+
+def test_intervals_of_arrays_and_of_parts_of_rows() -> None:
+    hits, n = np.array([0.0, 4.5, 10.0, 0.0]), np.array([10.0, 9.5, 10.0, 0.0])
+    low, high = wilson(hits, n)
+    share, z2 = 4.5 / 9.5, stats.norm.ppf(0.975) ** 2
+    half = np.sqrt(z2 * (share * (1 - share) / 9.5 + z2 / (4 * 9.5**2))) / (1 + z2 / 9.5)
+    middle = (share + z2 / (2 * 9.5)) / (1 + z2 / 9.5)
+    assert [low[1], high[1]] == pytest.approx([middle - half, middle + half], abs=1e-12)
+    assert (low[[0, 3]].tolist(), high[[2, 3]].tolist()) == ([0.0, 0.0], [1.0, 1.0])
+    assert [float(bound) for bound in jeffreys(np.array(0), np.array(0))] == [0.0, 1.0]
 
 
 def test_mean_and_its_normal_interval() -> None:

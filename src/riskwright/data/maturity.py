@@ -15,10 +15,10 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from riskwright.case.usecase import Loan, UseCase
 from riskwright.errors import InputRefused
+from riskwright.stats.estimates import jeffreys
 
 Mask = npt.NDArray[np.bool_]
 FAILED, REPAID, RAN_OUT = 1, 2, 0  # how a loan ended (or that it is still there)
@@ -223,8 +223,8 @@ def calendar(usecase: UseCase, frame: pd.DataFrame, as_of: date | pd.Timestamp) 
     some = n > 0
     table.insert(2, "immature", table["loans"] - table["mature"])
     table["rate"] = np.divide(k, n, out=np.full(len(n), np.nan), where=some)
-    for name, q in (("low", 0.025), ("high", 0.975)):
-        table[name] = np.where(some, stats.beta.ppf(q, k + 0.5, n - k + 0.5), np.nan)
+    for name, bound in zip(("low", "high"), jeffreys(k, n), strict=True):
+        table[name] = np.where(some, bound, np.nan)
     return table
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from riskwright.errors import InputRefused
 from riskwright.stats.estimates import CLIP, Estimate, Floats, Ints, Z, checked, jeffreys
 
 CHUNK = 4_000_000  # simulated outcomes held at once
@@ -146,25 +147,33 @@ def calibration_table(y: ArrayLike, p: ArrayLike, bins: int = 10) -> pd.DataFram
     )
 
 
-def hosmer_lemeshow(
-    y: ArrayLike, p: ArrayLike, groups: int = 10, *, in_sample: bool = False
-) -> HosmerLemeshow:
-    """Test whether bad counts by group of PD are what the PDs say.
+def hosmer_lemeshow(bads: ArrayLike, n: ArrayLike, pd_: ArrayLike) -> HosmerLemeshow:
+    """Test whether bad counts by group of PD (or by grade) are what the PDs say.
 
-    Sum over g groups of (bads - n PD)^2 / (n PD (1 - PD)), chi-square with g degrees of freedom
-    on rows that the model was not fitted on, g - 2 on the fitting sample. Source: Hosmer,
-    Lemeshow and Sturdivant (2013), Applied Logistic Regression, chapter 5.
+    Sum over g groups of (bads - n PD)^2 / (n PD (1 - PD)), held against chi-square with g degrees
+    of freedom: nothing was fitted to these outcomes. (In sample it would be two fewer.) Sources:
+    Hosmer and Lemeshow (1980), Communications in Statistics A9, 1043-1069; Hosmer, Lemeshow and
+    Sturdivant (2013), Applied Logistic Regression, chapter 5.
+
+    Parameters
+    ----------
+    bads, n, pd_
+        Bads, rows and mean PD of each group, shape (g,).
 
     Raises
     ------
     InputRefused
-        If the arrays don't match or hold NaN.
+        If there is no group, or a PD is missing or isn't between 0 and 1: there is no chance.
     """
-    table = calibration_table(y, p, groups)
-    n, rate = table["n"].to_numpy(), np.clip(table["mean_pd"].to_numpy(), CLIP, 1 - CLIP)
-    statistic = float(((table["bads"] - n * rate) ** 2 / (n * rate * (1 - rate))).sum())
-    degrees = max(1, len(table) - 2 * in_sample)
-    return HosmerLemeshow(statistic, degrees, float(stats.chi2.sf(statistic, degrees)))
+    d, rows, p = (np.asarray(v, dtype=float) for v in (bads, n, pd_))
+    if not len(p) or not ((p > 0) & (p < 1)).all():
+        raise InputRefused(
+            "a group's PD is 0 or 1, or missing" if len(p) else "there is no group",
+            expected="PDs between 0 and 1",
+            do="leave the group out",
+        )
+    statistic = float(((d - rows * p) ** 2 / (rows * p * (1 - p))).sum())
+    return HosmerLemeshow(statistic, len(p), float(stats.chi2.sf(statistic, len(p))))
 
 
 def calibration_line(y: ArrayLike, p: ArrayLike) -> CalibrationLine:

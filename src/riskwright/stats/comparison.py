@@ -36,12 +36,9 @@ UNDEFINED, UNKNOWN = Tested(NAN, NAN), (NAN, NAN, NAN)
 
 def newey_west(z: Floats, lags: int) -> float:
     """Return the long-run variance of a series of shape (n,) with Bartlett weights."""
-    z = z - z.mean()
-    n = len(z)
-    total = float(z @ z)
-    for lag in range(1, min(lags, n - 1) + 1):
-        total += 2 * (1 - lag / (lags + 1)) * float(z[lag:] @ z[:-lag])
-    return total / n
+    from statsmodels.stats.sandwich_covariance import S_hac_simple
+
+    return float(S_hac_simple(z - z.mean(), lags)[0, 0]) / len(z)
 
 
 def cosine_terms(n: int, h: int) -> int:

@@ -87,26 +87,27 @@ def wilson(hits: Any, n: Any) -> tuple[Any, Any]:
 
     Numbers or arrays. Source: Wilson (1927), JASA 22, 209-212.
     """
-    n_safe = np.maximum(n, 1)
-    share = np.asarray(hits) / n_safe
-    middle = (share + Z**2 / (2 * n_safe)) / (1 + Z**2 / n_safe)
-    half = Z * np.sqrt(share * (1 - share) / n_safe + Z**2 / (4 * n_safe**2)) / (1 + Z**2 / n_safe)
-    low = np.where(n == 0, 0.0, np.minimum(np.maximum(middle - half, 0.0), share))
-    high = np.where(n == 0, 1.0, np.maximum(np.minimum(middle + half, 1.0), share))
-    return low, high
+    from statsmodels.stats.proportion import proportion_confint  # no quick command needs it
+
+    hits, n = np.asarray(hits, dtype=float), np.asarray(n, dtype=float)
+    some = np.maximum(n, 1)
+    low, high = proportion_confint(hits, some, 1 - LEVEL, method="wilson")
+    share = hits / some  # which rounding may put outside
+    return (
+        np.where(n == 0, 0.0, np.minimum(low, share)),
+        np.where(n == 0, 1.0, np.maximum(high, share)),
+    )
 
 
 def jeffreys(hits: Any, n: Any) -> tuple[Any, Any]:
     """Return the Jeffreys interval of ``hits`` out of ``n`` (0 and 1 where nothing bounds it).
 
-    Quantiles of Beta(hits + 1/2, n - hits + 1/2). Source: Brown, Cai and DasGupta (2001),
-    Statistical Science 16, 101-133.
+    Source: Brown, Cai and DasGupta (2001), Statistical Science 16, 101-133.
     """
-    from scipy.special import betaincinv  # here, since scoring imports this module and not it
+    from statsmodels.stats.proportion import proportion_confint  # no quick command needs it
 
     hits, n = np.asarray(hits), np.asarray(n)
-    tail = (1 - LEVEL) / 2
-    low, high = (betaincinv(hits + 0.5, n - hits + 0.5, q) for q in (tail, 1 - tail))
+    low, high = proportion_confint(hits, np.maximum(n, 1), 1 - LEVEL, method="jeffreys")
     return np.where(hits == 0, 0.0, low), np.where(hits == n, 1.0, high)
 
 

@@ -20,7 +20,6 @@ from riskwright.systems.credit.drift import (
     chi_square,
     counts,
     ks,
-    psi,
 )
 from riskwright.systems.credit.reference import Reference
 
@@ -68,16 +67,6 @@ def test_counts_keep_missing_apart_and_pool_what_is_rare() -> None:
     table = counts(before, now)
     assert table.sum(axis=1).tolist() == [117, 103]
     assert sorted(map(tuple, table.T)) == sorted([(60, 40), (30, 60), (20, 0), (7, 3)])
-
-
-def test_psi_in_closed_form_and_zero_for_equal_shares() -> None:
-    before = np.repeat(np.arange(10.0), 100)
-    now = np.repeat(np.arange(10.0), [200] + [100] * 8 + [0])
-    smooth = np.array([np.full(10, 100.5), np.array([200.5] + [100.5] * 8 + [0.5])])
-    share = smooth / smooth.sum(axis=1, keepdims=True)
-    closed = ((share[1] - share[0]) * np.log(share[1] / share[0])).sum()
-    assert psi(before, now) == pytest.approx(closed)
-    assert psi(before, before[::-1]) == 0.0
 
 
 def test_the_findings_are_the_tests_with_benjamini_hochberg(

@@ -94,6 +94,16 @@ def test_diebold_mariano_has_the_small_sample_correction(h: int, absolute: bool)
     assert turned.statistic == pytest.approx(-found.statistic)
 
 
+@pytest.mark.parametrize("lags", [0, 1, 14, 40, 60])
+def test_newey_west_in_closed_form(lags: int) -> None:
+    """Autocovariances with Bartlett's weights; lags beyond the series count for nothing."""
+    z = np.random.default_rng(5).normal(size=41).cumsum()
+    gaps, n = z - z.mean(), 41
+    covariance = [float(gaps[k:] @ gaps[: n - k]) / n for k in range(min(lags, n - 1) + 1)]
+    weights = [1.0] + [2 * (1 - k / (lags + 1)) for k in range(1, len(covariance))]
+    assert comparison.newey_west(z, lags) == pytest.approx(np.dot(weights, covariance))
+
+
 def test_cosine_variance_is_the_mean_square_of_the_first_cosine_transforms() -> None:
     z = np.random.default_rng(3).normal(size=301)
     expected = np.mean(fft.dct(z, norm="ortho")[1:13] ** 2)

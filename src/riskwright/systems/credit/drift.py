@@ -12,6 +12,7 @@ from scipy import stats
 from riskwright.case.usecase import Column, UseCase
 from riskwright.life.findings import NOT_ENOUGH, Finding, band, failed, way
 from riskwright.stats.disagreement import TWICE
+from riskwright.stats.stability import psi_of_counts, psi_of_values
 from riskwright.systems.credit.cells import plain_numbers
 from riskwright.systems.credit.reference import Reference, watched
 
@@ -96,7 +97,7 @@ def _column_tests(name: str, column: Column, before: pd.Series, now: pd.Series) 
     values, values_ref = plain_numbers(column, now), plain_numbers(column, before)
     if min(len(values), len(values_ref)) >= LEAST_VALUES:
         d, p = ks(values_ref, values)
-        index, change = psi(values_ref, values), float(values.mean() - values_ref.mean())
+        index, change = psi_of_values(values_ref, values), float(values.mean() - values_ref.mean())
         tests.append(_Test(name, "distribution", "KS distance", d, p, index, len(values), change))
     table = pooled(_masses(column, before), _masses(column, now))
     if table.shape[1] > 1:
@@ -115,7 +116,7 @@ def _masses(column: Column, values: pd.Series) -> pd.Series:
 
 def _categories(name: str, code: str, table: NDArray[np.float64], rows: int) -> _Test:
     effect, p = chi_square(table)
-    return _Test(name, code, "total variation", effect, p, _psi_of(table), rows)
+    return _Test(name, code, "total variation", effect, p, psi_of_counts(table), rows)
 
 
 def _judged(test: _Test, q: float, usecase: UseCase, feature: bool) -> Finding:
@@ -194,7 +195,7 @@ def check_score(
         return [*findings, few]
     before = reference.pd
     d, p = ks(before, now)
-    z, index = _mean_z(before, now), psi(before, now)
+    z, index = _mean_z(before, now), psi_of_values(before, now)
     alarm = (
         p < limits.score_p and d >= limits.score_effect and (abs(z) > MEAN_Z or index > SCORE_PSI)
     )
@@ -305,24 +306,3 @@ def chi_square(table: NDArray[np.float64]) -> tuple[float, float]:
     share = table / table.sum(axis=1, keepdims=True)
     p = stats.chi2_contingency(table, correction=False).pvalue
     return float(np.abs(share[0] - share[1]).sum() / 2), float(p)
-
-
-def psi(before: NDArray[np.float64], now: NDArray[np.float64], bins: int = 10) -> float:
-    """Return the population stability index over the reference's quantile bins.
-
-    Half a row is added to each bin, so that an empty one doesn't make it infinite.
-    """
-    edges = np.unique(np.quantile(before, np.linspace(0, 1, bins + 1)[1:-1]))
-    table = np.stack(
-        [
-            np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1)
-            for values in (before, now)
-        ]
-    ).astype(np.float64)
-    return _psi_of(table)
-
-
-def _psi_of(table: NDArray[np.float64]) -> float:
-    smooth = table + 0.5
-    share = smooth / smooth.sum(axis=1, keepdims=True)
-    return float(((share[1] - share[0]) * np.log(share[1] / share[0])).sum())

@@ -11,8 +11,9 @@ from scipy import stats
 
 from riskwright.case.usecase import UseCase
 from riskwright.data import maturity
+from riskwright.stats.calibration import hosmer_lemeshow
 from riskwright.stats.several import holm
-from riskwright.systems.loans.portfolio.backtests import by_grade, hosmer_lemeshow, stability
+from riskwright.systems.loans.portfolio.backtests import by_grade, stability
 from riskwright.systems.loans.portfolio.basel import correlation
 
 USUAL = "standard"  # the population that the model was trained on
@@ -146,7 +147,7 @@ def _over(population: str, by: str, what: str, groups: pd.DataFrame, least: int)
     if groups.empty:
         return
     d, usual = groups["defaults"], groups["usual"]
-    found, p = hosmer_lemeshow(d, groups["trials"], groups["share"])
+    found = hosmer_lemeshow(d, groups["trials"], groups["share"])
     off = float((d - usual).abs().sum() / usual.sum())
     yield Check(
         "hosmer_lemeshow",
@@ -154,11 +155,11 @@ def _over(population: str, by: str, what: str, groups: pd.DataFrame, least: int)
         f"share that the {what} are off",
         off,
         GROUPS_LIMIT,
-        p,
+        found.p_value,
         bool(max(d.sum(), usual.sum()) >= least),
         f"{d.sum():,.0f} loans are in default where {usual.sum():,.1f} are expected"
         f"{' by the reference' * (by == GRADE)}; the {what} are {off:.0%} off, either way "
-        f"(Hosmer-Lemeshow {found:.1f}, {len(d)} degrees of freedom)",
+        f"(Hosmer-Lemeshow {found.statistic:.1f}, {found.degrees} degrees of freedom)",
     )
 
 

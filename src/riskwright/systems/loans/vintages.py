@@ -13,6 +13,7 @@ from riskwright.data import maturity
 from riskwright.data.contract import target_of
 from riskwright.data.outgoing import write_csv
 from riskwright.data.train_test import of_population
+from riskwright.stats.calibration import hosmer_lemeshow
 from riskwright.systems.loans.portfolio import backtests, basel, plots
 
 
@@ -63,7 +64,7 @@ def judge_vintages(
         rho = float(basel.correlation(np.array([pds.mean()]), held.exposure)[0])
     graded = backtests.by_grade(test[held.grade], pds, y, rho=rho)
     write_csv(graded, folder / "backtest_by_grade.csv", index=True)
-    _, p = backtests.hosmer_lemeshow(graded["defaults"], graded["loans"], graded["mean_pd"])
+    p = hosmer_lemeshow(graded["defaults"], graded["loans"], graded["mean_pd"]).p_value
     return {
         "lights": graded["correlated_light"].value_counts().to_dict(),
         "hosmer_lemeshow_p": p,

@@ -28,18 +28,6 @@ def test_each_test_is_what_its_formula_says() -> None:
     assert table["correlated_light"].tolist() == ["green", "green"]
 
 
-def test_hosmer_lemeshow_by_hand() -> None:
-    """3 defaults where 2 are expected, 20 where 10 are: 1/1.96 + 100/9.5."""
-    found, p = backtests.hosmer_lemeshow([3, 20], [100, 200], [0.02, 0.05])
-    assert found == pytest.approx(1 / 1.96 + 100 / 9.5)
-    assert p == pytest.approx(np.exp(-found / 2))  # the chi-square law with two degrees of freedom
-    for none in ([0.0, 0.1], [0.1, 1.0]):
-        with pytest.raises(InputRefused, match="PD is 0 or 1"):
-            backtests.hosmer_lemeshow([0, 1], [10, 10], none)
-    with pytest.raises(InputRefused, match="no grade"):
-        backtests.hosmer_lemeshow([], [], [])
-
-
 @pytest.mark.parametrize("means", [[0.03, 0.09], [0.02, 0.06]])
 def test_grades_that_are_off_are_told_beside_the_level(means: list[float]) -> None:
     """Nothing is said of the level but what the table shows: the issue's kind of tilt."""
@@ -53,15 +41,6 @@ def test_grades_that_are_off_are_told_beside_the_level(means: list[float]) -> No
     expected = (loans @ np.array(means)) / loans.sum()
     assert f"all loans together {expected:.2%} for {150 / 5300:.2%}" in said
     assert backtests.off_by_grade(table.assign(mean_pd=table["rate"])) == ""
-
-
-def test_hosmer_lemeshow_of_right_pds_is_uniform() -> None:
-    rng = np.random.default_rng(3)
-    rates, loans = np.array([0.02, 0.05, 0.1, 0.2, 0.3]), np.array([900, 800, 700, 600, 500])
-    p = [
-        backtests.hosmer_lemeshow(rng.binomial(loans, rates), loans, rates)[1] for _ in range(2000)
-    ]
-    assert stats.kstest(p, "uniform").pvalue > 0.001
 
 
 @pytest.mark.parametrize(("rate", "rho"), [(0.02, 0.05), (0.1, 0.15)])

@@ -17,7 +17,9 @@ from scipy import stats
 from scipy.special import ndtri
 
 from riskwright.errors import InputRefused
+from riskwright.stats.calibration import hosmer_lemeshow
 from riskwright.stats.several import holm
+from riskwright.stats.stability import psi
 from riskwright.systems.loans.portfolio.checks import FloatArray, probabilities
 from riskwright.systems.loans.portfolio.vasicek import conditional_pd
 
@@ -81,42 +83,6 @@ def correlated_p(
     return np.asarray(tail.mean(axis=1))
 
 
-def hosmer_lemeshow(
-    defaults: npt.ArrayLike, loans: npt.ArrayLike, pd_: npt.ArrayLike
-) -> tuple[float, float]:
-    """Test the PDs of all grades at once (Hosmer and Lemeshow, Comm. in Statistics A9, 1980).
-
-    The sum over grades of (defaults - n PD)^2 / (n PD (1 - PD)), held against the chi-square law
-    with as many degrees of freedom as there are grades: out of sample nothing was fitted to these
-    outcomes. (In sample it would be two fewer.)
-
-    Parameters
-    ----------
-    defaults, loans, pd_
-        Counts and mean PD of each grade, shape (g,).
-
-    Returns
-    -------
-    (statistic, p)
-        Small p: in some grades there are more or fewer defaults than chance allows.
-
-    Raises
-    ------
-    InputRefused
-        If there is no grade, or a PD is 0 or 1, for which there is no chance.
-    """
-    d, n = (np.asarray(v, dtype=float) for v in (defaults, loans))
-    p = probabilities("pd", pd_)
-    if not len(p) or not ((p > 0) & (p < 1)).all():
-        raise InputRefused(
-            "a grade's PD is 0 or 1" if len(p) else "there is no grade",
-            expected="PDs between 0 and 1",
-            do="leave the grade out",
-        )
-    found = float(((d - n * p) ** 2 / (n * p * (1 - p))).sum())
-    return found, float(stats.chi2.sf(found, len(p)))
-
-
 def off_by_grade(table: pd.DataFrame) -> str:
     """Say how far the grades' PDs are off, if that is no chance (``OFF``), and all loans together.
 
@@ -130,7 +96,7 @@ def off_by_grade(table: pd.DataFrame) -> str:
     One sentence; empty if the grades aren't off. Loans are taken for independent.
     """
     n, d, mean = (table[c].to_numpy(dtype=float) for c in ("loans", "defaults", "mean_pd"))
-    _, p = hosmer_lemeshow(d, n, mean)
+    p = hosmer_lemeshow(d, n, mean).p_value
     if p >= OFF:
         return ""
     expected, came, all_ = float(n @ mean), float(d.sum()), float(n.sum())
@@ -183,8 +149,7 @@ def stability(
 ) -> pd.Series:
     """Return the population stability index of each vintage's mix against a base vintage.
 
-    PSI = sum of (a - b) ln(a / b) over the segments' shares; above 0.25 is called a shift, by
-    convention. Shares below ``floor`` count as ``floor``.
+    Above 0.25 is called a shift, by convention. Shares below ``floor`` count as ``floor``.
     """
     shares = pd.crosstab(np.asarray(vintage), np.asarray(segment), normalize="index")
     if base not in shares.index:
@@ -192,6 +157,5 @@ def stability(
             f"there is no vintage {base!r}", expected=", ".join(map(str, shares.index[:12]))
         )
     held = np.maximum(shares.to_numpy(), floor)
-    against = held[shares.index.get_loc(base)]
-    psi = ((held - against) * np.log(held / against)).sum(axis=1)
-    return pd.Series(psi, index=shares.index.rename("vintage"), name="psi")
+    found = psi(held[shares.index.get_loc(base)], held)
+    return pd.Series(found, index=shares.index.rename("vintage"), name="psi")
