@@ -16,6 +16,7 @@ import pytest
 from servers import Servers
 from tiny import ROWS, applications, tiny_text
 
+from riskwright.home import LEASES_ON_DISK
 from riskwright.store.provenance import made_by
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -80,10 +81,11 @@ def stranger(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environment(stranger: Path) -> dict[str, str]:
-    """Return the environment of who has the wheel, and no checkout."""
+    """Return the environment of who has the wheel, no checkout, and did as deploy/README says."""
     mine = ("PREFECT_", "MLFLOW_", "RISKWRIGHT_")
     kept = {n: v for n, v in os.environ.items() if n != "PYTHONPATH" and not n.startswith(mine)}
     return kept | {
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
         "RISKWRIGHT_HOME": str(stranger / "home"),
         "RISKWRIGHT_TEST_OUTBOUND": os.environ["RISKWRIGHT_TEST_OUTBOUND"],
     }
