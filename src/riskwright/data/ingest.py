@@ -116,20 +116,8 @@ def _run(
     progress: Callable[[int], None] | None,
 ) -> Ingested:
     contract = Contract(usecase, "train")
-    warnings: list[str] = []
-    accepted: list[pd.DataFrame] = []
-    refused: list[pd.DataFrame] = []
     with snapshots.Writer(home, kind="raw", meta={"usecase": usecase.name}) as raw_writer:
-        for chunk in chunks:
-            checked = contract.apply(chunk)
-            raw_writer.add(chunk.drop(columns=sources.FAULT, errors="ignore"))
-            accepted.append(checked.accepted)
-            refused.append(checked.refused)
-            warnings += checked.warnings
-            if progress is not None:
-                progress(contract.read)
-        warnings += contract.close()
-        clean = pd.concat(accepted)
+        clean, refused, warnings = _read(contract, chunks, raw_writer, progress)
         clean, repeats = _duplicates(usecase, clean)
         if usecase.loan is not None:
             check_outcomes(usecase, clean)
@@ -164,16 +152,40 @@ def _run(
     quarantine = None
     if contract.refused:
         quarantine = home.root / "quarantine" / usecase.name / f"{raw.hash}.csv"
-        with writer.replacing(quarantine, private=True) as part:
-            changed = write_csv(pd.concat(refused), part)
+        changed = _keep_refused(refused, quarantine)
         warnings.append(f"{contract.refused:,} rows refused, see {quarantine}")
-        if changed:
-            warnings.append(formulas(changed, "the quarantine file"))
+        warnings += [formulas(changed, "the quarantine file")] * bool(changed)
     # Chunks say the same of a file each.
     found = Ingested(raw, cleaned, quarantine, report, list(dict.fromkeys(warnings)))
     if note is not None:
         _remember(note, found)
     return found
+
+
+def _read(
+    contract: Contract,
+    chunks: Iterable[pd.DataFrame],
+    raw: snapshots.Writer,
+    progress: Callable[[int], None] | None,
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Keep the rows as they came; return those accepted, those refused, and warnings."""
+    accepted, refused, warnings = [], [], []
+    for chunk in chunks:
+        checked = contract.apply(chunk)
+        raw.add(chunk.drop(columns=sources.FAULT, errors="ignore"))
+        accepted.append(checked.accepted)
+        refused.append(checked.refused)
+        warnings += checked.warnings
+        if progress is not None:
+            progress(contract.read)
+    warnings += contract.close()
+    return pd.concat(accepted), pd.concat(refused), warnings
+
+
+def _keep_refused(refused: pd.DataFrame, path: Path) -> int:
+    """Write the refused rows with their reasons; count the cells that looked like formulas."""
+    with writer.replacing(path, private=True) as part:
+        return write_csv(refused, part)
 
 
 def _duplicates(usecase: UseCase, frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:

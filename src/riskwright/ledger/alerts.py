@@ -13,7 +13,7 @@ from riskwright.errors import Conflict, GateRefused, InputRefused, closest
 from riskwright.ledger import audit, tables
 from riskwright.ledger.champions import Champions, back_in
 from riskwright.ledger.eyes import acting, authorship, decision_refusal, refuse_empty_words
-from riskwright.ledger.kinds import alerts_of, alike, beyond, decided_on, kinds, merged
+from riskwright.ledger.kinds import alerts_of, beyond, decided_on, kinds, merged, open_like
 from riskwright.ledger.records import Alert, Choice, Decision, FindingSet, Promotion, Request
 from riskwright.ledger.requests import WITHDRAWN, Requests, request_in, withdraw_in, withdrawable
 from riskwright.ledger.succession import live_version
@@ -109,7 +109,6 @@ class Alerts(Champions, Requests):
             "batch_hash": batch_hash,
             "report": self.short(report),
         }
-        t = tables.alerts
         with self._write() as connection:
             mine = alerts_of(connection, use_case, version, batch_hash)
             decided = [a for a in mine if a.status != "open"]
@@ -119,42 +118,8 @@ class Alerts(Champions, Requests):
                 if not new["findings"]:
                     waiting = [a for a in mine if a.status == "open"]
                     return (waiting or decided)[-1].id
-            query = select(t).where(
-                t.c.use_case == use_case, t.c.status == "open", t.c.version == version
-            )
-            opened = [Alert(**row) for row in connection.execute(query).mappings()]
-            same = next((a for a in opened if a in mine), None) or next(
-                (a for a in opened if alike(a, new)), None
-            )
-            if same:
-                new = merged(same, new)
-            key = same.id if same else tables.next_id(connection, t)
-            event = audit.append(
-                connection,
-                "alert.seen" if same else "alert.opened",
-                actor=MACHINE,
-                use_case=use_case,
-                payload={"alert": key, **new},
-            )
-            if same:
-                connection.execute(
-                    update(t)
-                    .where(t.c.id == same.id)
-                    .values(**new, seen=same.seen + 1, last_seen=event.at)
-                )
-                return key
-            connection.execute(
-                insert(t).values(
-                    **new,
-                    id=key,
-                    use_case=use_case,
-                    status="open",
-                    seen=1,
-                    opened_at=event.at,
-                    last_seen=event.at,
-                )
-            )
-            return key
+            same = open_like(connection, use_case, mine, new)
+            return _show(connection, use_case, same, merged(same, new) if same else new)
 
     def undecided(
         self,
@@ -265,6 +230,22 @@ class Alerts(Champions, Requests):
                 refuse_empty_words(reason, alert.severity, by)
                 return withdraw_in(connection, held, by, reason)
         raise refusal
+
+
+def _show(connection: Connection, use_case: str, same: Alert | None, new: dict[str, Any]) -> int:
+    """Open an alert, or count one more sight of the same one; return its id."""
+    t = tables.alerts
+    key = same.id if same else tables.next_id(connection, t)
+    kind = "alert.seen" if same else "alert.opened"
+    said = {"alert": key, **new}
+    event = audit.append(connection, kind, actor=MACHINE, use_case=use_case, payload=said)
+    values = new | {"seen": same.seen + 1 if same else 1, "last_seen": event.at}
+    if same:
+        connection.execute(update(t).where(t.c.id == key).values(**values))
+    else:
+        values |= {"id": key, "use_case": use_case, "status": "open", "opened_at": event.at}
+        connection.execute(insert(t).values(**values))
+    return key
 
 
 def _refusal(

@@ -78,6 +78,20 @@ def _matches(kind: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
     return all(finding.get(name) == kind[name] for name in KIND if name in kind)
 
 
+def open_like(
+    connection: Connection, use_case: str, mine: Sequence[Alert], new: Mapping[str, Any]
+) -> Alert | None:
+    """Return the open alert that a look belongs to: one of its batch's, else one of like kinds."""
+    t = tables.alerts
+    query = select(t).where(
+        t.c.use_case == use_case, t.c.status == "open", t.c.version == new["version"]
+    )
+    opened = [Alert(**row) for row in connection.execute(query).mappings()]
+    return next((a for a in opened if a in mine), None) or next(
+        (a for a in opened if alike(a, new)), None
+    )
+
+
 def alike(alert: Alert, new: Mapping[str, Any]) -> bool:
     """Whether an open alert shows the same kinds at the same severity."""
     was, now = alert.findings, new["findings"]

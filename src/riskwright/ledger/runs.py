@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from riskwright.errors import Conflict, InputRefused
 from riskwright.ledger import audit, tables
@@ -43,15 +43,7 @@ class Runs(Leases):
                 t.c.use_case == use_case, t.c.kind == kind, t.c.run_key == run_key
             )
             held = connection.execute(query).one_or_none()
-            running = held is not None and held.status == "running"
-            if held is not None and running and held.owner != owner:
-                if alive(connection, held.owner, now()):
-                    raise Conflict(
-                        f"the same {kind} of {use_case} is running",
-                        where=f"since {held.started}, by {held.owner}",
-                        do="wait until it ends",
-                    )
-                running = False
+            running = held is not None and _is_own(connection, held, owner)
             assure(connection, owner)
             attempt = (held.attempt if held else 0) + (not running)
             mlflow_run_id = mlflow_run_id or (held.mlflow_run_id if held else None)
@@ -158,3 +150,16 @@ def _run(connection: Connection, id: int) -> Run:
     if row is None:
         raise InputRefused(f"there is no run {id}")
     return Run(**row)
+
+
+def _is_own(connection: Connection, held: Row[Any], owner: str) -> bool:
+    """Whether a run is still running, by this owner; by another one that lives it can't start."""
+    if held.status != "running" or held.owner == owner:
+        return bool(held.status == "running")
+    if alive(connection, held.owner, now()):
+        raise Conflict(
+            f"the same {held.kind} of {held.use_case} is running",
+            where=f"since {held.started}, by {held.owner}",
+            do="wait until it ends",
+        )
+    return False

@@ -93,15 +93,8 @@ class Versions(Store):
             "evidence": self.short(plain(evidence)),
         }
         with self._write() as connection:
-            held = find_version(connection, use_case, version)
-            if held.status != "reserved":
-                if held.trained_by is not None and self._same(held, content):
-                    return
-                raise Conflict(
-                    f"version {version} of {use_case} is {held.status} with other content",
-                    expected="a version is registered once",
-                    do="reserve a new version",
-                )
+            if self._is_registered(find_version(connection, use_case, version), content):
+                return
             content["evidence"] |= _people(connection, use_case, by)
             event = audit.append(
                 connection,
@@ -119,6 +112,18 @@ class Versions(Store):
                 at=event.at,
                 **content,
             )
+
+    def _is_registered(self, held: Row[Any], content: Mapping[str, Any]) -> bool:
+        """Whether a version is registered with this content; with other content it can't be."""
+        if held.status == "reserved":
+            return False
+        if held.trained_by is not None and self._same(held, content):
+            return True
+        raise Conflict(
+            f"version {held.version} of {held.use_case} is {held.status} with other content",
+            expected="a version is registered once",
+            do="reserve a new version",
+        )
 
     def _same(self, held: Row[Any], content: Mapping[str, Any]) -> bool:
         """Whether a version holds this content, wherever the home was when it was written.

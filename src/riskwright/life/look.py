@@ -81,25 +81,9 @@ def finish(
     render = None if (folder / KEPT).exists() else draw(folder)
     if render:
         write(page, render(told))
-    name, batch, version = told["usecase"], told["batch"], told["version"]
-    ledger.record_findings(name, batch, told["findings"], version)
-    alarms = [finding for finding in told["findings"] if finding["alarm"]]
-    if alarms:
-        new = ledger.undecided(name, findings=alarms, batch_hash=batch, version=version)
-        alert = ledger.open_alert(
-            name,
-            title=title_of(new or alarms),
-            findings=alarms,
-            severity=severity(new or alarms),
-            batch_hash=batch,
-            version=version,
-            report=str(page),
-        )
-        told |= {
-            "alert": alert,
-            "alert_open": ledger.alert(alert).status == "open",
-            "decided_before": len(alarms) - len(new),
-        }
+    name, version = told["usecase"], told["version"]
+    ledger.record_findings(name, told["batch"], told["findings"], version)
+    told |= _alert(ledger, told, severity)
     if render:
         write(page, render(told))
         write_json(folder / KEPT, told, default=str)
@@ -115,6 +99,29 @@ def finish(
         tags={"riskwright.alert": str(told["alert"])},
     )
     return told | {name: value for name, value in kept.items() if name == "mlflow"}
+
+
+def _alert(ledger: Ledger, told: Plain, severity: Severities) -> dict[str, Any]:
+    """Open an alert if something alarms; whether it is open, and what was decided before."""
+    alarms = [finding for finding in told["findings"] if finding["alarm"]]
+    if not alarms:
+        return {}
+    name, batch, version = told["usecase"], told["batch"], told["version"]
+    new = ledger.undecided(name, findings=alarms, batch_hash=batch, version=version)
+    alert = ledger.open_alert(
+        name,
+        title=title_of(new or alarms),
+        findings=alarms,
+        severity=severity(new or alarms),
+        batch_hash=batch,
+        version=version,
+        report=told["report"],
+    )
+    return {
+        "alert": alert,
+        "alert_open": ledger.alert(alert).status == "open",
+        "decided_before": len(alarms) - len(new),
+    }
 
 
 def named(location: str) -> str:

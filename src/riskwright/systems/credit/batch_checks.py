@@ -80,15 +80,7 @@ def check_batch(
     }
     if book is not None:
         families["book"] = lambda: book
-    findings: list[Finding] = []
-    verdicts: dict[str, str] = {}
-    for family, check in families.items():
-        try:
-            found = check()
-        except Exception as error:  # noqa: BLE001 - one family's fault must not hide the others
-            found = [failed(family, family, None, error)]
-        verdicts[family] = family_verdict(found) if found else NO_LABELS
-        findings += found
+    findings, verdicts = _each(families)
     return Result(
         findings=findings,
         verdicts=verdicts,
@@ -99,6 +91,22 @@ def check_batch(
         severity=severity_of(findings, verdicts),
         title=title_of(findings),
     )
+
+
+def _each(
+    families: dict[FamilyName, Callable[[], list[Finding]]],
+) -> tuple[list[Finding], dict[str, str]]:
+    """The findings of every family, and its verdict."""
+    findings: list[Finding] = []
+    verdicts: dict[str, str] = {}
+    for family, check in families.items():
+        try:
+            found = check()
+        except Exception as error:  # noqa: BLE001 - one family's fault must not hide the others
+            found = [failed(family, family, None, error)]
+        verdicts[family] = family_verdict(found) if found else NO_LABELS
+        findings += found
+    return findings, verdicts
 
 
 def examine(usecase: UseCase, raw: DataFrame) -> tuple[Checked, HeaderVerdict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -68,14 +69,7 @@ def choose_challenger(
         "ece_limit_baseline": errors[usecase.baseline].allowed,
     }
     wrong = [name for name, error in errors.items() if not error.passed]
-    more = ""
-    if wrong:
-        each = ", ".join(
-            f"{name} ECE {e.found:.4f}, limit {e.allowed:.4f}" for name, e in errors.items()
-        )
-        more = f"; not calibrated: {' and '.join(wrong)} ({each})"
-        if len(wrong) == 2:
-            more += ": neither can go live"
+    more = _not_calibrated(errors, wrong)
     if loss.p_greater >= usecase.gates.alpha:
         why = f"the ensemble doesn't beat the {usecase.baseline} by test ({told})"
         worse = compare_log_loss(y, baseline, ensemble, groups).p_greater < usecase.gates.alpha
@@ -88,6 +82,16 @@ def choose_challenger(
     if wrong == ["ensemble"]:
         return Choice("baseline", f"{why}{more}: the baseline is taken", figures)
     return Choice("ensemble", why + more, figures)
+
+
+def _not_calibrated(errors: Mapping[str, CalibrationError], wrong: list[str]) -> str:
+    if not wrong:
+        return ""
+    each = ", ".join(
+        f"{name} ECE {e.found:.4f}, limit {e.allowed:.4f}" for name, e in errors.items()
+    )
+    more = f"; not calibrated: {' and '.join(wrong)} ({each})"
+    return more + (": neither can go live" if len(wrong) == 2 else "")
 
 
 class CalibrationError(NamedTuple):

@@ -168,57 +168,61 @@ def check_score(
     if now.shape != (rows,):
         raise ValueError(f"{now.shape} scores for {rows:,} accepted rows")
     usable = (now >= 0) & (now <= 1)
-    findings = []
-    if not usable.all():
-        bad = int((~usable).sum())
-        findings.append(
-            Finding(
-                "score",
-                "unusable_scores",
-                None,
-                "alarm",
-                "share of rows",
-                bad / rows,
-                0.0,
-                effect=bad / rows,
-                detail=f"{bad:,} of {rows:,} scores are missing or outside 0 to 1, such as that "
-                f"of accepted row {int(np.argmin(usable))}",
-                alarm=True,
-            )
-        )
-        now = now[usable]
+    findings = [] if usable.all() else [_unusable(usable)]
+    now = now[usable]
     if len(now) < limits.min_rows:
         detail = f"{len(now):,} scores; at least {limits.min_rows} are needed"
         few = Finding(
             "score", "rows", None, NOT_ENOUGH, "rows", len(now), limits.min_rows, detail=detail
         )
         return [*findings, few]
-    before = reference.pd
+    return [*findings, _score_shift(usecase, reference.pd, now)]
+
+
+def _unusable(usable: NDArray[np.bool_]) -> Finding:
+    bad, rows = int((~usable).sum()), len(usable)
+    return Finding(
+        "score",
+        "unusable_scores",
+        None,
+        "alarm",
+        "share of rows",
+        bad / rows,
+        0.0,
+        effect=bad / rows,
+        detail=f"{bad:,} of {rows:,} scores are missing or outside 0 to 1, such as that "
+        f"of accepted row {int(np.argmin(usable))}",
+        alarm=True,
+    )
+
+
+def _score_shift(
+    usecase: UseCase, before: NDArray[np.float64], now: NDArray[np.float64]
+) -> Finding:
+    """The score's distribution now against the reference's."""
+    limits = usecase.monitor
     d, p = ks(before, now)
     z, index = _mean_z(before, now), psi_of_values(before, now)
     alarm = (
         p < limits.score_p and d >= limits.score_effect and (abs(z) > MEAN_Z or index > SCORE_PSI)
     )
     change = float(now.mean() - before.mean())
-    findings.append(
-        Finding(
-            "score",
-            "score",
-            None,
-            "alarm" if alarm else "ok",
-            "KS distance",
-            d,
-            limits.score_effect,
-            p_value=p,
-            effect=change,
-            detail=f"mean PD {before.mean():.4f} in the reference, {now.mean():.4f} now (z {z:+.1f}"
-            f"): {1000 * change:+.1f} expected bads in 1,000 cases; KS distance {d:.3f} (floor "
-            f"{limits.score_effect:g}), p {p:.2g} (limit {limits.score_p:g}), PSI {index:.3f}",
-            alarm=alarm,
-            direction=way(change),
-        )
+    return Finding(
+        "score",
+        "score",
+        None,
+        "alarm" if alarm else "ok",
+        "KS distance",
+        d,
+        limits.score_effect,
+        p_value=p,
+        effect=change,
+        detail=f"mean PD {before.mean():.4f} in the reference, {now.mean():.4f} now (z {z:+.1f}"
+        f"): {1000 * change:+.1f} expected bads in 1,000 cases; KS distance {d:.3f} (floor "
+        f"{limits.score_effect:g}), p {p:.2g} (limit {limits.score_p:g}), PSI {index:.3f}",
+        alarm=alarm,
+        direction=way(change),
     )
-    return findings
 
 
 def check_referred(

@@ -21,7 +21,7 @@ from riskwright.data.sources import read_chunks
 from riskwright.errors import InputRefused, NoRows
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.life.findings import Finding, severity_of
+from riskwright.life.findings import Finding, Result, severity_of
 from riskwright.life.look import Plain, finish, folder_of, named
 from riskwright.life.policy import version_number
 from riskwright.store import snapshots
@@ -104,23 +104,61 @@ def monitor_batch(
         If the batch can't be read at all, or the use case has no such version; of a history also
         if the date can't be one, or no loan was issued by then.
     """
-    day = day_of(as_of) if as_of is not None else None
-    if day is not None and labels is not None:
+    day = _day(as_of, labels)
+    seen, why = _by_its_scorer(usecase.name, home, ledger, input, labels, day, version)
+    usecase = seen.bundle.usecase  # its limits were registered with it, not today's YAML's
+    scores, known = _scores(seen, home, ledger)
+    result = _checked(seen, scores, known)
+    told = _told(seen, input, known, why, result)
+
+    def draw(folder: Path) -> Callable[[Plain], str]:
+        frames = seen.reference, seen.checked.accepted
+        render = draw_report(usecase, *frames, scores, result, folder, book=seen.judged)
+        told["findings"] = result.as_dict()["findings"]  # with Evidently's failure, if it failed
+        return render
+
+    folder = folder_of(home, told, known.digest if known else "")
+    severity = partial(severity_of, verdicts=result.verdicts)
+    return finish(usecase, home, ledger, told, folder=folder, draw=draw, severity=severity)
+
+
+def _day(as_of: str | None, labels: str | None) -> pd.Timestamp | None:
+    """The date by which a history is taken; a history has its own outcomes."""
+    if as_of is None:
+        return None
+    day = day_of(as_of)
+    if labels is not None:
         raise InputRefused(
             "a history of loans has its own outcomes",
             where=f"--labels {labels} with --as-of {as_of}",
             expected="one of the two: labels have no date, so they can't be cut at one",
         )
-    number = version_number(ledger, usecase.name, version or "champion")
-    seen = _open(usecase.name, home, ledger, number, input, labels, day, version)
+    return day
+
+
+def _by_its_scorer(
+    name: str,
+    home: Home,
+    ledger: Ledger,
+    input: str,
+    labels: str | None,
+    day: pd.Timestamp | None,
+    version: str | None,
+) -> tuple[_Opened, str]:
+    """Open a batch by the version that was asked for, or that scored most of it; say why."""
+    number = version_number(ledger, name, version or "champion")
+    seen = _open(name, home, ledger, number, input, labels, day, version)
     scorer = None if seen.labels is None else most_of(seen.by, seen.labels)
     if version is None and scorer not in (None, number):
-        seen = _open(usecase.name, home, ledger, int(scorer or 0), input, labels, day, version)
+        seen = _open(name, home, ledger, int(scorer or 0), input, labels, day, version)
+    return seen, _judged_by(seen, number, scorer, version)
+
+
+def _checked(seen: _Opened, scores: NDArray[np.float64] | None, known: Labels | None) -> Result:
+    """Hold the batch against the version's reference."""
     bundle, reference, accepted = seen.bundle, seen.reference, seen.checked.accepted
-    usecase = bundle.usecase  # its limits were registered with it; today's YAML may say otherwise
-    scores, known = _scores(seen, home, ledger)
     result = batch_checks.check_batch(
-        usecase,
+        bundle.usecase,
         reference=reference,
         raw=seen.raw,
         checked=seen.checked,
@@ -130,26 +168,7 @@ def monitor_batch(
         book=seen.judged.findings if seen.judged else None,
         apart=None if scores is None else _apart(bundle, reference, accepted),
     )
-    result = replace(result, findings=[*result.findings, *_never_in_training(bundle, accepted)])
-    told: dict[str, Any] = {
-        "usecase": usecase.name,
-        "version": bundle.version,
-        "batch": seen.batch,
-        "input": named(input),
-        "labels": None if known is None else known.counts | {"words": words(known)},
-        "judged_by": _judged_by(seen, number, scorer, version),
-        **result.as_dict(),
-        **_of_history(seen),
-    }
-
-    def draw(folder: Path) -> Callable[[Plain], str]:
-        render = draw_report(usecase, reference, accepted, scores, result, folder, book=seen.judged)
-        told["findings"] = result.as_dict()["findings"]  # with Evidently's failure, if it failed
-        return render
-
-    folder = folder_of(home, told, known.digest if known else "")
-    severity = partial(severity_of, verdicts=result.verdicts)
-    return finish(usecase, home, ledger, told, folder=folder, draw=draw, severity=severity)
+    return replace(result, findings=[*result.findings, *_never_in_training(bundle, accepted)])
 
 
 def _open(
@@ -243,6 +262,21 @@ def _judged_by(seen: _Opened, live: int, scorer: int | None, asked: str | None) 
     return f"outcomes are held against version {version}, {what}" + (
         f"; version {live} is live" if version != live else ""
     )
+
+
+def _told(
+    seen: _Opened, input: str, known: Labels | None, why: str, result: Result
+) -> dict[str, Any]:
+    return {
+        "usecase": seen.bundle.usecase.name,
+        "version": seen.bundle.version,
+        "batch": seen.batch,
+        "input": named(input),
+        "labels": None if known is None else known.counts | {"words": words(known)},
+        "judged_by": why,
+        **result.as_dict(),
+        **_of_history(seen),
+    }
 
 
 def _of_history(seen: _Opened) -> dict[str, Any]:

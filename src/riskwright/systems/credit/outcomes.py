@@ -24,6 +24,7 @@ from riskwright.systems.credit.selection import Part, part_of
 
 RATIO_FLOOR = 0.10  # change of observed/expected default
 AUC_FLOOR = 0.02
+UNSCORED = "the batch was not scored"
 QUARTILES = (0.25, 0.5, 0.75)
 
 
@@ -93,19 +94,33 @@ def check_labels(
         lost = labels.counts.get("rows_without_label", 0)
         return told + unmatched_finding(labels, lost, len(current))
     if pds is None:
-        unscored = "the batch was not scored"
-        return [*told, Finding("labels", "scores", None, NOT_ENOUGH, detail=unscored)]
+        return [*told, Finding("labels", "scores", None, NOT_ENOUGH, detail=UNSCORED)]
     scores = np.asarray(pds, dtype=np.float64)
     if labels.pd is not None:
         scores = np.where(np.isfinite(labels.pd), labels.pd, scores)
     rows = (scores >= 0) & (scores <= 1)
-    if labels.excluded is not None:
-        rows &= ~labels.excluded
+    rows &= True if labels.excluded is None else ~labels.excluded
     known = rows & np.isin(labels.y, (0.0, 1.0))
-    groups = clusters(usecase, current)
-    everything = _Known(current, scores, labels.y, groups).where(known)
-    if not everything.enough(usecase.monitor.min_bads):
-        return [*told, _few("outcomes", None, everything, usecase)]
+    everything = _Known(current, scores, labels.y, clusters(usecase, current))
+    if not (some := everything.where(known)).enough(usecase.monitor.min_bads):
+        return [*told, _few("outcomes", None, some, usecase)]
+    return _like_cases(usecase, reference, everything, (rows, known), labels, told)
+
+
+def _like_cases(
+    usecase: UseCase,
+    reference: Reference,
+    everything: _Known,
+    masks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    labels: Labels,
+    told: list[Finding],
+) -> list[Finding]:
+    """Hold the known outcomes against those of the reference that came about alike.
+
+    The masks are of accepted rows: which have a usable score, and of these an outcome too. What was
+    found comes after what is ``told`` already.
+    """
+    (rows, known), scores = masks, everything.pd
     part = Part(known, rows & ~known, np.ones(len(reference), dtype=bool))
     if not labels.by_calendar:
         part = part_of(
@@ -113,7 +128,7 @@ def check_labels(
         )
     mine = part.now | part.waiting
     lost = 0 if labels.without is None else int((mine & labels.without).sum())
-    told += unmatched_finding(labels, lost, int(mine.sum()))
+    told = told + unmatched_finding(labels, lost, int(mine.sum()))
     if part.words:
         told.append(Finding("labels", "selected_outcomes", None, "told", detail=part.words))
     trouble = labels.cant or part.trouble
@@ -121,7 +136,7 @@ def check_labels(
         trouble = "what the outcomes in codes that nobody declared are isn't known"
     if trouble:
         return [*told, Finding("labels", "outcomes", None, CANT, detail=trouble)]
-    now = _Known(current, scores, labels.y, groups).where(part.now)
+    now = everything.where(part.now)
     before = _Known(
         reference.frame, reference.pd, reference.y.astype(np.int64), reference.groups
     ).where(part.before)

@@ -81,13 +81,7 @@ def draw_report(
     Gives the page's text, one file without outside resources, from what ``monitor_batch`` tells.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = drift_report(usecase, reference.frame, current, _wanted(result), folder / EVIDENTLY)
-    if isinstance(drawn, str):
-        (folder / EVIDENTLY).unlink(missing_ok=True)
-        if "failed" in drawn:
-            result.findings.append(
-                Finding("columns", "evidently_report", None, "failed", detail=drawn)
-            )
+    drawn = _evidently(usecase, reference, current, result, folder / EVIDENTLY)
     charts = _charts(usecase, reference, current, pd, result)
     vintages = [
         _drawn(partial(vintage_chart, table, f"{name} loans: defaults by quarter of issue"))
@@ -132,6 +126,20 @@ def _template() -> Any:
 
 def _render(template: Any, told: Mapping[str, Any], **more: Any) -> str:
     return str(template.render(told=told, **more))
+
+
+def _evidently(
+    usecase: UseCase, reference: Reference, current: DataFrame, result: Result, path: Path
+) -> Path | str:
+    """Draw Evidently's report, or say why there is none; one that failed is a finding."""
+    drawn = drift_report(usecase, reference.frame, current, _wanted(result), path)
+    if isinstance(drawn, str):
+        path.unlink(missing_ok=True)
+        if "failed" in drawn:
+            result.findings.append(
+                Finding("columns", "evidently_report", None, "failed", detail=drawn)
+            )
+    return drawn
 
 
 def data_quality_report(usecase: UseCase, frame: DataFrame, path: Path) -> Path | str:

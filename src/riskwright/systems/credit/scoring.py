@@ -131,18 +131,8 @@ def score_file(
     """
     usecase = bundle.usecase
     contract = Contract(usecase, "score")
-    refusals = output.with_name(output.name + ".quarantine.csv")
-    if Path(source).exists() and Path(source).resolve() in (output.resolve(), refusals.resolve()):
-        raise InputRefused(
-            "the output, or its quarantine file, would replace the input",
-            where=f"{source} and {output}",
-            do="choose another output",
-        )
-    read = accepted = apart = 0
-    limit, planned = bundle.limits.refer_above, usecase.ensemble.refer_share
-    decisions: dict[str, int] = {}
-    warnings: list[str] = []
-    unseen: Counter[tuple[str, str | None]] = Counter()
+    refusals = _quarantine_beside(output, source)
+    counts = _Counts(bundle)
     with TableWriter(output) as scores, TableWriter(refusals) as quarantine:
         columns, target = usecase.columns, usecase.target.column
         raw = read_chunks(usecase.source, source, columns=columns, rows=CHUNK, target=target)
@@ -153,39 +143,80 @@ def score_file(
             scores.write(out if price is None else out.join(price(checked.accepted)))
             if len(checked.refused):
                 quarantine.write(checked.refused)
-            novel.count(bundle.ensemble.seen, checked.accepted, into=unseen)
-            read += len(checked.accepted) + len(checked.refused)
-            accepted += len(checked.accepted)
-            apart += 0 if limit is None else int((out["disagreement"] > limit).sum())
-            for decision, count in out["decision"].value_counts().items():
-                decisions[str(decision)] = decisions.get(str(decision), 0) + int(count)
-            warnings += [w for w in checked.warnings if w not in warnings]
+            counts.add(checked, out)
             if progress:
-                progress(read)
-    for table, name in ((scores, output.name), (quarantine, refusals.name)):
-        if table.changed:
-            warnings.append(formulas(table.changed, name))
-    warnings += novel.notes(unseen)
-    blank = [n for n in bundle.schema.names if accepted and contract.missing[n] == accepted]
-    if blank:
-        warnings.append(f"missing in every row: {', '.join(blank)}; compare with the trained data")
-    if limit is not None and (much := told_share(apart, accepted, planned)):
-        warnings.append(much)
-    if accepted == read:
+                progress(counts.read)
+    changed = {output.name: scores.changed, refusals.name: quarantine.changed}
+    refused = counts.read - counts.accepted
+    if not refused:
         refusals.unlink(missing_ok=True)  # of an earlier run: it would belie this one
     return Scored(
-        read=read,
-        accepted=accepted,
-        refused=read - accepted,
-        decisions=decisions,
+        read=counts.read,
+        accepted=counts.accepted,
+        refused=refused,
+        decisions=counts.decisions,
         output=output,
-        quarantine=refusals if read > accepted else None,
+        quarantine=refusals if refused else None,
         model_version=bundle.version,
-        warnings=warnings,
-        disagreement=None
-        if limit is None
-        else {"referred": apart, "share": apart / max(accepted, 1), "planned": planned},
+        warnings=counts.notes(changed, contract),
+        disagreement=counts.disagreement,
     )
+
+
+def _quarantine_beside(output: Path, source: str) -> Path:
+    """Where refused rows go; neither file may replace the input."""
+    refusals = output.with_name(output.name + ".quarantine.csv")
+    if Path(source).exists() and Path(source).resolve() in (output.resolve(), refusals.resolve()):
+        raise InputRefused(
+            "the output, or its quarantine file, would replace the input",
+            where=f"{source} and {output}",
+            do="choose another output",
+        )
+    return refusals
+
+
+class _Counts:
+    """What a file's scores come to, chunk by chunk."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.read = self.accepted = self.apart = 0
+        self.decisions: dict[str, int] = {}
+        self.warnings: list[str] = []
+        self.unseen: Counter[tuple[str, str | None]] = Counter()
+
+    def add(self, checked: Checked, out: pd.DataFrame) -> None:
+        """Count a chunk and its scores."""
+        limit = self.bundle.limits.refer_above
+        novel.count(self.bundle.ensemble.seen, checked.accepted, into=self.unseen)
+        self.read += len(checked.accepted) + len(checked.refused)
+        self.accepted += len(checked.accepted)
+        self.apart += 0 if limit is None else int((out["disagreement"] > limit).sum())
+        for decision, count in out["decision"].value_counts().items():
+            self.decisions[str(decision)] = self.decisions.get(str(decision), 0) + int(count)
+        self.warnings += [w for w in checked.warnings if w not in self.warnings]
+
+    @property
+    def disagreement(self) -> dict[str, float] | None:
+        """How many were referred since the members disagree; None without such a limit."""
+        if self.bundle.limits.refer_above is None:
+            return None
+        share = self.apart / max(self.accepted, 1)
+        planned = self.bundle.usecase.ensemble.refer_share
+        return {"referred": self.apart, "share": share, "planned": planned}
+
+    def notes(self, changed: dict[str, int], contract: Contract) -> list[str]:
+        """What a reader has to know; ``changed`` counts a file's cells that look like formulas."""
+        notes = [*self.warnings, *(formulas(n, name) for name, n in changed.items() if n)]
+        notes += novel.notes(self.unseen)
+        rows, names = self.accepted, self.bundle.schema.names
+        if blank := [n for n in names if rows and contract.missing[n] == rows]:
+            notes.append(f"missing in every row: {', '.join(blank)}; compare with the trained data")
+        if (found := self.disagreement) is not None and (
+            much := told_share(self.apart, rows, found["planned"])
+        ):
+            notes.append(much)
+        return notes
 
 
 def _scored(
