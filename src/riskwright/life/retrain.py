@@ -133,6 +133,7 @@ class Retrained:
             return {k: v for k, v in plain.items() if k not in without} | {"nothing_new": True}
         keep = ("name", "passed", "blocking", "detail")
         gates = [{name: getattr(gate, name) for name in keep} for gate in self.gates]
+        del plain["told"]
         return {**plain, "gates": gates, **self.more}
 
 
