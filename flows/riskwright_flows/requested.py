@@ -104,8 +104,9 @@ def _ask(home: Home, ledger: Ledger, request: Request, budget: str | None) -> st
     champion = ledger.champion(request.use_case)
     held = champion.evidence if champion else {}
     named = held.get("specification") or specification_of(request.use_case, home, ledger)
-    budget = budget or held.get("budget")
-    case = load_case(named, home)[0].within(budget)
+    case = load_case(named, home)[0]
+    budget = (budget or held.get("budget")) if case.TUNED else None
+    case = case.within(budget)
     place = place_of(case, ledger)
     data = training_of(case.kind).ingest(case, place.location, home)
     known = learnt_from(home, ledger, case, (data.train, data.test))
@@ -124,7 +125,7 @@ def retrain_requested_flow(usecase: str | None = None, budget: str | None = None
     usecase
         Only its requests, by name.
     budget
-        Time for tuning; that of the champion's retrain if left out.
+        Time for tuning; that of the champion's retrain if left out. Kinds without one ignore it.
     """
     home, ledger = prepare()
     served = [

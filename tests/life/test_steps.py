@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from riskwright.home import Home
@@ -91,12 +93,35 @@ def test_what_was_done_is_read_and_what_was_touched_is_done_again(work: Work) ->
     assert told(steps, work)[1] == ["b", "other"]
 
 
+def test_what_rests_on_something_else_is_done_again(work: Work) -> None:
+    told([number("a"), number("b"), add("sum", "a"), add("other", "b")], work)
+    (work.place / "a.json").unlink()
+    changed = [number("a", 2.0), number("b"), add("sum", "a"), add("other", "b")]
+    made, done = told(changed, work)
+    assert done == ["a", "sum"]
+    assert (made.every(Folder)[0].place / "values.txt").read_text() == "2.0"
+
+
+def test_numbers_of_numpy_are_numbers(work: Work) -> None:
+    class Free(Record):
+        figures: dict[str, Any]
+
+    given = Free(figures={"a": np.int64(3), "b": np.float32(0.5), "c": np.bool_(True)})
+    step = Step("free", "free", Free, lambda work, at, made: given)
+    assert told([step], work)[0].one(Free).figures == {"a": 3, "b": 0.5, "c": True}
+    bad = Step("bad", "bad", Free, lambda work, at, made: Free(figures={"a": object()}))
+    with pytest.raises(Exception, match="plain values, not a object"):
+        run([bad], work)
+
+
 def test_a_record_of_another_place_or_shape_is_not_taken_over(work: Work, tmp_path: Path) -> None:
     made, _ = told([number("a"), add("sum", "a")], work)
     shutil.copytree(made.one(Folder).place, tmp_path / "sum")
     moved = made.one(Folder).model_copy(update={"folder": str(tmp_path / "sum")})
-    (work.place / "sum.json").write_text(moved.model_dump_json())
-    (work.place / "a.json").write_text('{"other": 1}')
+    kept = json.loads((work.place / "sum.json").read_text())
+    (work.place / "sum.json").write_text(json.dumps(kept | {"record": moved.plain()}))
+    first = json.loads((work.place / "a.json").read_text())
+    (work.place / "a.json").write_text(json.dumps(first | {"record": {"other": 1}}))
     assert told([number("a"), add("sum", "a")], work)[1] == ["a", "sum"]
 
 

@@ -29,6 +29,8 @@ class Case(Strict):
     approval: Approval = Approval()
     alert_policy: AlertPolicy = None
 
+    TUNED: ClassVar[bool] = False  # whether a retrain takes a budget of time for tuning
+
     # First parts of keys that are no rules.
     NO_RULES: ClassVar[tuple[str, ...]] = (
         *("name", "title", "question", "source", "schedule", "compute", "notification"),

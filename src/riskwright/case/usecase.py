@@ -74,6 +74,7 @@ TEXTS = ("label", "unit", "description")
 class UseCase(Case):
     """A use case about cases: its data, its models, and the rules they live by."""
 
+    TUNED = True
     NO_RULES = (*Case.NO_RULES, "tuning")
 
     kind: Literal["credit", "loans"] = "credit"

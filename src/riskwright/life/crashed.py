@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from riskwright.errors import Unavailable
 from riskwright.home import Home
 from riskwright.ledger import Ledger
 
@@ -38,5 +37,5 @@ def mark_failed(home: Home, ledger: Ledger, usecase: str, key: str, error: BaseE
         if run.run_key == key:
             ledger.finish_run(run.id, "failed", detail)
             if run.mlflow_run_id:
-                with suppress(Unavailable):  # MLflow itself may be what failed
+                with suppress(Exception):  # MLflow itself may be what failed, or it lost the run
                     connect(home).set_terminated(run.mlflow_run_id, status="FAILED")

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 from riskwright.account import Account
 from riskwright.case.base import Case
@@ -33,6 +33,7 @@ from riskwright.life.steps import (
     Record,
     Step,
     Work,
+    check,
     plainly,
     run,
 )
@@ -173,10 +174,18 @@ def run_key(case: Case, data: Data, seed: int) -> str:
 
 
 def steps_of(case: Case) -> list[Step]:
-    """Return all steps of a retrain in their order, ingestion first."""
+    """Return all steps of a retrain in their order, ingestion first.
+
+    Raises
+    ------
+    ValueError
+        If those of the use case's kind don't fit together, or none gives the evidence.
+    """
     of = training_of(case.kind).steps(case)
+    if [step for step in of if issubclass(step.gives, Evidence)] != list(of[-1:]):
+        raise ValueError(f"the last step of the kind {case.kind}, and no other, gives its evidence")
     made = ("data", *(step.name for step in of))
-    return [
+    steps = [
         Step("data", "ingest and check", Data, _ingest, (), INGEST, kept=False, retried=True),
         *of,
         Step("logged", "log to MLflow", Logged, _log, made, LOG, kept=False, retried=True),
@@ -191,6 +200,8 @@ def steps_of(case: Case) -> list[Step]:
             retried=True,
         ),
     ]
+    check(steps)
+    return steps
 
 
 def plan(case: Case) -> dict[str, float]:
@@ -221,7 +232,8 @@ def retrain(
     data
         File, folder or address; the use case's own source if None.
     budget
-        Time for tuning that was asked for beside the YAML; it is told in the evidence.
+        Time for tuning that was asked for beside the YAML, as ``begin`` was told; it is kept in the
+        evidence, so that a retrain that somebody asks for later has as much.
     seed
         Of everything drawn at random; never of the split.
     actor
@@ -240,23 +252,12 @@ def retrain(
     Conflict
         If another process is at it.
     """
-    began = None if isinstance(of, Case) else thaw(of)
-    case = of if isinstance(of, Case) else thaw(of).case
+    began = thaw(of) if isinstance(of, Path) else None
+    case = began.case if began else cast(Case, of).within(budget)
     place = place_of(case, ledger, data)
     started = time.monotonic()
-    work = Work(
-        case,
-        home,
-        ledger,
-        key="",
-        place=home.folder("work", case.name),
-        seed=seed,
-        location=place.location,
-        budget=budget,
-        began=began,
-        owner=owner(),
-        actor=actor,
-    )
+    folder, me = home.folder("work", case.name), owner()
+    work = Work(case, home, ledger, "", folder, seed, place.location, budget, began, me, actor)
     with alone(ledger, f"retrain:{case.name}") as lost, bar(plan(case), f"retrain {case.name}"):
         ingest, *steps = steps_of(case)
         found = run([ingest], work, perform=perform).one(Data)
@@ -272,13 +273,13 @@ def retrain(
 def _through(steps: list[Step], work: Work, data: Data, perform: Perform, lost: Event) -> Made:
     """Walk the steps after ingestion; nothing is registered once the lease was lost."""
     *of, log, last = steps
+    made = run(of, work, made={"data": data}, perform=perform)
+    if lost.is_set():  # the run of this key, if there is one, is that process's
+        raise Conflict(
+            f"another process took over the retrain of {work.case.name}",
+            do="wait for it; nothing of this one was registered",
+        )
     try:
-        made = run(of, work, made={"data": data}, perform=perform)
-        if lost.is_set():
-            raise Conflict(
-                f"another process took over the retrain of {work.case.name}",
-                do="wait for it; nothing of this one was registered",
-            )
         return run([log, last], work, made=made.by_name(), perform=perform)
     except BaseException as error:
         mark_failed(work.home, work.ledger, work.case.name, work.key, error)

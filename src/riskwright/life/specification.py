@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from socket import gethostname
-from typing import Any, TypeVar
+from typing import Any
 
 from riskwright.account import name_of
 from riskwright.case.base import Case
@@ -24,8 +24,6 @@ from riskwright.home import Home
 from riskwright.life.system import system_of
 from riskwright.store.seals import SUFFIX
 from riskwright.store.writer import write
-
-C = TypeVar("C", bound=Case)
 
 
 @dataclass(frozen=True)
@@ -107,13 +105,6 @@ def thaw(path: str | Path) -> Frozen:
     content = json.loads(text)
     case = system_of(content["kind"]).case().model_validate_json(json.dumps(content["case"]))
     return Frozen(case, content["named"], content["author"], content["yaml"], found)
-
-
-def thaw_case(path: str | Path, of: type[C]) -> C:
-    """Return the use case of a run, which is of the class that its flow began with."""
-    case = thaw(path).case
-    assert isinstance(case, of)  # noqa: S101  (what was frozen says its kind)
-    return case
 
 
 def specified(held: Mapping[str, Any], began: Frozen | None) -> dict[str, Any]:

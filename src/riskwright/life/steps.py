@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from riskwright.account import Account
 from riskwright.case.base import Case
@@ -26,6 +27,13 @@ from riskwright.store import writer
 from riskwright.store.manifest import folder_digest
 
 
+def _number(value: object) -> object:
+    """A number of NumPy's as a number."""
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"a record holds plain values, not a {type(value).__name__}")
+
+
 class Record(BaseModel):
     """What a step hands over. Plain values: it is read back from JSON to the letter."""
 
@@ -33,12 +41,19 @@ class Record(BaseModel):
 
     def plain(self, *without: str) -> dict[str, Any]:
         """Return its values as JSON has them."""
-        found: dict[str, Any] = self.model_dump(mode="json", exclude=set(without))
-        return found
+        return self.model_dump(mode="json", exclude=set(without), fallback=_number)
+
+    def text(self) -> str:
+        """Return it as JSON."""
+        return self.model_dump_json(fallback=_number)
 
     def whole(self) -> bool:
         """Whether all that it speaks of still is what the step wrote."""
         return True
+
+    def mark(self) -> str:
+        """Return what changes with what other steps learn from it."""
+        return self.text()
 
 
 class Kept(Record):
@@ -64,6 +79,10 @@ class Kept(Record):
         """Whether the folder still is what the step wrote."""
         return self.place.is_dir() and folder_digest(self.place) == self.sha256
 
+    def mark(self) -> str:
+        """Return the folder's hash: how long it took changes nothing."""
+        return self.sha256
+
 
 class Data(Record):
     """What ingestion made of a source: snapshots, named by their hashes.
@@ -85,6 +104,10 @@ class Data(Record):
     test: str | None = None
     warnings: list[str] = Field(default_factory=list)
     source: str = ""
+
+    def mark(self) -> str:
+        """Return the snapshots' hashes: the same data may lie elsewhere."""
+        return f"{self.clean} {self.train} {self.test}"
 
 
 class Evidence(Kept):
@@ -320,9 +343,10 @@ def run(
 
 
 def _one(step: Step, work: Work, given: Made, perform: Perform) -> Record:
-    """Read what the step left, or do it and keep its record."""
+    """Read what the step left of the same makings, or do it and keep its record."""
     path = work.place / f"{step.name}.json"
-    if step.kept and (before := _left(step, path)) is not None:
+    makings = sha256("\n".join(record.mark() for record in given).encode()).hexdigest()
+    if step.kept and (before := _left(step, path, makings)) is not None:
         return before
 
     def go(progress: Progress) -> Record:
@@ -331,23 +355,26 @@ def _one(step: Step, work: Work, given: Made, perform: Perform) -> Record:
     done = perform(step, go)
     if not isinstance(done, step.gives):
         raise TypeError(f"{step.name} gave a {type(done).__name__}, not a {step.gives.__name__}")
-    text = done.model_dump_json()
+    text = done.text()
     if step.kept:
-        writer.write(path, text)
+        writer.write_json(path, {"made_from": makings, "record": json.loads(text)})
     return type(done).model_validate_json(text)  # what a run done again would read, to the letter
 
 
-def _left(step: Step, path: Path) -> Record | None:
-    """Return what a step recorded if its folder still is what it wrote.
+def _left(step: Step, path: Path, makings: str) -> Record | None:
+    """Return what a step recorded if it was made from the same, and its folder is what it wrote.
 
     An orchestrator's own result cache isn't used: such files name their deserialiser themselves, so
     that a tampered one runs code when it is read.
     """
     try:
-        found = step.gives.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, ValidationError):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["made_from"] != makings:
+            return None
+        found = step.gives.model_validate_json(json.dumps(kept["record"]))
+    except (OSError, ValueError, KeyError, TypeError):
         return None  # not there yet, or not whole: the step is done again
-    folder = getattr(found, "folder", None)
-    inside = folder is None or Path(folder).is_relative_to(path.parent)
+    folder = getattr(found, "folder", "")
+    inside = not folder or Path(folder).is_relative_to(path.parent)
     # A home that was moved: the record's own paths are of before.
     return found if inside and found.whole() else None

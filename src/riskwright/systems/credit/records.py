@@ -72,6 +72,10 @@ class Fitted(Record):
         """Whether the bag still is what the step wrote."""
         return bool(self.skipped) or Kept(folder=self.folder, sha256=self.sha256).whole()
 
+    def mark(self) -> str:
+        """Return the bag's hash, or why there is none."""
+        return f"{self.name} {self.skipped or self.sha256}"
+
 
 class Candidate(Record):
     """What a candidate is made of.

@@ -86,7 +86,8 @@ class Credit:
         return {
             **{name: plain[name] for name in keep},
             "families": [
-                {k: getattr(f, k) for k in ("name", "skipped", "seconds", "members")}
+                {"name": f.name, "skipped": f.skipped}
+                | {k: None if f.skipped else getattr(f, k) for k in ("seconds", "members")}
                 for f in made.every(Fitted)
             ],
             "data": made.one(Tables).plain() | {"quality_report": page},

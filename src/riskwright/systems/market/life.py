@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from riskwright.errors import InputRefused, IntegrityError
 from riskwright.home import Home
@@ -125,7 +126,14 @@ def kept_walk(evidence: Mapping[str, Any]) -> Joined:
     IntegrityError
         If the folder is gone, or a file isn't what it was.
     """
-    joined = Joined.model_validate(evidence["joined"])
+    try:
+        joined = Joined.model_validate(evidence["joined"])
+    except (KeyError, ValidationError) as error:
+        raise IntegrityError(
+            "nobody can read what the walk-forward kept",
+            where=f"the evidence of the version: {type(error).__name__}: {error}",
+            do="retrain",
+        ) from error
     if not joined.whole():
         raise IntegrityError(
             "the walk-forward's forecasts are gone, or aren't what they were",
