@@ -257,3 +257,17 @@ def test_a_market_in_the_home_breaks_no_credit_command(live: Live) -> None:
         assert "no version was live" in told
     finally:
         own.unlink()
+
+
+def test_a_request_is_asked_of_the_source_and_a_budget_is_left_out(market: LiveMarket) -> None:
+    from riskwright_flows.requested import _ask
+
+    ledger = market.ledger
+    request = ledger.request("tiny_market", actor="reviewer", reason="errors drift")
+    try:
+        told = _ask(market.home, ledger, request, "10m")
+        assert isinstance(told, str)
+        assert told.startswith("nothing new to learn from: ")
+    finally:
+        ledger.claim_request("somebody:1:1", "tiny_market")
+        ledger.finish_request(request.id, "done")
