@@ -32,7 +32,6 @@ import numpy as np  # noqa: E402
 from threadpoolctl import threadpool_limits  # noqa: E402
 
 from riskwright.systems.market.case import MarketCase, load_market_case  # noqa: E402
-from riskwright.systems.market.families import Past  # noqa: E402
 from riskwright.systems.market.ingest import schedule_of  # noqa: E402
 from riskwright.systems.market.panel import Panel, build_panel  # noqa: E402
 from riskwright.systems.market.refit_schedule import DECEMBER, TUNING  # noqa: E402
@@ -44,10 +43,10 @@ RUNS = ("bare", "one", "two")
 def bare(case: MarketCase, panel: Panel, model: str) -> float:
     """Return the seconds of the fits alone."""
     schedule = schedule_of(case, panel, model)
-    positions = np.arange(schedule.first, len(schedule.rows.y))
-    month = schedule.rows.month
+    positions = np.arange(schedule.first, len(schedule.y))
+    month = schedule.month
     fits: list[tuple] = []
-    rows: dict[tuple[bool, int], Past] = {}
+    rows: dict[tuple[bool, int], dict] = {}
     for family in make_families(list(case.families), panel, case.refit):
         cycles: dict[int, list[int]] = {}
         for position in positions:
@@ -60,16 +59,17 @@ def bare(case: MarketCase, panel: Panel, model: str) -> float:
             key = (family.sequences, start)
             if key not in rows:
                 rows[key] = schedule.past(family, start)
-            past, now = rows[key], schedule.now(np.array(served))
+            past, now = rows[key], schedule.now(family, np.array(served))
             fits.append((family, past, now, year != tuned, start))
             tuned = year
     began = time.perf_counter()
     params: dict = {}
     with threadpool_limits(limits=1):
         for family, past, now, choose, seed in fits:
+            once = family.changed(seed=seed)
             if choose:
-                params = family.choose(past, seed)
-            family.fit(past, params, seed).forecast(*now)
+                params = once.choose(**past)
+            once.changed(**params).fit(**past).predict(now)
     return time.perf_counter() - began
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
-from riskwright.systems.market.families import Family, Fitted, Mean, Params, Past
+from riskwright.systems.market.families import Family, Mean
+from riskwright.systems.market.learnt import Fitted, Past
 from riskwright.systems.market.panel import Panel
 
 NAMES = ("value", "rate", "noise")
@@ -59,14 +60,12 @@ class Counted(Mean):
     """The historical mean, which notes when it was fitted, and on how many rows."""
 
     name = "counted"
+    fits: ClassVar[list[tuple[int, int]]] = []
 
-    def __init__(self) -> None:
-        self.fits: list[tuple[int, int]] = []
-
-    def fit(self, past: Past, params: Params, seed: int) -> Fitted:
+    def fit(self, X: pd.DataFrame, y: Any, *, known: Any = None) -> Self:
         """Note the latest month that was known."""
-        self.fits.append((int(past.known.max()), len(past.y)))
-        return super().fit(past, params, seed)
+        self.fits.append((int(known.max()), len(y)))
+        return super().fit(X, y, known=known)
 
 
 class Dying(Family):
@@ -75,8 +74,7 @@ class Dying(Family):
     name = "dying"
     deep = True  # never in this process
 
-    def fit(self, past: Past, params: Params, seed: int) -> Fitted:
-        """End."""
+    def _learn(self, past: Past) -> Fitted:
         os._exit(7)
 
 
@@ -86,8 +84,7 @@ class Endless(Family):
     name = "endless"
     deep = True
 
-    def fit(self, past: Past, params: Params, seed: int) -> Any:
-        """Wait for ever."""
+    def _learn(self, past: Past) -> Any:
         import time
 
         time.sleep(3600)

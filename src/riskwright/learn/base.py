@@ -6,6 +6,7 @@ import json
 import zipfile
 from abc import abstractmethod
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -34,7 +35,7 @@ PAIRS = 2  # orderings of the contributions, each walked forwards and backwards
 
 
 class Estimator(BaseEstimator):
-    """A scikit-learn estimator of frames, and how what it learnt is kept: all families are one.
+    """A scikit-learn estimator of frames that explains itself: every family of every system.
 
     A child's constructor takes ``schema``, ``seed`` and its hyper-parameters.
 
@@ -42,17 +43,41 @@ class Estimator(BaseEstimator):
     ----------
     name
         By which use cases ask for it, and by which it is found again.
+    """
+
+    name: str
+    schema: FeatureSchema
+    seed: int
+
+    @abstractmethod
+    def contributions(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return what each feature adds to ``base``; rows sum to what the family says of them."""
+
+    def changed(self, **params: Any) -> Self:
+        """Return a copy with other parameters, to be fitted.
+
+        scikit-learn's ``clone`` and ``set_params`` in a tenth of the time: nothing is copied deep.
+        """
+        made = copy(self)
+        for name, value in params.items():
+            getattr(self, name)  # one that isn't there is a mistake
+            setattr(made, name, value)
+        return made
+
+
+class MatrixFamily(Estimator):
+    """A family that learns from the matrix of ``Features``, and how what it learnt is kept.
+
+    Attributes
+    ----------
     file
         What its JSON is called.
     numeric
         How ``prepare`` readies numbers: see ``Features``.
     """
 
-    name: ClassVar[str]
     file: ClassVar[str] = STATE
     numeric: ClassVar[encoding.Mode] = "standard"
-    schema: FeatureSchema
-    seed: int
     features_: Features
 
     def _score(self, matrix: Matrix) -> FloatArray:
@@ -155,7 +180,7 @@ class Estimator(BaseEstimator):
         return made
 
 
-class PDFamily(ClassifierMixin, Estimator):
+class PDFamily(ClassifierMixin, MatrixFamily):
     """A scikit-learn classifier of canonical frames whose score is the log-odds of the PD.
 
     A child's ``_fit`` calls ``prepare`` for its matrix, and ``_score`` says what it learnt of one.

@@ -12,9 +12,9 @@ import pandas as pd
 from riskwright.case.usecase import FeatureSchema
 from riskwright.data.units import Index
 from riskwright.learn.base import (
-    Estimator,
     FloatArray,
     Matrix,
+    MatrixFamily,
     PDFamily,
     Progress,
     by_feature,
@@ -155,7 +155,7 @@ class XGBoost(PDFamily):
         }
 
 
-def tree_contributions(family: Estimator, booster: Booster, X: pd.DataFrame) -> pd.DataFrame:
+def tree_contributions(family: MatrixFamily, booster: Booster, X: pd.DataFrame) -> pd.DataFrame:
     """Return each feature's exact Shapley values (TreeSHAP); rows sum to what the family says.
 
     ``base`` takes up what XGBoost's single precision leaves, of the order of 1e-6.

@@ -18,7 +18,7 @@ from sklearn.base import RegressorMixin
 from riskwright.case.usecase import FeatureSchema
 from riskwright.data.units import Index, Kinds
 from riskwright.errors import InputRefused
-from riskwright.learn.base import Estimator, FloatArray, Matrix, cut_off
+from riskwright.learn.base import FloatArray, Matrix, MatrixFamily, cut_off
 from riskwright.learn.gradient_boosting import (
     THREADS,
     read_trees,
@@ -29,7 +29,7 @@ from riskwright.learn.gradient_boosting import (
 HELD_OUT = 0.15  # of the rows, to stop early on
 
 
-class Regressor(RegressorMixin, Estimator):
+class Regressor(RegressorMixin, MatrixFamily):
     """A scikit-learn regressor of canonical frames; a child says what it does with the matrix.
 
     Parameters

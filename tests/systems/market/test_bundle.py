@@ -17,8 +17,9 @@ from riskwright.life.bundles import open_bundle
 from riskwright.systems.market import forecast_columns
 from riskwright.systems.market.bundle import COLUMNS, ForecastBundle, State, served_table
 from riskwright.systems.market.candidates import read_joined
-from riskwright.systems.market.families import Fitted
+from riskwright.systems.market.families import Family
 from riskwright.systems.market.ingest import panel_of
+from riskwright.systems.market.learnt import Fitted, Past
 from riskwright.systems.market.model_forecasts import KINDS
 from riskwright.systems.market.panel import Panel, build_panel
 from riskwright.systems.market.tables import at
@@ -189,11 +190,21 @@ def test_a_flipped_byte_is_seen_before_anything_is_read(
 
 @dataclass(frozen=True)
 class Reads(Fitted):
-    """A member that reads the whole sequence of the first predictor."""
+    """What a member has learnt that reads the whole sequence of the first predictor."""
 
     def parts(self, X: Any, sequences: Any) -> Any:
         read = np.nan_to_num(sequences[:, :, 0], nan=9.0).mean(axis=1)
         return np.column_stack([np.zeros_like(X), read])
+
+
+class Reader(Family):
+    """That member."""
+
+    name = "reader"
+    sequences = True
+
+    def _learn(self, past: Past) -> Fitted:
+        return Reads(0.01)
 
 
 def test_a_member_that_reads_sequences_needs_its_months(tmp_path: Path) -> None:
@@ -206,7 +217,9 @@ def test_a_member_that_reads_sequences_needs_its_months(tmp_path: Path) -> None:
     history = pd.DataFrame(
         {"forecast": 0.01, "actual": panel.targets["m1"], "known_at": "2999-01", "garch": 0.04}
     ).loc[: newest - 1]
-    bundle = ForecastBundle(case, state, [Reads(0.01)], history, changes.loc[:newest], "")
+    member = Reader(case.schema_)
+    member.fitted_ = Reads(0.01)
+    bundle = ForecastBundle(case, state, [member], history, changes.loc[:newest], "")
     wanted = bundle.forecast(panel)["forecast"]
     rows = served_table(panel)
     assert len(wanted) == 25

@@ -148,10 +148,10 @@ def test_an_embargo_keeps_the_latest_returns_out(panel: Panel) -> None:
 def test_fits_follow_the_calendar(
     panel: Panel, monkeypatch: pytest.MonkeyPatch, refit: int, months: set[int]
 ) -> None:
-    family = Counted()
-    monkeypatch.setitem(module.KINDS, "counted", lambda: family)
+    monkeypatch.setattr(Counted, "fits", [])
+    monkeypatch.setitem(module.KINDS, "counted", Counted)
     found = walk(panel, "m1", ["counted"], **RULES, refit={"counted": refit}).forecasts
-    when = [pd.Period(ordinal=known, freq="M") for known, _ in family.fits]
+    when = [pd.Period(ordinal=known, freq="M") for known, _ in Counted.fits]
     assert when[0] == found.index[0]  # the first cycle begins before there is enough
     assert {month.month for month in when[1:]} == months
     years = {month.year % 5 for month in when[1:]} if refit == 60 else set()
@@ -272,7 +272,7 @@ def test_the_walk_costs_little_more_than_its_fits() -> None:
         began = time.process_time()
         for p in positions:
             for family, past in zip(families, pasts[p], strict=True):
-                family.fit(past, {}, 0).forecast(*schedule.now(np.array([p])))
+                family.fit(**past).predict(schedule.now(family, np.array([p])))
         return time.process_time() - began
 
     def whole() -> float:

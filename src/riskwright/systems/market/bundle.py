@@ -11,7 +11,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,16 +23,14 @@ from riskwright.store.provenance import made_by
 from riskwright.systems.market import forecast_columns
 from riskwright.systems.market.case import MarketCase
 from riskwright.systems.market.checks import BENCHMARK, monthly
+from riskwright.systems.market.families import Family, frame_of
 from riskwright.systems.market.model_forecasts import Kind
 from riskwright.systems.market.moving import moved
 from riskwright.systems.market.panel import Panel, windows
 from riskwright.systems.market.records import Joined
-from riskwright.systems.market.storage import load_fitted
+from riskwright.systems.market.storage import load_family
 from riskwright.systems.market.tables import read_months, write_months
 from riskwright.systems.market.volatility import predictive_sd
-
-if TYPE_CHECKING:
-    from riskwright.systems.market.families import Fitted
 
 COLUMNS = [
     *(c for c in forecast_columns.COLUMNS if c not in ("sd", "mean_weight")),
@@ -102,7 +100,7 @@ class ForecastBundle:
         self,
         case: MarketCase,
         state: State,
-        members: list[Fitted],
+        members: list[Family],
         history: pd.DataFrame,
         changes: pd.Series,
         digest: str,
@@ -172,10 +170,11 @@ class ForecastBundle:
         plain = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
         state = State(**{k: v for k, v in plain.items() if k != "kind"})
         places = sorted((folder / "members").glob("*")) if state.weights else []
+        case = MarketCase.model_validate_json((folder / "case.json").read_text(encoding="utf-8"))
         return cls(
-            MarketCase.model_validate_json((folder / "case.json").read_text(encoding="utf-8")),
+            case,
             state,
-            [load_fitted(place) for place in places],
+            [load_family(place, case.schema_) for place in places],
             read_months(folder / HISTORY),
             read_months(folder / CHANGES)["change"],
             found,
@@ -261,31 +260,32 @@ class ForecastBundle:
         """
         here = np.flatnonzero(panel.X.index >= self.newest)
         total = np.zeros((len(here), panel.X.shape[1] + 1))
-        x, steps = self._given(panel.X, panel.sequences, here)
+        given = self._given(panel.X, panel.sequences, here)
         for member, weight in zip(self.members, self.state.weights.values(), strict=True):
-            parts = member.parts(x, steps)
-            parts[:, -1] += member.mean - self.state.mean
+            parts = member.contributions(given).to_numpy(copy=True)
+            parts[:, -1] -= self.state.mean
             total += weight * parts
-        forecast = self._points(x, steps)["forecast"].to_numpy()
+        forecast = self._points(given)["forecast"].to_numpy()
         total[:, -1] += forecast - self.state.mean - total.sum(axis=1)  # the floor's part
         return pd.DataFrame(total, panel.X.index[here], [*panel.X.columns, "rest"])
 
     def _given(
         self, table: pd.DataFrame, steps: np.ndarray | None, here: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        x = table[list(self.case.predictors)].to_numpy(dtype=float)[here]
-        return x, None if steps is None else steps[here]
+    ) -> pd.DataFrame:
+        """Return what members read of some rows."""
+        x = table[list(self.case.predictors)].astype(float).iloc[here]
+        return frame_of(self.case.schema_, x, None if steps is None else steps[here])
 
-    def _points(self, x: np.ndarray, steps: np.ndarray | None) -> pd.DataFrame:
+    def _points(self, given: pd.DataFrame) -> pd.DataFrame:
         """Return forecast and spread of the members for rows of predictors."""
         mean, weights = self.state.mean, list(self.state.weights.values())
-        found = [member.forecast(x, steps) for member in self.members]
+        found = [member.predict(given) for member in self.members]
         forecast = mean + sum(
-            (w * (f - mean) for w, f in zip(weights, found, strict=True)), np.zeros(len(x))
+            (w * (f - mean) for w, f in zip(weights, found, strict=True)), np.zeros(len(given))
         )
         if self.state.deployed == "ensemble" and self.case.ensemble.floor is not None:
             forecast = np.maximum(forecast, self.case.ensemble.floor)
-        columns = {str(i): f for i, f in enumerate([np.full(len(x), mean), *found])}
+        columns = {str(i): f for i, f in enumerate([np.full(len(given), mean), *found])}
         return forecast_columns.spread(pd.DataFrame(columns)).assign(forecast=forecast)
 
     def _answer(self, table: pd.DataFrame, steps: np.ndarray | None) -> pd.DataFrame:
@@ -297,7 +297,7 @@ class ForecastBundle:
                 expected=f"origins from {self.newest} on",
             )
         new, rows = origins[here], table.iloc[here]
-        points = self._points(*self._given(table, steps, here)).set_axis(new, axis=0)
+        points = self._points(self._given(table, steps, here)).set_axis(new, axis=0)
         horizon = self.spec.horizon
         sd = predictive_sd(self._changes(table), new, horizon=horizon, skip=self.spec.skip)
         cash = forecast_columns.over_horizon(rows["cash"], horizon)

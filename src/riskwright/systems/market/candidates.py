@@ -25,7 +25,7 @@ from riskwright.systems.market.ingest import panel_of, schedule_of
 from riskwright.systems.market.model_forecasts import ModelForecasts, join
 from riskwright.systems.market.records import Joined, LiveModel, Walked
 from riskwright.systems.market.refit_schedule import RefitSchedule
-from riskwright.systems.market.storage import save_fitted
+from riskwright.systems.market.storage import save_family
 from riskwright.systems.market.tables import read_months, write_months
 from riskwright.systems.market.walk import make_families, walk
 
@@ -127,7 +127,7 @@ def _keep(found: ModelForecasts, place: Path) -> None:
 
 def _fit(schedule: RefitSchedule, families: list[Family], folder: Path) -> None:
     """Fit and save families as the walk had them at the newest origin."""
-    here = np.array([len(schedule.rows.y) - 1], dtype=np.int64)
+    here = np.array([len(schedule.y) - 1], dtype=np.int64)
     for number, family in enumerate(families):
         place = folder / f"{number:02d}"
         if not family.deep:
@@ -148,7 +148,7 @@ def _fit_one(schedule: RefitSchedule, family: Family, here: np.ndarray, place: P
 
     with threadpool_limits(limits=1):
         for _, fitted in schedule.fits(family, here):
-            save_fitted(fitted, family.name, place)
+            save_family(fitted, place)
 
 
 def read_joined(joined: Joined, model: str, name: str) -> pd.DataFrame:

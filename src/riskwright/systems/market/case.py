@@ -17,6 +17,7 @@ from riskwright.case.files import (
     shipped,
 )
 from riskwright.case.refusal import refusal
+from riskwright.case.usecase import FeatureSchema
 from riskwright.errors import InputRefused, closest
 from riskwright.home import Home
 from riskwright.life.system import load_case
@@ -34,6 +35,7 @@ from riskwright.systems.market.case_sections import (
     Target,
     Walk,
     family_settings,
+    market_schema,
 )
 from riskwright.systems.market.predictors import DAILY, HISTORY, MARKET, PREDICTORS, SERIES
 from riskwright.systems.market.series_spec import SeriesSpec
@@ -138,6 +140,11 @@ class MarketCase(Case):
     def averaged(self) -> bool:
         """Whether the market's returns are those of a price averaged over each month."""
         return "returns" not in self.series and self.series["price"].kind == "price_average"
+
+    @property
+    def schema_(self) -> FeatureSchema:
+        """The predictors, and what is read in sequence, as the families see them."""
+        return market_schema(list(self.predictors), self.signs, self.context, self.steps)
 
     @property
     def signs(self) -> dict[str, int]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from riskwright.case.sections import Strict
+from riskwright.case.sections import Feature, FeatureSchema, Strict
 from riskwright.errors import closest
 
 FAMILIES = (
@@ -17,6 +18,31 @@ SINGLE = ("ols", "ct")  # of every predictor, or of one: 'ols:log_dp'
 MEMBERS = ("combination_ct", "ridge", "pls", "xgboost", "gru", "cnn")  # of the ensemble
 STRATEGIC = 0.6  # weight of equities of an investor who says nothing else
 SIGNS = {"increasing": 1, "decreasing": -1, None: 0}
+
+
+def market_schema(
+    predictors: Sequence[str],
+    signs: Mapping[str, int],
+    context: Sequence[str] = (),
+    steps: int = 0,
+) -> FeatureSchema:
+    """Return what families are told of a market's frame.
+
+    Parameters
+    ----------
+    predictors, signs
+        Names, and the expected sign of each one's slope: 1, -1, or 0 for no view.
+    context
+        Further channels of the sequences.
+    steps
+        Months of a sequence; 0 for none.
+    """
+    features = (Feature(name, "number", name, direction=signs.get(name, 0)) for name in predictors)
+    channels = (*predictors, *context) if steps else ()
+    before = range(1 - steps, 1)
+    return FeatureSchema(
+        tuple(features), tuple((name, tuple(f"{name}[{t}]" for t in before)) for name in channels)
+    )
 
 
 class Model(Strict):

@@ -1,6 +1,6 @@
 """Networks that forecast a return: the article's, a GRU and a convolution over sequences.
 
-TensorFlow and Keras are imported when one is fitted, by ``models.keras_net``, which also trains.
+TensorFlow and Keras are imported when one is fitted, by ``learn.keras_net``, which also trains.
 """
 
 from __future__ import annotations
@@ -8,16 +8,18 @@ from __future__ import annotations
 import gc
 from abc import abstractmethod
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from riskwright.case.usecase import FeatureSchema
 from riskwright.learn.keras_net import Recipe, Rows, compiled, libraries, train_network
 from riskwright.learn.permutation import orderings, permutation_walk
-from riskwright.systems.market.families import Family, Fitted, FloatArray, Params, Past, Scaled
+from riskwright.systems.market.families import Family, Params
+from riskwright.systems.market.learnt import Fitted, FloatArray, IntArray, Past, Scaled
 
 STEP = 1_000  # between the seeds of copies
 PAIRS = 2  # orderings of the parts, each walked forwards and backwards
@@ -45,21 +47,11 @@ class Network(Family):
     copies: int = 1
 
     @abstractmethod
-    def _network(self, shape: tuple[int, ...], params: Params, seed: int) -> Any:
+    def _network(self, shape: tuple[int, ...], seed: int) -> Any:
         """Return a new Keras model of flat inputs (n, columns), columns being shape's product."""
 
-    def choose(self, past: Past, seed: int) -> Params:
-        """Return the configuration of least squared error on the past's latest fifth, by one copy.
-
-        The copies are for the forecast: one each is enough to tell sizes apart, at a third of the
-        time.
-        """
-        alone = copy(self)
-        alone.copies = 1
-        return super(Network, alone).choose(past, seed)
-
-    def fit(self, past: Past, params: Params, seed: int) -> Fitted:
-        """Train on the past; with patience, its latest fifth says when to stop."""
+    def _learn(self, past: Past) -> Fitted:
+        # With patience the past's latest fifth says when to stop.
         keras, _ = libraries()
         before, tail = past.cut() if self.recipe.patience else (past, None)
         read = Read.of(before, sequences=self.sequences)
@@ -74,19 +66,19 @@ class Network(Family):
         learnt, held_out = rows(before), None if tail is None else rows(tail)
         networks = []
         for number in range(self.copies):
-            keras.utils.set_random_seed(seed + STEP * number)
-            network = self._network(read.shape, params, seed + STEP * number)
+            keras.utils.set_random_seed(self.seed + STEP * number)
+            network = self._network(read.shape, self.seed + STEP * number)
             train_network(
                 network,
                 learnt,
                 held_out,
                 recipe=self.recipe,
-                seed=seed + STEP * number,
+                seed=self.seed + STEP * number,
                 progress=None,
             )
             networks.append(network)
         gc.collect()  # graphs and optimizers are cycles that hold the training matrix
-        return Trained(mean, read, averaged(networks, read), level, spread, params, seed, networks)
+        return self._trained(mean, read, level, spread, networks)
 
     def restored(
         self,
@@ -94,11 +86,9 @@ class Network(Family):
         read: Read,
         level: float,
         spread: float,
-        params: Params,
-        seed: int,
         weights: list[list[np.ndarray]],
     ) -> Trained:
-        """Return what ``fit`` returned, from the weights of its networks: our code builds them.
+        """Return what was learnt, from the weights of its networks: our code builds them.
 
         Raises
         ------
@@ -107,10 +97,17 @@ class Network(Family):
         """
         networks = []
         for number, arrays in enumerate(weights):
-            network = self._network(read.shape, params, seed + STEP * number)
+            network = self._network(read.shape, self.seed + STEP * number)
             network.set_weights(arrays)
             networks.append(network)
-        return Trained(mean, read, averaged(networks, read), level, spread, params, seed, networks)
+        return self._trained(mean, read, level, spread, networks)
+
+    def _trained(
+        self, mean: float, read: Read, level: float, spread: float, networks: list[Any]
+    ) -> Trained:
+        params = {name: getattr(self, name) for name in self.candidates()[0]}
+        forward = averaged(networks, read)
+        return Trained(mean, read, forward, level, spread, params, self.seed, networks)
 
 
 class ArticleMLP(Network):
@@ -124,7 +121,7 @@ class ArticleMLP(Network):
         learning_rate=1e-3, epochs=100, batch_size=32, short_batch=True, xla=True, loss=squared
     )
 
-    def _network(self, shape: tuple[int, ...], params: Params, seed: int) -> Any:
+    def _network(self, shape: tuple[int, ...], seed: int) -> Any:
         keras, _ = libraries()
         starts = [keras.initializers.GlorotUniform(seed=seed + i) for i in range(3)]
         dense = keras.layers.Dense
@@ -143,15 +140,41 @@ class SequenceNetwork(Network):
 
     It forecasts the scaled distance from the mean, starts at the mean itself, and stops early. One
     seed alone is a lottery: on 150 years of months, R² moves by more than ten points with it.
+
+    Parameters
+    ----------
+    schema
+        The predictors, and the sequences.
+    seed
+        Of the first copy.
+    units
+        Of its one layer.
+    copies
+        Networks of different seeds whose forecasts are averaged.
     """
 
     sequences = True
-    copies = 3
     sizes: ClassVar[tuple[int, ...]] = (4, 8)
     dropout: ClassVar[float] = 0.2
     recipe = Recipe(
         learning_rate=2e-3, epochs=60, batch_size=64, weight_decay=1.0, patience=8, loss=squared
     )
+
+    def __init__(
+        self, schema: FeatureSchema, seed: int = 0, units: int = 4, copies: int = 3
+    ) -> None:
+        self.schema = schema
+        self.seed = seed
+        self.units = units
+        self.copies = copies
+
+    def choose(self, X: pd.DataFrame, y: npt.ArrayLike, *, known: IntArray | None = None) -> Params:
+        """Return the configuration of least squared error on the past's latest fifth, by one copy.
+
+        The copies are for the forecast: one each is enough to tell sizes apart, at a third of the
+        time.
+        """
+        return super(SequenceNetwork, self.changed(copies=1)).choose(X, y, known=known)
 
     def candidates(self) -> list[dict[str, Any]]:
         """Return the sizes of its one layer, the smallest first."""
@@ -161,13 +184,13 @@ class SequenceNetwork(Network):
     def _read(self, keras: Any, units: int, seed: int) -> list[Any]:
         """Return the layers from sequences (n, steps, channels) to a state (n, units)."""
 
-    def _network(self, shape: tuple[int, ...], params: Params, seed: int) -> Any:
+    def _network(self, shape: tuple[int, ...], seed: int) -> Any:
         keras, _ = libraries()
         return keras.Sequential(
             [
                 keras.Input((int(np.prod(shape)),)),
                 keras.layers.Reshape(shape),
-                *self._read(keras, params["units"], seed),
+                *self._read(keras, self.units, seed),
                 keras.layers.Dropout(self.dropout, seed=seed + 1),
                 keras.layers.Dense(1, kernel_initializer="zeros"),
             ]

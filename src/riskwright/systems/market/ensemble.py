@@ -28,7 +28,8 @@ from scipy.optimize import nnls
 from riskwright.data.splits import trainable
 from riskwright.errors import InputRefused, closest
 from riskwright.stats.comparison import clark_west
-from riskwright.systems.market.families import FloatArray, Mean
+from riskwright.systems.market.families import Mean
+from riskwright.systems.market.learnt import FloatArray
 from riskwright.systems.market.panel import Panel
 from riskwright.systems.market.refit_schedule import DECEMBER, TUNING, make_schedule, months
 from riskwright.systems.market.walk import make_families
@@ -213,15 +214,15 @@ def reasons(
             f"{weights.index[positions < schedule.first][0]} is no origin of the walk",
             expected=f"{panel.X.index[schedule.first]} to {panel.X.index[-1]}",
         )
-    mean = schedule.forecast(Mean(), positions)
+    mean = schedule.forecast(Mean(panel.schema), positions)
     total = np.zeros((len(positions), panel.X.shape[1] + 1))
     live = [str(name) for name in weights if (weights[name] > 0).any()]
     for family in make_families(live, panel, refit) if live else []:
         share = weights[family.name].to_numpy()
         for here, fitted in schedule.fits(family, positions):
             rows: npt.NDArray[np.intp] = np.searchsorted(positions, here)
-            parts = fitted.parts(*schedule.now(here))
+            parts = fitted.contributions(schedule.now(family, here)).to_numpy(copy=True)
             # What the mean has moved since the fit belongs to no predictor.
-            parts[:, -1] += fitted.mean - mean[rows]
+            parts[:, -1] -= mean[rows]
             total[rows] += share[rows, None] * parts
     return pd.DataFrame(total, weights.index, [*panel.X.columns, "rest"])

@@ -1,136 +1,179 @@
-"""The families that forecast a return in well under a second a fit, and what all families share.
+"""The families that forecast a return: scikit-learn regressors of frames, as all families are.
 
-A fitted family says what each predictor adds to the historical mean; what belongs to no single
-predictor is kept apart as a rest, so that the parts always sum to the forecast.
+Those here are fitted in well under a second; ``deep`` has the networks. A frame has a row for each
+origin, oldest first, with its predictors, and for families that read sequences a column for each
+step of each (``frame_of``).
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_is_fitted
 
-from riskwright.data.splits import trainable
+from riskwright.case.usecase import FeatureSchema
+from riskwright.data.cleaning import check_columns
+from riskwright.errors import InputRefused
+from riskwright.learn.base import Estimator
+from riskwright.systems.market.learnt import (
+    FEWEST,
+    Fitted,
+    FloatArray,
+    IntArray,
+    Linear,
+    Lines,
+    Past,
+    Scaled,
+    Trees,
+)
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 Params = Mapping[str, Any]
-
-TAIL = 0.2  # latest share of the past on which hyper-parameters are compared
-FEWEST = 120  # rows of its own, in months, from which a predictor is used
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(13))  # 1 to 1,000,000
 
 
-@dataclass(frozen=True)
-class Past:
-    """The rows that may be learnt from at an origin, oldest first.
+def frame_of(
+    schema: FeatureSchema, X: pd.DataFrame, sequences: npt.NDArray[np.floating] | None
+) -> pd.DataFrame:
+    """Return the predictors (n, k) with the steps of sequences (n, steps, channels) beside them."""
+    if sequences is None:
+        return X
+    flat = pd.DataFrame(sequences.reshape(len(X), -1), X.index, _columns(schema))
+    return pd.concat([X[schema.names], flat], axis=1)
 
-    Attributes
+
+def _columns(schema: FeatureSchema) -> list[str]:
+    """Return the columns of the sequences, month by month."""
+    by_channel = [columns for _, columns in schema.sequences]
+    return [column for month in zip(*by_channel, strict=True) for column in month]
+
+
+class Family(RegressorMixin, Estimator):
+    """A regressor of returns; a child says how it learns.
+
+    Parameters
     ----------
-    X
-        Predictors, shape (n, k), NaN where missing.
-    y
-        Realised returns, shape (n,).
-    sequences
-        Shape (n, steps, channels) or None.
-    signs
-        Expected sign of each predictor's slope, shape (k,): 1, -1, or 0 for no view.
-    month, known
-        Month of the origin, and month in which the return was over and known (and the embargo
-        past), as counts of months, shape (n,).
-    """
-
-    X: FloatArray
-    y: FloatArray
-    sequences: npt.NDArray[np.floating] | None
-    signs: IntArray
-    month: IntArray
-    known: IntArray
-
-    def take(self, rows: npt.NDArray[Any]) -> Past:
-        """Return some of the rows."""
-        part = None if self.sequences is None else self.sequences[rows]
-        return Past(
-            self.X[rows], self.y[rows], part, self.signs, self.month[rows], self.known[rows]
-        )
-
-    def cut(self) -> tuple[Past, Past]:
-        """Return the rows before the latest fifth, less those not yet known then, and the fifth."""
-        first = len(self.y) - max(1, round(TAIL * len(self.y)))
-        before = trainable(self.known, int(self.month[first]) + 1)
-        return self.take(before), self.take(np.arange(first, len(self.y)))
-
-
-@dataclass(frozen=True)
-class Fitted(ABC):
-    """What a family has learnt.
-
-    Attributes
-    ----------
-    mean
-        The historical mean of the rows learnt from.
-    """
-
-    mean: float
-
-    @abstractmethod
-    def parts(self, X: FloatArray, sequences: npt.NDArray[np.floating] | None) -> FloatArray:
-        """Return what each predictor adds to the mean, then the rest, shape (m, k + 1).
-
-        Parameters
-        ----------
-        X, sequences
-            As in ``Past``, shapes (m, k) and (m, steps, channels).
-        """
-
-    def forecast(self, X: FloatArray, sequences: npt.NDArray[np.floating] | None) -> FloatArray:
-        """Return the forecast returns, shape (m,)."""
-        return np.asarray(self.mean + self.parts(X, sequences).sum(axis=1))
-
-
-class Family(ABC):
-    """A kind of forecast; a child says how it learns.
+    schema
+        The predictors with their expected signs, and the sequences: see ``market_schema``.
+    seed
+        Of all that is drawn.
 
     Attributes
     ----------
     name
         Column of the forecasts.
     refit
-        Months between two fits.
+        Months between two fits of a walk: its schedule, no parameter of the fit.
     deep
         Whether it trains a network (in a process of its own, see ``walk``).
     sequences
         Whether it reads the sequences instead of the predictors.
+    fitted_
+        What it has learnt.
     """
 
-    name: str
     refit: int = 1
     deep: ClassVar[bool] = False
     sequences: ClassVar[bool] = False
+    fitted_: Fitted
+
+    def __init__(self, schema: FeatureSchema, seed: int = 0) -> None:
+        self.schema = schema
+        self.seed = seed
 
     @abstractmethod
-    def fit(self, past: Past, params: Params, seed: int) -> Fitted:
-        """Learn from the past with the hyper-parameters that ``choose`` found."""
+    def _learn(self, past: Past) -> Fitted:
+        """Learn from arrays that were checked."""
+
+    def fit(self, X: pd.DataFrame, y: npt.ArrayLike, *, known: IntArray | None = None) -> Self:
+        """Learn from months, oldest first.
+
+        Parameters
+        ----------
+        X
+            By origin (a month, or any order of them), shape (n, columns).
+        y
+            Returns, shape (n,).
+        known
+            Month in which each was over and known, as counts of months since 1970, shape (n,). What
+            a family holds out begins after that; its own month if left out.
+
+        Raises
+        ------
+        InputRefused
+            If a column is missing, or there isn't one finite return for each row.
+        """
+        self.fitted_ = self._learn(self._past(X, y, known))
+        return self
+
+    def predict(self, X: pd.DataFrame) -> FloatArray:
+        """Return the forecast returns, shape (m,)."""
+        check_is_fitted(self, "fitted_")
+        return self.fitted_.forecast(*self._arrays(X))
+
+    def contributions(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return what each predictor adds to ``base``; rows sum to the forecast.
+
+        ``base`` is the historical mean, and what belongs to no single predictor.
+        """
+        check_is_fitted(self, "fitted_")
+        parts = self.fitted_.parts(*self._arrays(X))
+        parts[:, -1] += self.fitted_.mean
+        return pd.DataFrame(parts, X.index, [*self.schema.names, "base"])
 
     def candidates(self) -> list[dict[str, Any]]:
         """Return the configurations that ``choose`` compares: each counts as a trial."""
         return [{}]
 
-    def choose(self, past: Past, seed: int) -> Params:
-        """Return the configuration of least squared error on the past's own latest fifth."""
+    def choose(self, X: pd.DataFrame, y: npt.ArrayLike, *, known: IntArray | None = None) -> Params:
+        """Return the configuration of least squared error on the past's own latest fifth.
+
+        Parameters
+        ----------
+        X, y, known
+            As in ``fit``.
+        """
         tried = self.candidates()
         if len(tried) == 1:
             return tried[0]
-        before, tail = past.cut()
+        before, tail = self._past(X, y, known).cut()
         errors = [
             float(np.mean((tail.y - found.forecast(tail.X, tail.sequences)) ** 2))
-            for found in (self.fit(before, params, seed) for params in tried)
+            for found in (self.changed(**params)._learn(before) for params in tried)
         ]
         return tried[int(np.argmin(errors))]
+
+    def _past(self, X: pd.DataFrame, y: npt.ArrayLike, known: IntArray | None) -> Past:
+        table, sequences = self._arrays(X)
+        returns = np.asarray(y, dtype=float)
+        if returns.shape != (len(X),) or not np.isfinite(returns).all():
+            raise InputRefused(
+                f"the returns don't fit {len(X)} rows, or one is missing",
+                expected="one finite number for each row",
+            )
+        month = np.arange(len(X), dtype=np.int64)
+        if isinstance(X.index, pd.PeriodIndex):
+            month = cast(Any, X.index).asi8  # a view: its astype takes longer than a fit
+        signs = np.array([feature.direction for feature in self.schema.features])
+        return Past(table, returns, sequences, signs, month, month if known is None else known)
+
+    def _arrays(self, X: pd.DataFrame) -> tuple[FloatArray, npt.NDArray[np.floating] | None]:
+        """Return predictors (n, k), and sequences (n, steps, channels) where they are read."""
+        table, names = X, self.schema.names
+        if not isinstance(X, pd.DataFrame) or list(X.columns) != names:
+            check_columns(X, self.schema)
+            table = X[names]
+        # Row by row in memory, whatever the frame's own order: sums have the same bits.
+        found = np.ascontiguousarray(table.to_numpy(dtype=float))
+        if not self.sequences:
+            return found, None
+        flat = np.ascontiguousarray(X[_columns(self.schema)].to_numpy(dtype=float))
+        return found, flat.reshape(len(X), -1, len(self.schema.sequences))
 
 
 class Mean(Family):
@@ -138,8 +181,7 @@ class Mean(Family):
 
     name = "mean"
 
-    def fit(self, past: Past, params: Params, seed: int) -> Fitted:
-        """Learn the mean."""
+    def _learn(self, past: Past) -> Fitted:
         zeros = np.zeros(past.X.shape[1])
         return Linear(float(past.y.mean()), zeros, zeros, zeros)
 
@@ -155,25 +197,40 @@ class Single(Family):
 
     Parameters
     ----------
-    name
-        Column of the forecasts.
+    schema, seed
+        As of every family; nothing is drawn.
     only
-        Position of the one predictor; all if left out.
+        Name of the one predictor; all if left out.
     restricted
         Whether the restrictions hold.
     """
 
-    def __init__(self, name: str, only: int | None = None, *, restricted: bool = False) -> None:
-        self.name, self.only, self.restricted = name, only, restricted
+    def __init__(
+        self,
+        schema: FeatureSchema,
+        seed: int = 0,
+        only: str | None = None,
+        restricted: bool = False,
+    ) -> None:
+        self.schema = schema
+        self.seed = seed
+        self.only = only
+        self.restricted = restricted
 
-    def fit(self, past: Past, params: Params, seed: int) -> Fitted:
-        """Learn one line for each predictor."""
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Column of the forecasts: ``combination_ct``, ``ols:log_dp``."""
+        if self.only is None:
+            return "combination_ct" if self.restricted else "combination"
+        return f"{'ct' if self.restricted else 'ols'}:{self.only}"
+
+    def _learn(self, past: Past) -> Fitted:
         here = np.isfinite(past.X)
         mean = float(past.y.mean())
         rows = here.sum(axis=0)
         used = rows >= FEWEST
         if self.only is not None:
-            used &= np.arange(len(rows)) == self.only
+            used &= np.arange(len(rows)) == self.schema.names.index(self.only)
         n = np.maximum(rows, 1)
         centre = np.where(here, past.X, 0.0).sum(axis=0) / n
         away = np.where(here, past.X - centre, 0.0)
@@ -189,79 +246,17 @@ class Single(Family):
         return Lines(mean, slopes, centre, levels, used, floor)
 
 
-@dataclass(frozen=True)
-class Lines(Fitted):
-    """The average of lines on one predictor each: arrays of shape (k,)."""
-
-    slopes: FloatArray
-    centre: FloatArray
-    levels: FloatArray
-    used: npt.NDArray[np.bool_]
-    floor: float
-
-    def parts(self, X: FloatArray, sequences: npt.NDArray[np.floating] | None) -> FloatArray:
-        """Each line's distance from the mean over their number: exact, without a rest."""
-        says = self.used & np.isfinite(X)
-        lines = np.maximum(self.levels + self.slopes * (X - self.centre), self.floor)
-        away = np.where(says, lines - self.mean, 0.0)
-        away /= np.maximum(says.sum(axis=1, keepdims=True), 1)
-        return np.column_stack([away, np.zeros(len(X))])
-
-
-@dataclass(frozen=True)
-class Linear(Fitted):
-    """One line on all predictors; a missing one is at its median of the past: shape (k,) each."""
-
-    slopes: FloatArray
-    centre: FloatArray
-    medians: FloatArray
-
-    def parts(self, X: FloatArray, sequences: npt.NDArray[np.floating] | None) -> FloatArray:
-        """Slope times distance from the past's mean: exact, without a rest."""
-        filled = np.where(np.isfinite(X), X, self.medians)
-        return np.column_stack([self.slopes * (filled - self.centre), np.zeros(len(X))])
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """Predictors made ready: medians for what is missing, then mean 0 and spread 1.
-
-    A predictor with fewer than ``FEWEST`` rows, or that never changes, is 0 throughout.
-    """
-
-    medians: FloatArray
-    centre: FloatArray
-    scale: FloatArray
-
-    @classmethod
-    def of(cls, X: FloatArray) -> Scaled:
-        """Learn from predictors of shape (n, k)."""
-        here = np.isfinite(X)
-        enough = here.sum(axis=0) >= FEWEST
-        medians = np.zeros(X.shape[1])
-        medians[enough] = np.nanmedian(X[:, enough], axis=0)
-        filled = np.where(here, X, medians)
-        centre, scale = filled.mean(axis=0), filled.std(axis=0)
-        still = ~enough | (scale <= 1e-12 * np.maximum(np.abs(centre), 1e-12))
-        return cls(medians, centre, np.where(still, np.inf, scale))
-
-    def __call__(self, X: FloatArray) -> FloatArray:
-        """Return the predictors filled and scaled, shape (m, k)."""
-        return (np.where(np.isfinite(X), X, self.medians) - self.centre) / self.scale
-
-
 class ManyPredictors(Family):
     """A line on all predictors, filled and scaled; a child finds its slopes."""
 
     @abstractmethod
-    def _slopes(self, Z: FloatArray, y: FloatArray, params: Params) -> FloatArray:
+    def _slopes(self, Z: FloatArray, y: FloatArray) -> FloatArray:
         """Return slopes (k,) of scaled predictors (n, k) for returns less their mean (n,)."""
 
-    def fit(self, past: Past, params: Params, seed: int) -> Fitted:
-        """Learn medians, scales and slopes."""
+    def _learn(self, past: Past) -> Fitted:
         scaled = Scaled.of(past.X)
         mean = float(past.y.mean())
-        slopes = self._slopes(scaled(past.X), past.y - mean, params)
+        slopes = self._slopes(scaled(past.X), past.y - mean)
         return Linear(mean, slopes / scaled.scale, scaled.centre, scaled.medians)
 
 
@@ -270,21 +265,34 @@ class KitchenSink(ManyPredictors):
 
     name = "kitchen_sink"
 
-    def _slopes(self, Z: FloatArray, y: FloatArray, params: Params) -> FloatArray:
+    def _slopes(self, Z: FloatArray, y: FloatArray) -> FloatArray:
         return np.asarray(np.linalg.lstsq(Z, y, rcond=1e-10)[0])
 
 
 class Ridge(ManyPredictors):
-    """Least squares with a penalty on the squared slopes, chosen each December."""
+    """Least squares with a penalty on the squared slopes, chosen each December.
+
+    Parameters
+    ----------
+    schema, seed
+        As of every family; nothing is drawn.
+    penalty
+        In units of the sum of squares of a scaled predictor's row.
+    """
 
     name = "ridge"
 
+    def __init__(self, schema: FeatureSchema, seed: int = 0, penalty: float = 1_000.0) -> None:
+        self.schema = schema
+        self.seed = seed
+        self.penalty = penalty
+
     def candidates(self) -> list[dict[str, Any]]:
-        """Return the penalties, in units of the sum of squares of a scaled predictor's row."""
+        """Return the penalties, the weakest first."""
         return [{"penalty": penalty} for penalty in PENALTIES]
 
-    def _slopes(self, Z: FloatArray, y: FloatArray, params: Params) -> FloatArray:
-        gram = Z.T @ Z + params["penalty"] * np.eye(Z.shape[1])
+    def _slopes(self, Z: FloatArray, y: FloatArray) -> FloatArray:
+        gram = Z.T @ Z + self.penalty * np.eye(Z.shape[1])
         return np.asarray(np.linalg.solve(gram, Z.T @ y))
 
 
@@ -293,7 +301,7 @@ class PLS(ManyPredictors):
 
     name = "pls"
 
-    def _slopes(self, Z: FloatArray, y: FloatArray, params: Params) -> FloatArray:
+    def _slopes(self, Z: FloatArray, y: FloatArray) -> FloatArray:
         direction = Z.T @ y
         score = Z @ direction
         size = float(score @ score)
@@ -301,7 +309,15 @@ class PLS(ManyPredictors):
 
 
 class XGBoost(Family):
-    """Boosted trees, rate 0.03, half of the rows and columns each; depth and number are chosen."""
+    """Boosted trees, rate 0.03, half of the rows and columns each; depth and number are chosen.
+
+    Parameters
+    ----------
+    schema, seed
+        As of every family; rows and columns are drawn.
+    max_depth, trees
+        Of each tree, and how many.
+    """
 
     name = "xgboost"
     refit = 12
@@ -313,41 +329,26 @@ class XGBoost(Family):
         "verbosity": 0,
     }
 
+    def __init__(
+        self, schema: FeatureSchema, seed: int = 0, max_depth: int = 1, trees: int = 50
+    ) -> None:
+        self.schema = schema
+        self.seed = seed
+        self.max_depth = max_depth
+        self.trees = trees
+
     def candidates(self) -> list[dict[str, Any]]:
         """Return depths and numbers of trees, the simplest first."""
         return [{"max_depth": d, "trees": n} for d in (1, 2, 3) for n in (50, 150)]
 
-    def fit(self, past: Past, params: Params, seed: int) -> Fitted:
-        """Learn the trees; missing predictors keep their own branch."""
+    def _learn(self, past: Past) -> Fitted:
         import xgboost
 
+        # Missing predictors keep their own branch.
         mean = float(past.y.mean())
         booster = xgboost.train(
-            {**self.settings, "max_depth": params["max_depth"], "base_score": mean, "seed": seed},
+            {**self.settings, "max_depth": self.max_depth, "base_score": mean, "seed": self.seed},
             xgboost.DMatrix(past.X, past.y, nthread=1),
-            num_boost_round=params["trees"],
+            num_boost_round=self.trees,
         )
         return Trees(mean, booster)
-
-
-@dataclass(frozen=True)
-class Trees(Fitted):
-    """A fitted booster."""
-
-    booster: Any
-
-    def parts(self, X: FloatArray, sequences: npt.NDArray[np.floating] | None) -> FloatArray:
-        """Return exact Shapley values (TreeSHAP); the rest is the trees' own mean less the past's.
-
-        It takes up what XGBoost's single precision leaves, of the order of 1e-7.
-        """
-        import xgboost
-
-        parts = self.booster.predict(xgboost.DMatrix(X, nthread=1), pred_contribs=True)
-        found = parts.astype(np.float64)
-        found[:, -1] = self.forecast(X, sequences) - self.mean - found[:, :-1].sum(axis=1)
-        return np.asarray(found)
-
-    def forecast(self, X: FloatArray, sequences: npt.NDArray[np.floating] | None) -> FloatArray:
-        """Return the forecast returns, shape (m,)."""
-        return np.asarray(self.booster.inplace_predict(X), dtype=np.float64)

@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from riskwright.case.usecase import FeatureSchema
 from riskwright.errors import InputRefused
 from riskwright.systems.market.case import MarketCase
-from riskwright.systems.market.case_sections import Model
+from riskwright.systems.market.case_sections import Model, market_schema
 from riskwright.systems.market.predictors import HISTORY, YEAR, View, features, log
 from riskwright.systems.market.series import load_series
 from riskwright.systems.market.series_spec import Series
@@ -74,6 +75,14 @@ class Panel:
     def signs(self) -> dict[str, int]:
         """Expected sign of each predictor's slope; 0 for no view."""
         return self.case.signs
+
+    @property
+    def schema(self) -> FeatureSchema:
+        """What families are told of its columns."""
+        steps = 0 if self.sequences is None else self.sequences.shape[1]
+        return market_schema(
+            list(map(str, self.X)), self.signs, list(map(str, self.context)), steps
+        )
 
     def excess(self, model: str) -> pd.Series:
         """Return by origin what the market returned above cash."""

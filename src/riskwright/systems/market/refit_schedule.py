@@ -7,16 +7,17 @@ begins in December), so that a forecast doesn't depend on where a walk starts.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from riskwright.data.splits import trainable
 from riskwright.errors import InputRefused, closest
-from riskwright.systems.market.families import Family, Fitted, FloatArray, IntArray, Params, Past
+from riskwright.systems.market.families import Family, Params, frame_of
+from riskwright.systems.market.learnt import FloatArray, IntArray
 from riskwright.systems.market.panel import Panel
 
 DECEMBER = 11  # of 1970, as a count of months: where cycles of every length begin
@@ -28,45 +29,58 @@ Job = tuple[Family, IntArray]
 
 @dataclass(frozen=True)
 class RefitSchedule:
-    """The rows of a panel as arrays, and the rules by which families learn from them.
+    """The rows of a panel, and the rules by which families learn from them.
 
     Attributes
     ----------
-    rows
-        Every origin of the panel, the realised return NaN where it is unknown.
+    X
+        Every origin of the panel, shape (n, k): its predictors.
+    steps
+        With the steps of the sequences beside them; None if there are none.
+    y
+        The realised return, NaN where it is unknown, shape (n,).
+    month, known
+        Month of the origin, and month in which the return was over and known (and the embargo
+        past), as counts of months, shape (n,).
     min_train, window, seed
         As in ``walk``.
     """
 
-    rows: Past
+    X: pd.DataFrame
+    steps: pd.DataFrame | None
+    y: FloatArray
+    month: IntArray
+    known: IntArray
     min_train: int
     window: int | None
     seed: int
 
-    def past(self, family: Family, position: int) -> Past:
-        """Return the rows that a family may learn from at an origin, with what it reads."""
-        rows = self.rows if family.sequences else replace(self.rows, sequences=None)
-        return rows.take(self._usable(position))
+    def past(self, family: Family, position: int) -> dict[str, Any]:
+        """Return what a family may learn from at an origin, as its ``fit`` takes it."""
+        rows = _span(self._usable(position))
+        return {"X": self._read(family).iloc[rows], "y": self.y[rows], "known": self.known[rows]}
 
-    def now(self, positions: IntArray) -> tuple[FloatArray, npt.NDArray[np.floating] | None]:
-        """Return predictors and sequences at some origins."""
-        steps = self.rows.sequences
-        return self.rows.X[positions], None if steps is None else steps[positions]
+    def now(self, family: Family, positions: IntArray) -> pd.DataFrame:
+        """Return what a family reads at some origins."""
+        return self._read(family).iloc[_span(positions)]
+
+    def _read(self, family: Family) -> pd.DataFrame:
+        return self.steps if family.sequences and self.steps is not None else self.X
 
     @cached_property
     def first(self) -> int:
         """Position of the first origin with enough rows to learn from; past the end if none has."""
-        count = len(self.rows.y)
+        count = len(self.y)
         enough = (p for p in range(count) if len(self._usable(p)) >= self.min_train)
         return next(enough, count)
 
-    def fits(self, family: Family, positions: IntArray) -> Iterator[tuple[IntArray, Fitted]]:
+    def fits(self, family: Family, positions: IntArray) -> Iterator[tuple[IntArray, Family]]:
         """Fit a family for some origins, as late as its schedule says.
 
         Yields
         ------
         tuple
-            Which of the positions one fit serves (increasing, shape (m,)), and the fit.
+            Which of the positions one fit serves (increasing, shape (m,)), and the fitted family.
         """
         params: Params = {}
         tuned = -1
@@ -74,14 +88,15 @@ class RefitSchedule:
         for start in np.unique(starts):
             year = int(self._starts(np.array([start]), max(TUNING, family.refit))[0])
             if year != tuned:
-                params, tuned = family.choose(self.past(family, year), self._seed(year)), year
-            fitted = family.fit(self.past(family, int(start)), params, self._seed(int(start)))
-            yield positions[starts == start], fitted
+                once = family.changed(seed=self._seed(year))
+                params, tuned = once.choose(**self.past(family, year)), year
+            fresh = family.changed(seed=self._seed(int(start)), **params)
+            yield positions[starts == start], fresh.fit(**self.past(family, int(start)))
 
     def forecast(self, family: Family, positions: IntArray) -> FloatArray:
         """Return a family's forecasts at some origins, shape (m,)."""
         return np.concatenate(
-            [fitted.forecast(*self.now(here)) for here, fitted in self.fits(family, positions)]
+            [fit.predict(self.now(family, here)) for here, fit in self.fits(family, positions)]
         )
 
     def jobs(self, family: Family, positions: IntArray) -> list[Job]:
@@ -94,19 +109,19 @@ class RefitSchedule:
 
     def _starts(self, positions: IntArray, cycle: int) -> IntArray:
         """Return where each origin's cycle starts: its first origin with enough rows."""
-        at = self.rows.month
+        at = self.month
         begins = DECEMBER + (at[positions] - DECEMBER) // cycle * cycle
         return np.maximum(np.searchsorted(at, begins), self.first)
 
     def _usable(self, position: int) -> IntArray:
         """Return the positions of the rows that may be learnt from at an origin."""
-        start = int(self.rows.month[position]) + 1
-        known = trainable(self.rows.known, start) & np.isfinite(self.rows.y)
+        start = int(self.month[position]) + 1
+        known = trainable(self.known, start) & np.isfinite(self.y)
         rows = np.flatnonzero(known)
         return rows if self.window is None else rows[-self.window :]
 
     def _seed(self, position: int) -> int:
-        return self.seed + 12 * 1970 + int(self.rows.month[position])
+        return self.seed + 12 * 1970 + int(self.month[position])
 
 
 def make_schedule(
@@ -139,18 +154,27 @@ def make_schedule(
         if value < least:
             raise InputRefused(f"{name} is {value}", expected=f"at least {least} months")
     index = panel.X.index
+    X = pd.DataFrame(panel.X.to_numpy(dtype=float), index, panel.X.columns)
     known = panel.known_at[model].reindex(index)
-    rows = Past(
-        X=panel.X.to_numpy(dtype=float),
+    return RefitSchedule(
+        X=X,
+        steps=None if panel.sequences is None else frame_of(panel.schema, X, panel.sequences),
         y=panel.targets[model].reindex(index).to_numpy(dtype=float),
-        sequences=panel.sequences,
-        signs=np.array([panel.signs.get(name, 0) for name in panel.X.columns]),
         month=months(index),
         known=months(known) + embargo,
+        min_train=min_train,
+        window=window,
+        seed=seed,
     )
-    return RefitSchedule(rows, min_train, window, seed)
 
 
 def months(periods: pd.Series | pd.Index) -> IntArray:
     """Return periods as counts of months since January 1970."""
     return np.asarray(pd.PeriodIndex(periods, freq="M").astype("int64"), dtype=np.int64)
+
+
+def _span(rows: IntArray) -> IntArray | slice:
+    """Return rows without a gap as a slice: a frame is cut by one in a tenth of the time."""
+    if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows

@@ -13,20 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from riskwright.case.usecase import FeatureSchema
 from riskwright.errors import IntegrityError
 from riskwright.store.writer import replacing, write, write_json
-from riskwright.systems.market.families import Fitted, FloatArray, Linear, Lines, Scaled, Trees
+from riskwright.systems.market.families import Family
+from riskwright.systems.market.learnt import Fitted, FloatArray, Linear, Lines, Scaled, Trees
+from riskwright.systems.market.walk import make_family
 
 FITTED, BOOSTER, WEIGHTS = "fitted.json", "booster.ubj", "weights.npz"
 
 
-def save_fitted(fitted: Fitted, family: str, folder: Path) -> None:
+def save_family(family: Family, folder: Path) -> None:
     """Write a fitted family into a folder.
-
-    Parameters
-    ----------
-    family
-        Its name: ``ridge``, ``ct:log_dp``.
 
     Raises
     ------
@@ -34,7 +32,8 @@ def save_fitted(fitted: Fitted, family: str, folder: Path) -> None:
         If nobody has said how this kind of fit is kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    plain: dict[str, Any] = {"family": family, "mean": _words(fitted.mean)}
+    fitted = family.fitted_
+    plain: dict[str, Any] = {"family": family.name, "mean": _words(fitted.mean)}
     match fitted:
         case Lines():
             arrays = {k: _words(getattr(fitted, k)) for k in ("slopes", "centre", "levels")}
@@ -51,8 +50,13 @@ def save_fitted(fitted: Fitted, family: str, folder: Path) -> None:
     write_json(folder / FITTED, plain, allow_nan=False)
 
 
-def load_fitted(folder: Path) -> Fitted:
-    """Read back what ``save_fitted`` wrote; it forecasts the same.
+def load_family(folder: Path, schema: FeatureSchema) -> Family:
+    """Read back what ``save_family`` wrote; it forecasts the same.
+
+    Parameters
+    ----------
+    schema
+        Of the frames that it will be asked of: ``case_sections.market_schema``.
 
     Raises
     ------
@@ -61,24 +65,32 @@ def load_fitted(folder: Path) -> Fitted:
     """
     try:
         plain: dict[str, Any] = json.loads((folder / FITTED).read_text(encoding="utf-8"))
-        mean = float(plain["mean"])
-        match plain["kind"]:
-            case "lines":
-                used = np.array(plain["used"], dtype=bool)
-                slopes, centre, levels = (_array(plain[k]) for k in ("slopes", "centre", "levels"))
-                return Lines(mean, slopes, centre, levels, used, float(plain["floor"]))
-            case "linear":
-                return Linear(mean, *(_array(plain[k]) for k in ("slopes", "centre", "medians")))
-            case "trees":
-                return Trees(mean, _booster(folder / BOOSTER))
-            case "network":
-                return _load_network(plain, folder)
-            case kind:
-                raise ValueError(f"it is a {kind!r}")
+        family = make_family(str(plain["family"]), schema)
+        family.set_params(**{str(k): int(v) for k, v in plain.get("params", {}).items()})
+        family.set_params(seed=int(plain.get("seed", 0)))
+        family.fitted_ = _read(plain, family, folder)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise IntegrityError(
             f"a saved family can't be read: {error}", where=str(folder), do="restore it, or retrain"
         ) from error
+    return family
+
+
+def _read(plain: dict[str, Any], family: Family, folder: Path) -> Fitted:
+    mean = float(plain["mean"])
+    match plain["kind"]:
+        case "lines":
+            used = np.array(plain["used"], dtype=bool)
+            slopes, centre, levels = (_array(plain[k]) for k in ("slopes", "centre", "levels"))
+            return Lines(mean, slopes, centre, levels, used, float(plain["floor"]))
+        case "linear":
+            return Linear(mean, *(_array(plain[k]) for k in ("slopes", "centre", "medians")))
+        case "trees":
+            return Trees(mean, _booster(folder / BOOSTER))
+        case "network":
+            return _load_network(plain, family, folder)
+        case kind:
+            raise ValueError(f"it is a {kind!r}")
 
 
 def _booster(path: Path) -> Any:
@@ -117,25 +129,22 @@ def _save_network(fitted: Fitted, folder: Path) -> dict[str, Any]:
     }
 
 
-def _load_network(plain: dict[str, Any], folder: Path) -> Fitted:
-    from riskwright.systems.market.deep import Read
-    from riskwright.systems.market.walk import KINDS
+def _load_network(plain: dict[str, Any], family: Family, folder: Path) -> Fitted:
+    from riskwright.systems.market.deep import Network, Read
 
     scaled = Scaled(*(_array(plain["scaled"][k]) for k in ("medians", "centre", "scale")))
     with (folder / WEIGHTS).open("rb") as file, np.load(file, allow_pickle=False) as archive:
         arrays = {key: archive[key] for key in sorted(archive.files)}
     copies = sorted({key[:3] for key in arrays})
-    family: Any = KINDS[plain["family"]]()
-    restored: Fitted = family.restored(
+    if not isinstance(family, Network):
+        raise ValueError(f"a {family.name!r} is no network")
+    return family.restored(
         float(plain["mean"]),
         Read(scaled, tuple(int(n) for n in plain["shape"])),
         float(plain["level"]),
         float(plain["spread"]),
-        {str(k): int(v) for k, v in plain["params"].items()},
-        int(plain["seed"]),
         [[a for key, a in arrays.items() if key[:3] == copy] for copy in copies],
     )
-    return restored
 
 
 def _words(values: Any) -> Any:

@@ -18,7 +18,7 @@ from scipy.stats import norm
 
 from riskwright.data.splits import trainable
 from riskwright.errors import InputRefused
-from riskwright.systems.market.families import FloatArray
+from riskwright.systems.market.learnt import FloatArray
 from riskwright.systems.market.refit_schedule import DECEMBER, TUNING, months
 
 FEWEST_CHANGES = 120  # months from which a GARCH is fitted; before, their plain variance

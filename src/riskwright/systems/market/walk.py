@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import Any
@@ -20,44 +21,46 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from riskwright.case.usecase import FeatureSchema
 from riskwright.errors import InputRefused, Unavailable, closest
+from riskwright.systems.market.case_sections import SINGLE
 from riskwright.systems.market.families import (
     PLS,
     Family,
-    FloatArray,
-    IntArray,
     KitchenSink,
     Mean,
     Ridge,
     Single,
     XGBoost,
 )
+from riskwright.systems.market.learnt import FloatArray, IntArray
 from riskwright.systems.market.panel import Panel
 from riskwright.systems.market.refit_schedule import Job, RefitSchedule, make_schedule
 
 
-def _deep(name: str) -> Family:
-    from riskwright.systems.market import deep
+def _deep(name: str) -> Callable[[FeatureSchema], Family]:
+    def make(schema: FeatureSchema) -> Family:
+        from riskwright.systems.market import deep
 
-    kinds: dict[str, Callable[[], Family]] = {
-        "article_mlp": deep.ArticleMLP,
-        "gru": deep.GRU,
-        "cnn": deep.CNN,
-    }
-    return kinds[name]()
+        kinds: dict[str, type[Family]] = {
+            "article_mlp": deep.ArticleMLP,
+            "gru": deep.GRU,
+            "cnn": deep.CNN,
+        }
+        return kinds[name](schema)
+
+    return make
 
 
-KINDS: Mapping[str, Callable[[], Family]] = {
+KINDS: dict[str, Callable[[FeatureSchema], Family]] = {
     "mean": Mean,
-    "combination": lambda: Single("combination"),
-    "combination_ct": lambda: Single("combination_ct", restricted=True),
+    "combination": Single,
+    "combination_ct": partial(Single, restricted=True),
     "kitchen_sink": KitchenSink,
     "ridge": Ridge,
     "pls": PLS,
     "xgboost": XGBoost,
-    "article_mlp": lambda: _deep("article_mlp"),
-    "gru": lambda: _deep("gru"),
-    "cnn": lambda: _deep("cnn"),
+    **{name: _deep(name) for name in ("article_mlp", "gru", "cnn")},
 }
 
 Done = tuple[str, IntArray, FloatArray, float]
@@ -143,7 +146,7 @@ def walk(
         for job in schedule.jobs(family, positions)
     ]
     out = pd.DataFrame(
-        {"actual": schedule.rows.y[positions]},
+        {"actual": schedule.y[positions]},
         index=panel.X.index[positions].rename("origin"),
     )
     columns = {family.name: np.empty(len(positions)) for family in members}
@@ -165,6 +168,27 @@ def trials(families: Sequence[Family], model: str, window: int | None) -> list[d
     ]
 
 
+def make_family(name: str, schema: FeatureSchema) -> Family:
+    """Return the family of a name, such as ``ridge`` or ``ct:log_dp``.
+
+    Raises
+    ------
+    InputRefused
+        If the name is unknown.
+    """
+    kind, _, predictor = name.partition(":")
+    if kind in SINGLE and predictor in schema.names:
+        return Single(schema, only=predictor, restricted=kind == "ct")
+    if name not in KINDS:
+        singles = [f"{one}:{predictor}" for one in SINGLE for predictor in schema.names]
+        raise InputRefused(
+            f"there is no family {name!r}",
+            expected=f"{', '.join([*SINGLE, *KINDS])}",
+            do=closest(name, [*SINGLE, *KINDS, *singles]),
+        )
+    return KINDS[name](schema)
+
+
 def make_families(
     names: Sequence[str], panel: Panel, refit: Mapping[str, int] | None = None
 ) -> list[Family]:
@@ -175,34 +199,19 @@ def make_families(
     InputRefused
         If a name is unknown, or a family reads sequences and the panel has none.
     """
-    singles = {
-        f"{kind}:{predictor}": (i, kind == "ct")
-        for kind in ("ols", "ct")
-        for i, predictor in enumerate(panel.X.columns)
-    }
+    schema, stated = panel.schema, refit or {}
     wanted: dict[str, None] = {}
     for name in names:
-        several = [one for one in singles if one.startswith(f"{name}:")]
-        wanted.update(dict.fromkeys(several or [name]))
+        every = [f"{name}:{one}" for one in schema.names] if name in SINGLE else [name]
+        wanted.update(dict.fromkeys(every))
     made: list[Family] = []
     for name in wanted:
-        if name in singles:
-            only, restricted = singles[name]
-            family: Family = Single(name, only, restricted=restricted)
-        elif name in KINDS:
-            family = KINDS[name]()
-        else:
-            raise InputRefused(
-                f"there is no family {name!r}",
-                expected=f"ols, ct, {', '.join(KINDS)}",
-                do=closest(name, ["ols", "ct", *KINDS, *singles]),
-            )
+        family = make_family(name, schema)
         if family.sequences and panel.sequences is None:
             raise InputRefused(
                 f"the family {name!r} is not applicable: the panel has no sequences",
                 do=f"declare sequences, or leave {name!r} out of the families",
             )
-        stated = refit or {}
         family.refit = stated.get(name, stated.get(name.partition(":")[0], family.refit))
         if family.refit < 1:
             raise InputRefused(f"refit of {name!r} is {family.refit}", expected="at least 1 month")
@@ -223,7 +232,7 @@ def _origins(
             expected=f"{schedule.min_train} months whose return was known at an origin",
             do="bring a longer history, or lower min_train",
         )
-    at = schedule.rows.month
+    at = schedule.month
     begin = start if first is None else int(np.searchsorted(at, first.ordinal))
     if begin < start:
         raise InputRefused(
