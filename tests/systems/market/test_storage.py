@@ -58,6 +58,8 @@ def test_a_line_is_one_json_and_comes_back_to_the_last_bit(name: str, tmp_path: 
     json.loads((tmp_path / FITTED).read_text(), parse_constant=pytest.fail)
     again = load_family(tmp_path, SCHEMA)
     assert (type(again), again.name) == (type(fitted), name)
+    assert again.get_params()["schema"] == SCHEMA
+    assert again.changed(seed=3).get_params() == fitted.get_params()
     assert same(fitted, again)
 
 

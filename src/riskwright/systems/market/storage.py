@@ -34,6 +34,8 @@ def save_family(family: Family, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     fitted = family.fitted_
     plain: dict[str, Any] = {"family": family.name, "mean": _words(fitted.mean)}
+    if chosen := family.candidates()[0]:
+        plain |= {"params": {name: getattr(family, name) for name in chosen}, "seed": family.seed}
     match fitted:
         case Lines():
             arrays = {k: _words(getattr(fitted, k)) for k in ("slopes", "centre", "levels")}
@@ -66,8 +68,8 @@ def load_family(folder: Path, schema: FeatureSchema) -> Family:
     try:
         plain: dict[str, Any] = json.loads((folder / FITTED).read_text(encoding="utf-8"))
         family = make_family(str(plain["family"]), schema)
-        family.set_params(**{str(k): int(v) for k, v in plain.get("params", {}).items()})
-        family.set_params(seed=int(plain.get("seed", 0)))
+        # Files of before kept these of networks alone.
+        family.set_params(**plain.get("params", {}), seed=int(plain.get("seed", 0)))
         family.fitted_ = _read(plain, family, folder)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise IntegrityError(
@@ -138,6 +140,7 @@ def _load_network(plain: dict[str, Any], family: Family, folder: Path) -> Fitted
     copies = sorted({key[:3] for key in arrays})
     if not isinstance(family, Network):
         raise ValueError(f"a {family.name!r} is no network")
+    family.copies = len(copies)
     return family.restored(
         float(plain["mean"]),
         Read(scaled, tuple(int(n) for n in plain["shape"])),
