@@ -58,12 +58,7 @@ def permutation_importance(
     InputRefused
         If ``X`` and ``y`` don't match or there are fewer than two rows.
     """
-    y_ = np.asarray(y)
-    if len(y_) != len(X) or len(X) < 2:
-        raise InputRefused(
-            f"{len(X)} rows with {len(y_)} outcomes",
-            expected="one outcome for each row, and two rows at least",
-        )
+    y_ = _matched(X, y)
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.choice(len(X), size=min(rows, len(X)), replace=False))
     X, sign = X.iloc[chosen], np.where(y_[chosen] == 1, -1.0, 1.0)
@@ -82,6 +77,16 @@ def permutation_importance(
     columns = ["feature", "increase_in_log_loss", "low", "high"]
     found = pd.DataFrame(table, columns=columns)
     return found.sort_values(columns[1], ascending=False, ignore_index=True, kind="stable")
+
+
+def _matched(X: pd.DataFrame, y: ArrayLike) -> np.ndarray:
+    outcomes = np.asarray(y)
+    if len(outcomes) != len(X) or len(X) < 2:
+        raise InputRefused(
+            f"{len(X)} rows with {len(outcomes)} outcomes",
+            expected="one outcome for each row, and two rows at least",
+        )
+    return outcomes
 
 
 def shap_summary(

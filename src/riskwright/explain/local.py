@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -168,33 +168,9 @@ def lime_case(
     DataFrame
         ``feature, weight`` (change of the PD), largest absolute weight first.
     """
-    from lime.lime_tabular import LimeTabularExplainer
-
     case = _frame(X_row, schema)
     coder = _Coder(X_background, case, schema)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # LIME warns of its own dependencies' future
-        explainer = LimeTabularExplainer(
-            coder.encode(X_background),
-            categorical_features=coder.categorical,
-            categorical_names=coder.categorical_names,
-            feature_names=coder.labels,
-            class_names=["good", "bad"],
-            discretize_continuous=True,
-            random_state=seed,
-        )
-
-        def both(rows: np.ndarray) -> np.ndarray:
-            pd_ = np.asarray(predict_pd(coder.decode(rows)), dtype=np.float64)
-            return np.column_stack([1 - pd_, pd_])
-
-        explanation = explainer.explain_instance(
-            coder.encode(case)[0],
-            both,
-            labels=(1,),
-            num_features=len(coder.labels),
-            num_samples=samples,
-        )
+    explanation = _explained(coder, predict_pd, X_background, case, seed, samples)
     weights = dict.fromkeys(schema.names, 0.0)
     for place, weight in explanation.as_map()[1]:
         weights[coder.sources[place]] += float(weight)
@@ -203,6 +179,41 @@ def lime_case(
     if path is not None:
         _plot_lime(explanation.as_list(label=1), float(predict_pd(case)[0]), path)
     return table
+
+
+def _explained(
+    coder: _Coder,
+    predict_pd: Predict,
+    background: pd.DataFrame,
+    case: pd.DataFrame,
+    seed: int,
+    samples: int,
+) -> Any:
+    """LIME's own explanation of a case."""
+    from lime.lime_tabular import LimeTabularExplainer
+
+    def both(rows: np.ndarray) -> np.ndarray:
+        pd_ = np.asarray(predict_pd(coder.decode(rows)), dtype=np.float64)
+        return np.column_stack([1 - pd_, pd_])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # LIME warns of its own dependencies' future
+        explainer = LimeTabularExplainer(
+            coder.encode(background),
+            categorical_features=coder.categorical,
+            categorical_names=coder.categorical_names,
+            feature_names=coder.labels,
+            class_names=["good", "bad"],
+            discretize_continuous=True,
+            random_state=seed,
+        )
+        return explainer.explain_instance(
+            coder.encode(case)[0],
+            both,
+            labels=(1,),
+            num_features=len(coder.labels),
+            num_samples=samples,
+        )
 
 
 def agreement(a: pd.Series, b: pd.Series) -> Agreement:

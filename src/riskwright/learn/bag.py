@@ -66,6 +66,14 @@ class Bag:
         )
 
 
+def _blocks(folds: Sequence[tuple[Index, Index]], rows: int) -> npt.NDArray[np.int_]:
+    """In which link of the chain a row is left out, from 1; 0 if in none. Shape (rows,)."""
+    block = np.zeros(rows, dtype=int)
+    for number, (_, validation) in enumerate(folds, start=1):
+        block[validation] = number
+    return block
+
+
 def fit_bag(
     name: str,
     schema: FeatureSchema,
@@ -102,9 +110,7 @@ def fit_bag(
         The bag, and the out-of-fold margins, shape (n,), NaN where no fold predicts.
     """
     fits = len(folds) + time_ordered
-    block = np.zeros(len(X), dtype=int)
-    for number, (_, validation) in enumerate(folds, start=1):
-        block[validation] = number if time_ordered else 0
+    block = _blocks(folds, len(X)) if time_ordered else np.zeros(len(X), dtype=int)
     oof = np.full(len(X), np.nan)
     members: list[PDFamily] = []
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -96,34 +96,17 @@ class Hazard:
         edges = np.unique(np.quantile(m, np.linspace(0, 1, BANDS + 1)))
         band = np.clip(np.searchsorted(edges, m, side="right") - 1, 0, max(len(edges) - 2, 0))
         middle = np.bincount(band, m) / np.maximum(np.bincount(band), 1)
-        x, seen, events = [], [], []
-        for length in np.unique(t):
-            rows = t == length
-            for j in range(1, int(length) + 1):
-                there = rows & (k >= j)
-                if not there.any():
-                    break
-                now = there & (k == j)
-                counts = np.bincount(band[there], minlength=len(middle))
-                some = np.flatnonzero(counts)
-                term_, month_ = np.full(len(some), length), np.full(len(some), j)
-                x.append(_design(middle[some], term_, month_, terms, last))
-                seen.append(counts[some])
-                events.append(
-                    [np.bincount(band[now & (how == c)], minlength=len(middle))[some]
-                     for c in (FAILED, REPAID)]
-                )  # fmt: skip
-        columns, there_ = np.concatenate(x), np.concatenate(seen)
-        fails, repaid = (np.concatenate([e[i] for e in events]) for i in (0, 1))
+        (bands, length, at), there, fails, repaid = _loan_months(band, len(middle), t, k, how)
+        columns = _design(middle[bands], length, at, terms, last)
         # Who fails in a month is not there to repay in it.
-        found = _logistic(columns, fails, there_)
+        found = _logistic(columns, fails, there)
         hazard = expit(columns @ found)
-        information = columns.T @ (columns * (there_ * hazard * (1 - hazard))[:, None])
+        information = columns.T @ (columns * (there * hazard * (1 - hazard))[:, None])
         covariance = np.linalg.inv(information + np.eye(len(found)) / RIDGE)
         never = (NEVER, *[0.0] * (len(found) - 1))
         return cls(
             found,
-            _logistic(columns, repaid, there_ - fails) if repaid.any() else never,
+            _logistic(columns, repaid, there - fails) if repaid.any() else never,
             terms,
             tuple(tuple(map(float, row)) for row in covariance),
             last,
@@ -204,6 +187,41 @@ class Hazard:
             raise IntegrityError(
                 f"a saved hazard can't be read: {error}", where=str(path), do="retrain"
             ) from error
+
+
+def _loan_months(
+    band: npt.NDArray[np.intp],
+    bands: int,
+    term: FloatArray,
+    month: FloatArray,
+    ended: npt.NDArray[Any],
+) -> tuple[tuple[npt.NDArray[np.intp], FloatArray, FloatArray], FloatArray, FloatArray, FloatArray]:
+    """Count the loans by band of the margin, term and month on book.
+
+    Returns
+    -------
+    tuple
+        Band, term and month of each cell that held loans; how many were there, how many failed in
+        that month and how many were repaid early in it. All of shape (cells,).
+    """
+    cells, there, events = [], [], []
+    for length in np.unique(term):
+        rows = term == length
+        for j in range(1, int(length) + 1):
+            held = rows & (month >= j)
+            if not held.any():
+                break
+            counts = np.bincount(band[held], minlength=bands)
+            some, now = np.flatnonzero(counts), held & (month == j)
+            cells.append((some, np.full(len(some), length), np.full(len(some), j)))
+            there.append(counts[some])
+            events.append(
+                [np.bincount(band[now & (ended == c)], minlength=bands)[some]
+                 for c in (FAILED, REPAID)]
+            )  # fmt: skip
+    which, terms, months = (np.concatenate([c[i] for c in cells]) for i in range(3))
+    fails, repaid = (np.concatenate([e[i] for e in events]) for i in (0, 1))
+    return (which, terms, months), np.concatenate(there), fails, repaid
 
 
 def _design(

@@ -223,6 +223,68 @@ def batch_size_for(rows: int) -> int:
     return int(np.clip(2 ** round(np.log2(4 * np.sqrt(rows))), 32, 1024))
 
 
+class _Compiled:
+    """An epoch of training, and the loss of the rows that judge it: one compiled call each.
+
+    Attributes
+    ----------
+    epoch
+        Takes the order of the rows, shape (n,).
+    loss
+        Mean log loss of the judged rows.
+    """
+
+    def __init__(self, network: Any, rows: Rows, judged: Rows, recipe: Recipe) -> None:
+        keras, tf = libraries()
+        self.network, self.recipe = network, recipe
+        self.variables = network.trainable_variables
+        self.optimizer = keras.optimizers.Adam(recipe.learning_rate)
+        self.optimizer.build(self.variables)
+        self.x, self.y = tf.constant(rows[0]), tf.constant(rows[1][:, None])
+        self.judged = tf.constant(judged[0]), tf.constant(judged[1][:, None])
+        self.by_row = recipe.loss or tf.nn.sigmoid_cross_entropy_with_logits
+        # Traced here and now: TensorFlow warns of functions that are made anew again and again.
+        self.epoch = tf.function(
+            self._epoch, autograph=False, jit_compile=recipe.xla
+        ).get_concrete_function(tf.TensorSpec((len(rows[0]),), tf.int32))
+        self.loss = tf.function(
+            lambda: self._mean_loss(*self.judged, False), autograph=False
+        ).get_concrete_function()
+
+    def _mean_loss(self, matrix: Any, outcomes: Any, training: bool) -> Any:
+        _, tf = libraries()
+        logits = self.network(matrix, training=training)
+        return tf.reduce_mean(self.by_row(labels=outcomes, logits=logits))
+
+    def _step(self, batch: Any) -> None:
+        _, tf = libraries()
+        with tf.GradientTape() as tape:
+            loss = self._mean_loss(tf.gather(self.x, batch), tf.gather(self.y, batch), True)
+        # Not optimizer.apply: it goes by a distribution strategy that keeps each graph for ever.
+        rate, decay = tf.constant(self.recipe.learning_rate, tf.float32), self.recipe.weight_decay
+        gradients = tape.gradient(loss, self.variables)
+        for gradient, variable in zip(gradients, self.variables, strict=True):
+            if decay and len(variable.shape) > 1:
+                variable.assign(variable * (1.0 - decay * rate))
+            self.optimizer.update_step(gradient, variable, rate)
+        self.optimizer.iterations.assign_add(1)
+
+    def _epoch(self, order: Any) -> None:
+        _, tf = libraries()
+        count = int(order.shape[0])
+        size = min(self.recipe.batch_size, count)
+        steps = count // size
+        batches = tf.reshape(order[: steps * size], (steps, size))
+
+        def body(i: Any) -> Any:
+            self._step(batches[i])
+            return i + 1
+
+        tf.while_loop(lambda i: i < steps, body, [tf.constant(0)], parallel_iterations=1)
+        if self.recipe.short_batch and count > steps * size:
+            self._step(order[steps * size :])
+
+
 def train_network(
     network: Any,
     rows: Rows,
@@ -250,62 +312,18 @@ def train_network(
     int
         The epochs behind the weights that were kept.
     """
-    keras, tf = libraries()
-    variables = network.trainable_variables
-    optimizer = keras.optimizers.Adam(recipe.learning_rate)
-    optimizer.build(variables)
-    x, y = tf.constant(rows[0]), tf.constant(rows[1][:, None])
+    _, tf = libraries()
+    compiled = _Compiled(network, rows, held_out or rows, recipe)
     count = len(rows[0])
-    size = min(recipe.batch_size, count)
-    steps = count // size
-
-    by_row = recipe.loss or tf.nn.sigmoid_cross_entropy_with_logits
-
-    def mean_loss(matrix: Any, outcomes: Any, training: bool) -> Any:
-        return tf.reduce_mean(by_row(labels=outcomes, logits=network(matrix, training=training)))
-
-    def step(batch: Any) -> None:
-        with tf.GradientTape() as tape:
-            loss = mean_loss(tf.gather(x, batch), tf.gather(y, batch), True)
-        # Not optimizer.apply: it goes by a distribution strategy that keeps each graph for ever.
-        rate = tf.constant(recipe.learning_rate, tf.float32)
-        for gradient, variable in zip(tape.gradient(loss, variables), variables, strict=True):
-            if recipe.weight_decay and len(variable.shape) > 1:
-                variable.assign(variable * (1.0 - recipe.weight_decay * rate))
-            optimizer.update_step(gradient, variable, rate)
-        optimizer.iterations.assign_add(1)
-
-    def epoch(order: Any) -> None:
-        batches = tf.reshape(order[: steps * size], (steps, size))
-
-        def body(i: Any) -> Any:
-            step(batches[i])
-            return i + 1
-
-        tf.while_loop(lambda i: i < steps, body, [tf.constant(0)], parallel_iterations=1)
-        if recipe.short_batch and count > steps * size:
-            step(order[steps * size :])
-
-    judged = held_out or rows
-    judged_x, judged_y = tf.constant(judged[0]), tf.constant(judged[1][:, None])
-
-    def held_out_loss() -> Any:
-        return mean_loss(judged_x, judged_y, False)
-
-    # Traced here and now: TensorFlow warns of functions that are made anew again and again.
-    run_epoch = tf.function(epoch, autograph=False, jit_compile=recipe.xla).get_concrete_function(
-        tf.TensorSpec((count,), tf.int32)
-    )
-    judge = tf.function(held_out_loss, autograph=False).get_concrete_function()
     rng = np.random.default_rng(seed)
     best, best_epoch, best_weights = np.inf, 0, network.get_weights()
     for done in range(1, recipe.epochs + 1):
-        run_epoch(tf.constant(rng.permutation(count), tf.int32))
+        compiled.epoch(tf.constant(rng.permutation(count), tf.int32))
         if progress:
             progress(done / recipe.epochs)
         if held_out is None or recipe.patience is None:
             continue
-        loss = float(judge())
+        loss = float(compiled.loss())
         if loss < best:
             best, best_epoch, best_weights = loss, done, network.get_weights()
         elif done - best_epoch >= recipe.patience:

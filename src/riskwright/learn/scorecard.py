@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
@@ -156,6 +156,53 @@ class Scorecard(PDFamily):
         return [np.array(c.points)[c.find(X[c.name])] for c in self.cards_]
 
 
+@dataclass(frozen=True)
+class _Cells:
+    """All bins of all features in a row, and what a vector of parameters makes of them.
+
+    The parameters are a weight a feature, a stray a bin that may have one, and the intercept.
+    """
+
+    feature: npt.NDArray[np.intp]  # of each bin
+    woe: FloatArray
+    loose: FloatArray  # leeway
+    rows: npt.NDArray[np.intp]  # the bin of each row, feature after feature
+    stray: npt.NDArray[np.intp]  # bins that may stray from their evidence
+
+    @classmethod
+    def of(cls, bins: list[Bins], evidence: list[FloatArray], leeway: list[float] | None) -> _Cells:
+        k, sizes = len(bins), [len(e) for e in evidence]
+        starts = np.cumsum([0, *sizes])
+        woe = np.concatenate([*evidence, np.empty(0)])
+        loose = np.repeat(np.zeros(k) if leeway is None else np.array(leeway, dtype=float), sizes)
+        moved = [b + at for b, at in zip(bins, starts, strict=False)]
+        rows = np.concatenate(moved or [[]]).astype(int)
+        stray = np.flatnonzero((loose > 0) & (np.bincount(rows, minlength=len(woe)) > 0))
+        return cls(np.repeat(np.arange(k), sizes), woe, loose, rows, stray)
+
+    def effects(self, v: FloatArray) -> FloatArray:
+        """Log-odds of each bin."""
+        k = len(v) - 1 - len(self.stray)
+        out: FloatArray = v[:k][self.feature] * self.woe
+        out[self.stray] += self.loose[self.stray] * v[k:-1]
+        return out
+
+    def loss(self, v: FloatArray, y: npt.NDArray[np.int8], C: float) -> tuple[float, FloatArray]:
+        """The penalised log loss a row, and its slope."""
+        from scipy.special import expit
+
+        n, k = len(y), len(v) - 1 - len(self.stray)
+        z = v[-1] + self.effects(v)[self.rows].reshape(k, n).sum(axis=0)
+        error = expit(z) - y
+        pull = np.bincount(self.rows, weights=np.tile(error, k), minlength=len(self.woe))
+        by_weight = np.bincount(self.feature, weights=pull * self.woe, minlength=k)
+        by_stray = pull[self.stray] * self.loose[self.stray]
+        slope = np.concatenate([by_weight, by_stray, [error.sum()]])
+        slope[:-1] += v[:-1] / C
+        value = float(np.sum(np.logaddexp(0, z) - y * z)) + 0.5 * float(v[:-1] @ v[:-1]) / C
+        return value / n, slope / n
+
+
 def fit_effects(
     bins: list[Bins],
     evidence: list[FloatArray],
@@ -185,45 +232,21 @@ def fit_effects(
         ``effects`` by feature: the log-odds of each bin. The intercept is not penalised.
     """
     from scipy.optimize import minimize
-    from scipy.special import expit
 
-    k, n = len(bins), len(y)
-    sizes = [len(e) for e in evidence]
-    starts = np.cumsum([0, *sizes])
-    feature = np.repeat(np.arange(k), sizes)
-    woe = np.concatenate([*evidence, np.empty(0)])
-    loose = np.repeat(np.zeros(k) if leeway is None else np.array(leeway, dtype=float), sizes)
-    cells = np.concatenate([b + at for b, at in zip(bins, starts, strict=False)] or [[]]).astype(
-        int
+    cells = _Cells.of(bins, evidence, leeway)
+    k, rate = len(bins), float(y.mean())
+    start = np.concatenate(
+        [np.full(k, 0.5), np.zeros(len(cells.stray)), [np.log(rate / (1 - rate))]]
     )
-    stray = np.flatnonzero((loose > 0) & (np.bincount(cells, minlength=len(woe)) > 0))
-
-    def effects(v: FloatArray) -> FloatArray:
-        out: FloatArray = v[:k][feature] * woe
-        out[stray] += loose[stray] * v[k:-1]
-        return out
-
-    def loss(v: FloatArray) -> tuple[float, FloatArray]:
-        z = v[-1] + effects(v)[cells].reshape(k, n).sum(axis=0)
-        error = expit(z) - y
-        pull = np.bincount(cells, weights=np.tile(error, k), minlength=len(woe))
-        by_weight = np.bincount(feature, weights=pull * woe, minlength=k)
-        slope = np.concatenate([by_weight, pull[stray] * loose[stray], [error.sum()]])
-        slope[:-1] += v[:-1] / C
-        value = float(np.sum(np.logaddexp(0, z) - y * z)) + 0.5 * float(v[:-1] @ v[:-1]) / C
-        return value / n, slope / n
-
-    rate = float(y.mean())
-    start = np.concatenate([np.full(k, 0.5), np.zeros(len(stray)), [np.log(rate / (1 - rate))]])
     found = minimize(
-        loss,
+        lambda v: cells.loss(v, y, C),
         start,
         jac=True,
         method="L-BFGS-B",
-        bounds=[(0.0, None)] * k + [(None, None)] * (len(stray) + 1),
+        bounds=[(0.0, None)] * k + [(None, None)] * (len(cells.stray) + 1),
         # Far finer than the points are rounded; the long memory halves the steps.
         options={"maxiter": 2000, "maxfun": 4000, "ftol": 1e-9, "gtol": 1e-7, "maxcor": 30},
     )
-    flat = effects(found.x)
-    split = [flat[a:b] for a, b in pairwise(starts)]
+    flat, edges = cells.effects(found.x), np.cumsum([0, *(len(e) for e in evidence)])
+    split = [flat[a:b] for a, b in pairwise(edges)]
     return split, found.x[:k], float(found.x[-1])

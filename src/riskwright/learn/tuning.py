@@ -67,31 +67,21 @@ def tune(
     """
     import optuna
 
-    family = family_class(name)
-    if not family.space:
-        raise InputRefused(
-            f"family {name!r} has no parameters to search",
-            where="tuning: families",
-            expected=f"some of {', '.join(n for n in FAMILIES if family_class(n).space)}",
-        )
+    family = _searchable(name)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = {key: suggest for key, suggest in family.space.items() if key not in params}
-    train, valid = inner_split(y, seed=seed, time_ordered=time_ordered, share=SHARE, groups=groups)
-    inside = None if groups is None else groups[train]
+    parts = inner_split(y, seed=seed, time_ordered=time_ordered, share=SHARE, groups=groups)
     started = time.monotonic()
     log: list[dict[str, Any]] = []
 
-    def log_loss(chosen: dict[str, Any]) -> float:
+    def objective(trial: Trial) -> float:
+        chosen = {**params, **{key: suggest(trial, key) for key, suggest in space.items()}}
         model = make_family(name, schema, seed, chosen, time_ordered=time_ordered)
         begun = time.monotonic()
-        margin = model.fit(X.iloc[train], y[train], groups=inside).margin(X.iloc[valid])
-        value = float(np.mean(np.logaddexp(0.0, margin) - y[valid] * margin))
+        value = _log_loss(model, X, y, *parts, groups)
         spent = round(time.monotonic() - begun, 3)
         log.append({"number": len(log), "params": chosen, "log_loss": value, "seconds": spent})
         return value
-
-    def objective(trial: Trial) -> float:
-        return log_loss({**params, **{key: suggest(trial, key) for key, suggest in space.items()}})
 
     def stop(study: optuna.Study, _: Any) -> None:
         if time.monotonic() - started > seconds:
@@ -102,6 +92,32 @@ def tune(
     study.optimize(objective, n_trials=max(1, trials if space else 1), callbacks=[stop])
     best = min(log, key=lambda line: line["log_loss"])
     return dict(best["params"]), log
+
+
+def _searchable(name: str) -> type[PDFamily]:
+    """A family whose parameters can be searched."""
+    family = family_class(name)
+    if not family.space:
+        raise InputRefused(
+            f"family {name!r} has no parameters to search",
+            where="tuning: families",
+            expected=f"some of {', '.join(n for n in FAMILIES if family_class(n).space)}",
+        )
+    return family
+
+
+def _log_loss(
+    model: PDFamily,
+    X: pd.DataFrame,
+    y: npt.NDArray[np.int8],
+    train: Index,
+    valid: Index,
+    groups: Index | None,
+) -> float:
+    """Log loss on one part of the rows of a model that is fitted on the other."""
+    inside = None if groups is None else groups[train]
+    margin = model.fit(X.iloc[train], y[train], groups=inside).margin(X.iloc[valid])
+    return float(np.mean(np.logaddexp(0.0, margin) - y[valid] * margin))
 
 
 def _defaults(family: type[PDFamily], space: Space) -> dict[str, Any]:

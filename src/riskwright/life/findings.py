@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -100,6 +100,19 @@ def failed(family: FamilyName, code: str, column: str | None, error: Exception) 
         detail=f"the check itself failed: {type(error).__name__}: {what[0] if what else ''}",
         alarm=True,
     )
+
+
+def of_each(
+    checks: Mapping[FamilyName, Callable[[], list[Finding]]],
+) -> dict[FamilyName, list[Finding]]:
+    """Return what each family's check finds; one that breaks is an alarm, and the others go on."""
+    found: dict[FamilyName, list[Finding]] = {}
+    for family, check in checks.items():
+        try:
+            found[family] = check()
+        except Exception as error:  # noqa: BLE001 - one family's fault must not hide the others
+            found[family] = [failed(family, family, None, error)]
+    return found
 
 
 @dataclass(frozen=True)

@@ -68,29 +68,31 @@ def error_by_band(
     parts = [order] if np.ptp(spread) == 0 else np.array_split(order, min(bands, len(order)))
     table = []
     for band, rows in enumerate(parts, start=1):
-        outcomes, pds = y_[rows], p_[rows]
-        bads = int(outcomes.sum())
-        low, high = jeffreys(bads, len(rows))
-        brier, loss = mean((pds - outcomes) ** 2), mean(losses(outcomes, pds))
-        safe = np.clip(pds, CLIP, 1 - CLIP)
-        entropy = -(safe * np.log(safe) + (1 - safe) * np.log1p(-safe))
-        table.append(
-            {
-                "band": band,
-                "n": len(rows),
-                "disagreement_from": float(spread[rows].min()),
-                "disagreement_to": float(spread[rows].max()),
-                "mean_pd": float(pds.mean()),
-                "bad_rate": bads / len(rows),
-                "bad_rate_low": float(low),
-                "bad_rate_high": float(high),
-                "brier": brier.value,
-                "brier_low": max(0.0, brier.low),
-                "brier_high": brier.high,
-                "log_loss": loss.value,
-                "log_loss_low": max(0.0, loss.low),
-                "log_loss_high": loss.high,
-                "expected_log_loss": float(entropy.mean()),
-            }
-        )
+        bounds = {
+            "disagreement_from": float(spread[rows].min()),
+            "disagreement_to": float(spread[rows].max()),
+        }
+        table.append({"band": band, "n": len(rows)} | bounds | _errors(y_[rows], p_[rows]))
     return pd.DataFrame(table)
+
+
+def _errors(outcomes: np.ndarray, pds: np.ndarray) -> dict[str, float]:
+    """What came of the cases of one band, and how wrong their PDs were."""
+    bads = int(outcomes.sum())
+    low, high = jeffreys(bads, len(pds))
+    brier, loss = mean((pds - outcomes) ** 2), mean(losses(outcomes, pds))
+    safe = np.clip(pds, CLIP, 1 - CLIP)
+    entropy = -(safe * np.log(safe) + (1 - safe) * np.log1p(-safe))
+    return {
+        "mean_pd": float(pds.mean()),
+        "bad_rate": bads / len(pds),
+        "bad_rate_low": float(low),
+        "bad_rate_high": float(high),
+        "brier": brier.value,
+        "brier_low": max(0.0, brier.low),
+        "brier_high": brier.high,
+        "log_loss": loss.value,
+        "log_loss_low": max(0.0, loss.low),
+        "log_loss_high": loss.high,
+        "expected_log_loss": float(entropy.mean()),
+    }

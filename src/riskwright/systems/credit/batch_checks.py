@@ -20,8 +20,8 @@ from riskwright.life.findings import (
     FamilyName,
     Finding,
     Result,
-    failed,
     family_verdict,
+    of_each,
     severity_of,
     title_of,
 )
@@ -80,33 +80,24 @@ def check_batch(
     }
     if book is not None:
         families["book"] = lambda: book
-    findings, verdicts = _each(families)
+    return _result(of_each(families), len(raw), len(accepted))
+
+
+def _result(found: dict[FamilyName, list[Finding]], read: int, accepted: int) -> Result:
+    findings = [finding for family in found.values() for finding in family]
+    verdicts: dict[str, str] = {
+        family: family_verdict(told) if told else NO_LABELS for family, told in found.items()
+    }
     return Result(
         findings=findings,
         verdicts=verdicts,
-        rows_read=len(raw),
-        accepted=len(accepted),
-        refused=len(raw) - len(accepted),
+        rows_read=read,
+        accepted=accepted,
+        refused=read - accepted,
         alarm=any(finding.alarm for finding in findings),
         severity=severity_of(findings, verdicts),
         title=title_of(findings),
     )
-
-
-def _each(
-    families: dict[FamilyName, Callable[[], list[Finding]]],
-) -> tuple[list[Finding], dict[str, str]]:
-    """The findings of every family, and its verdict."""
-    findings: list[Finding] = []
-    verdicts: dict[str, str] = {}
-    for family, check in families.items():
-        try:
-            found = check()
-        except Exception as error:  # noqa: BLE001 - one family's fault must not hide the others
-            found = [failed(family, family, None, error)]
-        verdicts[family] = family_verdict(found) if found else NO_LABELS
-        findings += found
-    return findings, verdicts
 
 
 def examine(usecase: UseCase, raw: DataFrame) -> tuple[Checked, HeaderVerdict]:

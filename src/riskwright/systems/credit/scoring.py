@@ -137,9 +137,7 @@ def score_file(
         columns, target = usecase.columns, usecase.target.column
         raw = read_chunks(usecase.source, source, columns=columns, rows=CHUNK, target=target)
         for checked, out in _scored(bundle, map(contract.apply, raw), reasons):
-            key = usecase.id if usecase.id in checked.accepted else None
-            names = checked.accepted[key] if key else checked.accepted.index
-            out.insert(0, key or "row", names)
+            _name_rows(out, checked.accepted, usecase.id)
             scores.write(out if price is None else out.join(price(checked.accepted)))
             if len(checked.refused):
                 quarantine.write(checked.refused)
@@ -161,6 +159,14 @@ def score_file(
         warnings=counts.notes(changed, contract),
         disagreement=counts.disagreement,
     )
+
+
+def _name_rows(scores: pd.DataFrame, accepted: pd.DataFrame, id: str | None) -> None:
+    """Begin each row of scores with its case's id, or else with its place in the file."""
+    if id in accepted:
+        scores.insert(0, str(id), accepted[id])
+    else:
+        scores.insert(0, "row", accepted.index)
 
 
 def _quarantine_beside(output: Path, source: str) -> Path:

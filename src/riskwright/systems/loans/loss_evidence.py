@@ -77,12 +77,8 @@ def judge_loss(
     known, left_out = known_losses(usecase, frame, seen)
     failed = frame[known]
     lgd = _lgd(usecase, failed, severity)
-    term = frame[maturity.loan_of(usecase).term].to_numpy()
     margin = logit(np.clip(pds, 1e-6, 1 - 1e-6))
-    chances = None
-    if hazard is not None:
-        start = year_of_default(usecase, failed)
-        chances = hazard.marginal_pd(margin[known], term[known], start, YEAR)
+    chances = None if hazard is None else _that_year(usecase, failed, hazard, margin[known])
     told: dict[str, Any] = {
         "failed": len(failed),
         "left_out": left_out,
@@ -96,6 +92,14 @@ def judge_loss(
         table = _by_vintage(usecase, frame, marginal, live, exposure, known)
         write_csv(table, folder / "expected_against_realised.csv", index=True)
     return dict(plain(told))
+
+
+def _that_year(
+    usecase: UseCase, failed: pd.DataFrame, hazard: Hazard, margin: np.ndarray
+) -> np.ndarray:
+    """Chance of failing in each month of the year in which a loan failed."""
+    term = failed[maturity.loan_of(usecase).term].to_numpy()
+    return hazard.marginal_pd(margin, term, year_of_default(usecase, failed), YEAR)
 
 
 def _until_counted(

@@ -24,6 +24,7 @@ from riskwright.systems.market.coverage import coverage_gate
 from riskwright.systems.market.ingest import panel_of
 from riskwright.systems.market.life import kept_walk, load_forecast
 from riskwright.systems.market.record import tried_before
+from riskwright.systems.market.records import Joined
 from riskwright.systems.market.report import PAGE
 from riskwright.systems.market.trials import Tried, judge_trials
 
@@ -71,20 +72,11 @@ def backtest(name: str, home: Home, ledger: Ledger, output: Path) -> dict[str, A
         )
     excess = strategies_of(case, panel, joined)[1]
     luck = judge_trials(strategies, Tried(trials, excess))
-    models = {}
-    for model in held.models:
-        one = horizon_of(case, joined, model)
-        passed, words, _ = coverage_gate(one.intervals, one.actual, one.h, case.gates.coverage_p)
-        models[model] = {
-            "skill": evidence["skill"][model],
-            "coverage": {"passed": passed, "detail": words},
-            "deployed": evidence["deployed"][model],
-        }
     result = {
         "usecase": name,
         "title": case.title,
         "version": version,
-        "models": models,
+        "models": {m: _judged(case, joined, evidence, m) for m in held.models},
         "steered_by": steering(case),
         "cost_bp": strategies.cost_bp,
         "strategy": strategies.table.to_dict("index"),
@@ -93,6 +85,19 @@ def backtest(name: str, home: Home, ledger: Ledger, output: Path) -> dict[str, A
         "report": str(output / PAGE),
     }
     return result | _to_mlflow(case, home, held.run_id, output, result)
+
+
+def _judged(
+    case: MarketCase, joined: Joined, evidence: dict[str, Any], model: str
+) -> dict[str, Any]:
+    """Skill as it was judged, coverage, and what is deployed at one horizon."""
+    one = horizon_of(case, joined, model)
+    passed, words, _ = coverage_gate(one.intervals, one.actual, one.h, case.gates.coverage_p)
+    return {
+        "skill": evidence["skill"][model],
+        "coverage": {"passed": passed, "detail": words},
+        "deployed": evidence["deployed"][model],
+    }
 
 
 def _trials(home: Home, case: MarketCase, evidence: Path) -> tuple[int, list[str]]:

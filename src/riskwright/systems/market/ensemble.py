@@ -96,13 +96,7 @@ def combine(
         If a family is not among the forecasts, or the weight isn't in [0, 1].
     """
     names = list(dict.fromkeys([ANCHOR, *members]))
-    for name in ("actual", "mean", *names):
-        if name not in forecasts:
-            raise InputRefused(
-                f"the ensemble needs the forecasts of {name!r}",
-                expected=f"a column among {', '.join(forecasts.columns)}",
-                do=closest(name, forecasts.columns) or "add the family, or leave it out of members",
-            )
+    _refuse_missing(forecasts, ["actual", "mean", *names])
     if not 0 <= weight <= 1:
         raise InputRefused(f"the anchor's weight is {weight:g}", expected="a number from 0 to 1")
     mean = forecasts["mean"].to_numpy(dtype=float)
@@ -130,6 +124,16 @@ def trial(model: str, members: Sequence[str], learn_after: int, weight: float) -
     names = list(dict.fromkeys([ANCHOR, *members]))
     params = {"members": names, "learn_after": learn_after, "weight": weight}
     return {"model": model, "family": "ensemble", "params": params, "window": None}
+
+
+def _refuse_missing(forecasts: pd.DataFrame, names: Sequence[str]) -> None:
+    for name in names:
+        if name not in forecasts:
+            raise InputRefused(
+                f"the ensemble needs the forecasts of {name!r}",
+                expected=f"a column among {', '.join(forecasts.columns)}",
+                do=closest(name, forecasts.columns) or "add the family, or leave it out of members",
+            )
 
 
 def _learn(away: FloatArray, surprise: FloatArray, horizon: int, weight: float) -> FloatArray:

@@ -82,6 +82,25 @@ def forecast_of(
     bundle = load_forecast(home, ledger, name, _model(ledger, name, horizon))
     evidence = ledger.version(name, bundle.version).evidence
     case, model = bundle.case, bundle.state.model
+    said, stand_ins = _said(bundle, evidence, month, data)
+    if said.source == LIVE:
+        skill = evidence["skill"][model]
+        moving = evidence.get("moving", {}).get(model, UNTESTED)
+    else:
+        skill = _skill_by(case, evidence, model, said.origin)
+        moving = _moving_by(bundle, evidence, home, said.origin)
+    if bundle.state.deployed == "mean" and skill["passed"]:
+        # The ensemble's skill is no evidence for the historical mean.
+        skill = {**skill, "passed": False, "figures": {}}
+    told = _told(bundle, said, skill, moving)
+    return told | {"notes": [*notes(case), *_limits(case, bundle, said), *stand_ins]}
+
+
+def _said(
+    bundle: ForecastBundle, evidence: dict[str, Any], month: pd.Period | None, data: str | None
+) -> tuple[Said, list[str]]:
+    """The forecast of a month, by the bundle or as the walk made it, and which series lack some."""
+    case, asked = bundle.case, month
     if month is None or month >= bundle.newest:
         folder = data or evidence["data"]
         store = read_store(case, Path(folder) if folder else None)
@@ -94,35 +113,31 @@ def forecast_of(
             expected=f"series that reach {bundle.newest}, or no folder",
             do="leave --data out, or bring newer series",
         )
-    if month >= bundle.newest:
-        said, stand_ins = _from_bundle(bundle, panel), _stand_ins(case, store, month)
-        if as_of is None and (behind := _behind(month)) > case.limits.stale_months:
-            stand_ins.append(f"The series end in {month}, {behind} months ago: bring newer ones.")
-    else:
-        said, stand_ins = _from_walk(bundle, evidence, month), []
-    skill = (
-        evidence["skill"][model] if said.source == LIVE else _skill_by(case, evidence, model, month)
-    )
-    moving = (
-        evidence.get("moving", {}).get(model, UNTESTED)
-        if said.source == LIVE
-        else _moving_by(bundle, evidence, home, month)
-    )
-    if bundle.state.deployed == "mean" and skill["passed"]:
-        # The ensemble's skill is no evidence for the historical mean.
-        skill = {**skill, "passed": False, "figures": {}}
+    if month < bundle.newest:
+        return _from_walk(bundle, evidence, month), []
+    stand_ins = _stand_ins(case, store, month)
+    if asked is None and (behind := _behind(month)) > case.limits.stale_months:
+        stand_ins.append(f"The series end in {month}, {behind} months ago: bring newer ones.")
+    return _from_bundle(bundle, panel), stand_ins
+
+
+def _told(
+    bundle: ForecastBundle, said: Said, skill: dict[str, Any], moving: dict[str, Any]
+) -> dict[str, Any]:
+    """What is answered of a forecast, but for the notes."""
+    case = bundle.case
     answer = {key: _number(said.row[key]) for key in COLUMNS}
     rule, strategic = answer["weight"], case.strategy.strategic_weight
     held = None if rule is None else moved(rule, strategic, moving["share"])
     return {
-        "usecase": name,
+        "usecase": case.name,
         "title": case.title,
         "version": bundle.version,
-        "model": model,
+        "model": bundle.state.model,
         "horizon": bundle.spec.horizon,
         "skip": bundle.spec.skip,
         "target": case.target.kind,
-        "origin": str(month),
+        "origin": str(said.origin),
         "source": said.source,
         "deployed": bundle.state.deployed,
         **answer,
@@ -133,7 +148,6 @@ def forecast_of(
         "historical_mean": said.mean,
         "reasons": _reasons(said.parts),
         "evidence": skill,
-        "notes": [*notes(case), *_limits(case, bundle, said), *stand_ins],
         "sentence": _sentence(bundle, said, answer, skill, moving),
     }
 

@@ -180,31 +180,7 @@ def prove_answers(
         model.
     """
     spec, known_at = case.models[model], panel.known_at[model].reindex(walked.index)
-    changes, embargo = forecast_columns.price_changes(panel), case.walk.embargo
-
-    def said(walked: pd.DataFrame, garch: pd.Series, month: pd.Period) -> pd.Series:
-        forecast = combine(
-            walked,
-            known_at,
-            model=model,
-            horizon=spec.horizon,
-            members=members_of(case),
-            learn_after=case.ensemble.learn_after,
-            weight=case.ensemble.weight,
-            embargo=embargo,
-        ).forecast
-        none = pd.Series(0.0, walked.index)
-        found = forecast_columns.bounds(
-            forecast,
-            walked["actual"],
-            known_at,
-            garch,
-            none,
-            horizon=spec.horizon,
-            embargo=embargo,
-        )
-        return at(found.assign(ensemble=forecast), month)
-
+    changes = forecast_columns.price_changes(panel)
     found = []
     for number, month in enumerate(m for m in origins if m in walked.index):
         rng = np.random.default_rng(seed + number)
@@ -216,7 +192,8 @@ def prove_answers(
         after = walked.index > month
         other = walked.apply(lambda column: scrambled(column, after))  # noqa: B023
         other["actual"] = scrambled(walked["actual"], known_at > month)
-        one, two = said(walked, garch, month), said(other, scrambled(garch, after), month)
+        one = at(_answers(case, model, walked, known_at, garch), month)
+        two = at(_answers(case, model, other, known_at, scrambled(garch, after)), month)
         what = [f"the {name}" for name in one.index if one[name] != two[name]]
         past = scrambled(changes, changes.index > month)
         here = pd.PeriodIndex([month], freq="M")
@@ -225,3 +202,29 @@ def prove_answers(
             what.append("the volatility model")
         found += [f"{month}: the future changes {one} of {model}" for one in what]
     return found
+
+
+def _answers(
+    case: MarketCase,
+    model: str,
+    walked: pd.DataFrame,
+    known_at: pd.Series,
+    garch: pd.Series,
+) -> pd.DataFrame:
+    """The ensemble and its interval at each origin of a walk."""
+    horizon, embargo = case.models[model].horizon, case.walk.embargo
+    forecast = combine(
+        walked,
+        known_at,
+        model=model,
+        horizon=horizon,
+        members=members_of(case),
+        learn_after=case.ensemble.learn_after,
+        weight=case.ensemble.weight,
+        embargo=embargo,
+    ).forecast
+    none = pd.Series(0.0, walked.index)
+    found = forecast_columns.bounds(
+        forecast, walked["actual"], known_at, garch, none, horizon=horizon, embargo=embargo
+    )
+    return found.assign(ensemble=forecast)

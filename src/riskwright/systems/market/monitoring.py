@@ -18,8 +18,8 @@ from riskwright.life.findings import (
     FamilyName,
     Finding,
     Severity,
-    failed,
     family_verdict,
+    of_each,
     title_of,
     way,
 )
@@ -96,17 +96,14 @@ def monitor_market(
         )
     joined = kept_walk(evidence)
     since = {m: since_training(b, joined, panel) for m, b in bundles.items()}
-    findings: list[Finding] = []
-    checks: dict[FamilyName, Callable[[], list[Finding]]] = {
-        "predictors": lambda: check_predictors(case, trained, panel),
-        "error": lambda: check_errors(case, since),
-        "coverage": lambda: check_coverage(case, since),
-    }
-    for family, check in checks.items():
-        try:
-            findings += sorted(check(), key=lambda f: not f.alarm)
-        except Exception as error:  # noqa: BLE001 - one family's fault must not hide the others
-            findings.append(failed(family, family, None, error))
+    found = of_each(
+        {
+            "predictors": lambda: check_predictors(case, trained, panel),
+            "error": lambda: check_errors(case, since),
+            "coverage": lambda: check_coverage(case, since),
+        }
+    )
+    findings = [f for told in found.values() for f in sorted(told, key=lambda f: not f.alarm)]
     batch = _hash(store, panel)
     return _tell(case, home, ledger, version, panel, trained, since, findings, batch)
 

@@ -83,13 +83,7 @@ def write_report(
     InputRefused
         What the judgements of skill, coverage and trials refuse.
     """
-    tables = {
-        "strategy": strategies.table,
-        "strategy_returns": strategies.returns.assign(bills=strategies.bills).rename_axis("month"),
-        "strategy_weights": strategies.weights.rename_axis("set_at_end_of"),
-        "costs": strategies.curve,
-    }
-    parts = []
+    parts, tables = [], _strategy_tables(strategies)
     for one in horizons:
         skill = judge(one.forecasts, one.actual, one.h, family=family, alpha=alpha, seed=seed)
         part, of_part = _part(one, skill, coverage_alpha)
@@ -103,10 +97,7 @@ def write_report(
         strategies=strategies,
         table=_cells(strategies.table, STRATEGY),
         luck=judge_trials(strategies, tried, family),
-        charts=[
-            _embedded(lambda path: plots.plot_costs(strategies, path, model=family)),
-            _embedded(lambda path: plots.plot_equity(strategies, path, model=family)),
-        ],
+        charts=_strategy_charts(strategies, family),
         notes=notes,
         alpha=alpha,
     )
@@ -115,6 +106,22 @@ def write_report(
         write(folder / f"{name}.csv", table.to_csv())
     write(folder / PAGE, text)
     return folder / PAGE
+
+
+def _strategy_charts(strategies: Strategies, family: str) -> list[str]:
+    return [
+        _embedded(lambda path: plots.plot_costs(strategies, path, model=family)),
+        _embedded(lambda path: plots.plot_equity(strategies, path, model=family)),
+    ]
+
+
+def _strategy_tables(strategies: Strategies) -> dict[str, pd.DataFrame]:
+    return {
+        "strategy": strategies.table,
+        "strategy_returns": strategies.returns.assign(bills=strategies.bills).rename_axis("month"),
+        "strategy_weights": strategies.weights.rename_axis("set_at_end_of"),
+        "costs": strategies.curve,
+    }
 
 
 def _part(

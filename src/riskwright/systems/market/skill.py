@@ -160,27 +160,27 @@ def skill_gate(
     }
     if same(mean, f, y):
         return False, f"the {family} is the historical mean: no skill beyond it", figures
-    r2, low, high = r2_interval(y, mean, f, h)
+    r2 = r2_interval(y, mean, f, h)
     test = clark_west(y, mean, f, h, robust=True)
-    figures |= {
-        "r2": r2,
-        "r2_low": low,
-        "r2_high": high,
+    figures |= dict(zip(("r2", "r2_low", "r2_high"), r2, strict=True)) | {
         "statistic": _number(test.statistic),
         "p": _number(test.p),
         "p_newey_west": _number(clark_west(y, mean, f, h).p),
     }
-    told = (
-        f"R² out of sample {r2:+.1%} ({low:+.1%} to {high:+.1%}), Clark-West p by cosines "
-        f"{test.p:.3f}, {len(y)} months"
-    )
-    if h > 1:
-        told += f", about {len(y) // h} independent outcomes"
+    told = _skill_words(r2, test.p, len(y), h)
     if terms < 4:
         return None, f"not enough data to tell skill: {told}", figures
-    passed = bool(r2 > 0 and test.p < alpha)
+    passed = bool(r2[0] > 0 and test.p < alpha)
     verdict = "skill beyond the historical mean" if passed else "no skill beyond the mean"
     return passed, f"{verdict}: {told}", figures
+
+
+def _skill_words(r2: tuple[float, float, float], p: float, months: int, h: int) -> str:
+    told = (
+        f"R² out of sample {r2[0]:+.1%} ({r2[1]:+.1%} to {r2[2]:+.1%}), Clark-West p by cosines "
+        f"{p:.3f}, {months} months"
+    )
+    return told + (f", about {months // h} independent outcomes" if h > 1 else "")
 
 
 def skill_table(forecasts: pd.DataFrame, actual: pd.Series, h: int) -> pd.DataFrame:

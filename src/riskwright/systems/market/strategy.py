@@ -181,46 +181,62 @@ def compare(
         raise InputRefused(f"the weights have no column {BENCHMARK!r}")
     monthly("weights", weights)
     both = {"equity": equity, "bills": bills} | ({"bonds": bonds} if bonds is not None else {})
-    for name, returns in both.items():
-        _sane(name, returns)
-    last = min(returns.index[-1] for returns in both.values())
+    weights = _earned(weights, both)
+    months = weights.index + 1
+    every, rest = _strategies(weights, bills, bonds), bills.loc[months].to_numpy(float)
+    done, tables = {}, {}
+    for cost in sorted({*map(float, COSTS), cost_bp}):
+        done[cost] = {name: run(w, equity, safe, cost) for name, (w, safe) in every.items()}
+        spread = 1 / months_of_variance(1, averaged=averaged)
+        tables[cost] = _table(done[cost], rest, risk_aversion, spread)
+    return Strategies(
+        table=tables[cost_bp].assign(mean_weight=[float(w.mean()) for w, _ in every.values()]),
+        returns=pd.DataFrame({name: r for name, (r, _) in done[cost_bp].items()}),
+        bills=bills.loc[months],
+        weights=weights,
+        curve=_curve(tables),
+        cost_bp=cost_bp,
+        risk_aversion=risk_aversion,
+        averaged=averaged,
+    )
+
+
+def _strategies(
+    weights: pd.DataFrame, bills: pd.Series, bonds: pd.Series | None
+) -> dict[str, tuple[pd.Series, pd.Series]]:
+    """Every strategy's weight of equities, and what the rest is held in."""
+    steered = {str(name): (weights[name], bills) for name in weights}
+    return steered | {
+        BUY_AND_HOLD: (pd.Series(1.0, index=weights.index), bills),
+        BALANCED: (pd.Series(0.6, index=weights.index), bonds if bonds is not None else bills),
+    }
+
+
+def _curve(tables: dict[float, pd.DataFrame]) -> pd.DataFrame:
+    """What each strategy earns by what trading costs."""
+    rows = {(cost, str(name)): r for cost, table in tables.items() for name, r in table.iterrows()}
+    shown = pd.DataFrame(rows).T[["annual_return", "sharpe", "ce_gain"]]
+    return shown.rename_axis(["cost_bp", "strategy"])
+
+
+def _earned(weights: pd.DataFrame, returns: dict[str, pd.Series]) -> pd.DataFrame:
+    """The weights whose next month is over; refuse too few, and returns that don't cover them."""
+    for name, one in returns.items():
+        _sane(name, one)
+    last = min(one.index[-1] for one in returns.values())
     weights = weights.loc[: last - 1]
     months = weights.index + 1
     if len(months) < 24:
         raise InputRefused(
             f"{len(months)} months can be earned", expected="at least 24 months with returns"
         )
-    for name, returns in both.items():
-        if not months.isin(returns.index).all():
+    for name, one in returns.items():
+        if not months.isin(one.index).all():
             raise InputRefused(
-                f"the {name} don't cover {months[~months.isin(returns.index)][0]}",
+                f"the {name} don't cover {months[~months.isin(one.index)][0]}",
                 expected="a return for the month after each weight",
             )
-    steered = {str(name): (weights[name], bills) for name in weights}
-    fixed = {
-        BUY_AND_HOLD: (pd.Series(1.0, index=weights.index), bills),
-        BALANCED: (pd.Series(0.6, index=weights.index), bonds if bonds is not None else bills),
-    }
-    rest = bills.loc[months].to_numpy(float)
-    curve: dict[tuple[float, str], pd.Series] = {}
-    for cost in sorted({*map(float, COSTS), cost_bp}):
-        done = {name: run(w, equity, safe, cost) for name, (w, safe) in (steered | fixed).items()}
-        table = _table(done, rest, risk_aversion, 1 / months_of_variance(1, averaged=averaged))
-        curve |= {(cost, str(name)): row for name, row in table.iterrows()}
-        if cost == cost_bp:
-            table["mean_weight"] = [float(w.mean()) for w, _ in (steered | fixed).values()]
-            result, net = table, pd.DataFrame({name: r for name, (r, _) in done.items()})
-    shown = pd.DataFrame(curve).T[["annual_return", "sharpe", "ce_gain"]]
-    return Strategies(
-        table=result,
-        returns=net,
-        bills=bills.loc[months],
-        weights=weights,
-        curve=shown.rename_axis(["cost_bp", "strategy"]),
-        cost_bp=cost_bp,
-        risk_aversion=risk_aversion,
-        averaged=averaged,
-    )
+    return weights
 
 
 def sharpe_interval(excess: Floats) -> tuple[float, float, float]:

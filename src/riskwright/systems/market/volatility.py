@@ -146,13 +146,8 @@ def intervals(
     InputRefused
         If a level isn't inside (0, 1) or a standard deviation isn't above 0.
     """
-    for level in levels:
-        if not 0 < level < 1:
-            raise InputRefused(f"a coverage of {level:g}", expected="above 0 and below 1")
     index = forecast.index
-    spread = sd.reindex(index).to_numpy(dtype=float)
-    if not (spread > 0).all():
-        raise InputRefused("a standard deviation isn't above 0", where=str(index[~(spread > 0)][0]))
+    spread = _checked_spread(sd.reindex(index), levels)
     point = forecast.to_numpy(dtype=float)
     hurdle = np.full(len(index), np.nan)
     if cash is not None:
@@ -165,19 +160,40 @@ def intervals(
     for i, month in enumerate(months(index)):
         usable = trainable(known, month + 1, embargo)
         past, weights = errors[usable], 0.5 ** ((month - known[usable]) / HALF_LIFE)
-        # Of n free errors, the i-th in order is passed with probability i / (n + 1): levels move
-        # outward by what their small number leaves open.
-        if len(past) >= FEWEST_ERRORS:
-            free = float(weights.sum() ** 2 / (weights**2).sum()) / horizon
-        else:
-            past, weights, free = NORMAL, np.ones(len(NORMAL)), np.inf
-        weights /= weights.sum()
-        wanted = tails + (tails - 0.5) / free
-        quantiles = np.interp(wanted, np.cumsum(weights) - weights / 2, past)
-        above = float(weights[past > hurdle[i]].sum()) if np.isfinite(hurdle[i]) else np.nan
-        found[i] = [np.sqrt(weights @ past**2), *quantiles, above]
+        found[i] = _quantiles(past, weights, tails, hurdle[i], horizon)
     names = [f"{side}_{100 * level:g}" for level in levels for side in ("low", "high")]
     bounds = np.maximum(point[:, None] + spread[:, None] * found[:, 1:-1], -1.0)  # all is lost
     table = pd.DataFrame(bounds, index, names)
     table.insert(0, "sd", spread * found[:, 0])
     return table if cash is None else table.assign(p_above_cash=found[:, -1])
+
+
+def _checked_spread(sd: pd.Series, levels: Sequence[float]) -> FloatArray:
+    """The standard deviations; refuse one that isn't above 0, and a level that is none."""
+    for level in levels:
+        if not 0 < level < 1:
+            raise InputRefused(f"a coverage of {level:g}", expected="above 0 and below 1")
+    spread = sd.to_numpy(dtype=float)
+    if not (spread > 0).all():
+        where = str(sd.index[~(spread > 0)][0])
+        raise InputRefused("a standard deviation isn't above 0", where=where)
+    return spread
+
+
+def _quantiles(
+    past: FloatArray, weights: FloatArray, tails: FloatArray, hurdle: float, horizon: int
+) -> list[float]:
+    """Spread, quantiles at ``tails`` and share above a hurdle of past errors, sorted and weighted.
+
+    Of n free errors, the i-th in order is passed with probability i / (n + 1): levels move outward
+    by what their small number leaves open. Too few errors are taken for normal ones.
+    """
+    if len(past) >= FEWEST_ERRORS:
+        free = float(weights.sum() ** 2 / (weights**2).sum()) / horizon
+    else:
+        past, weights, free = NORMAL, np.ones(len(NORMAL)), np.inf
+    weights = weights / weights.sum()
+    wanted = tails + (tails - 0.5) / free
+    quantiles = np.interp(wanted, np.cumsum(weights) - weights / 2, past)
+    above = float(weights[past > hurdle].sum()) if np.isfinite(hurdle) else np.nan
+    return [np.sqrt(weights @ past**2), *quantiles, above]
