@@ -265,9 +265,8 @@ def test_a_request_is_asked_of_the_source_and_a_budget_is_left_out(market: LiveM
     ledger = market.ledger
     request = ledger.request("tiny_market", actor="reviewer", reason="errors drift")
     try:
-        told = _ask(market.home, ledger, request, "10m")
-        assert isinstance(told, str)
-        assert told.startswith("nothing new to learn from: ")
+        asked = _ask(market.home, ledger, request, "10m")
+        assert asked == {"usecase": "tiny_market", "budget": None, "seed": 0}
     finally:
         ledger.claim_request("somebody:1:1", "tiny_market")
         ledger.finish_request(request.id, "done")
