@@ -14,6 +14,7 @@ import pandas as pd
 from riskwright.case.usecase import FeatureSchema
 from riskwright.learn.base import Cache, FloatArray, PDFamily
 from riskwright.learn.families import load_family, make_family
+from riskwright.learn.saved import reading
 
 Index = npt.NDArray[np.intp]
 
@@ -58,12 +59,17 @@ class Bag:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read back what ``save`` wrote."""
-        plain = json.loads((folder / "bag.json").read_text(encoding="utf-8"))
-        name = plain["family"]
-        return cls(
-            name, [load_family(name, folder / f"member_{i}") for i in range(plain["members"])]
-        )
+        """Read back what ``save`` wrote.
+
+        Raises
+        ------
+        IntegrityError
+            If a file is missing or broken.
+        """
+        with reading("bag", folder):
+            plain = json.loads((folder / "bag.json").read_text(encoding="utf-8"))
+            name, count = plain["family"], int(plain["members"])
+            return cls(name, [load_family(name, folder / f"member_{i}") for i in range(count)])
 
 
 def _blocks(folds: Sequence[tuple[Index, Index]], rows: int) -> npt.NDArray[np.int_]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from abc import abstractmethod
 from collections.abc import Callable
 from copy import copy
@@ -21,8 +20,9 @@ from riskwright.case.usecase import FeatureSchema
 from riskwright.data import encoding
 from riskwright.data.cleaning import Features, check_columns
 from riskwright.data.units import Index, Kinds
-from riskwright.errors import InputRefused, IntegrityError
+from riskwright.errors import InputRefused
 from riskwright.learn.permutation import orderings, permutation_walk
+from riskwright.learn.saved import reading
 from riskwright.learn.space import Space
 from riskwright.store.writer import write_json
 
@@ -161,7 +161,7 @@ class MatrixFamily(Estimator):
         IntegrityError
             If a file is missing, broken, or of another family.
         """
-        try:
+        with reading(cls.name, folder):
             plain = json.loads((folder / cls.file).read_text(encoding="utf-8"))
             if plain["family"] != cls.name:
                 raise ValueError(f"it holds a {plain['family']!r}")
@@ -171,12 +171,6 @@ class MatrixFamily(Estimator):
             if plain["features"] is not None:
                 made.features_ = Features.from_dict(plain["features"])
             made._read(folder, plain["state"])
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise IntegrityError(
-                f"a saved {cls.name} can't be read: {error}",
-                where=str(folder),
-                do="restore it, or retrain",
-            ) from error
         return made
 
 

@@ -14,9 +14,9 @@ from scipy.optimize import minimize
 
 from riskwright.case.usecase import FeatureSchema
 from riskwright.data.units import Index
-from riskwright.errors import IntegrityError
 from riskwright.learn.ensemble import LEAST_WEIGHT
 from riskwright.learn.regressors import REGRESSORS, Regressor
+from riskwright.learn.saved import reading
 from riskwright.store.writer import write_json
 
 FloatArray = npt.NDArray[np.float64]
@@ -121,14 +121,10 @@ class Blend:
         IntegrityError
             If a file is missing or broken.
         """
-        try:
+        with reading("blend", folder / STATE):
             plain = json.loads((folder / STATE).read_text(encoding="utf-8"))
             weights = {str(n): float(w) for n, w in plain["weights"].items()}
             kinds = {n: (REGRESSORS[n], int(k)) for n, k in plain["members"].items()}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise IntegrityError(
-                f"a saved blend can't be read: {error}", where=str(folder / STATE), do="retrain"
-            ) from error
         members = {
             n: [kind.load(folder / n / f"member_{k}") for k in range(count)]
             for n, (kind, count) in kinds.items()

@@ -21,6 +21,7 @@ from riskwright.data.units import Index, Kinds
 from riskwright.learn.bag import Bag
 from riskwright.learn.base import Cache, FloatArray
 from riskwright.learn.calibration import fit_platt
+from riskwright.learn.saved import reading
 
 LEAST_WEIGHT = 0.01
 CROSS_FITS = 5
@@ -188,15 +189,22 @@ class Ensemble:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read back what ``save`` wrote."""
-        plain = json.loads((folder / "ensemble.json").read_text(encoding="utf-8"))
-        made = cls(
-            {name: Bag.load(folder / name) for name in plain["weights"]},
-            {name: (a, b) for name, (a, b) in plain["platt"].items()},
-            plain["weights"],
-            (plain["final"][0], plain["final"][1]),
-        )
-        made.seen = plain.get("seen", {})
+        """Read back what ``save`` wrote.
+
+        Raises
+        ------
+        IntegrityError
+            If a file is missing or broken.
+        """
+        with reading("ensemble", folder):
+            plain = json.loads((folder / "ensemble.json").read_text(encoding="utf-8"))
+            made = cls(
+                {name: Bag.load(folder / name) for name in plain["weights"]},
+                {name: (a, b) for name, (a, b) in plain["platt"].items()},
+                plain["weights"],
+                (plain["final"][0], plain["final"][1]),
+            )
+            made.seen = plain.get("seen", {})
         return made
 
     def _member_margins(self, X: pd.DataFrame, cache: Cache | None) -> dict[str, FloatArray]:

@@ -20,8 +20,8 @@ from riskwright.learn.base import (
     by_feature,
     inner_split,
 )
+from riskwright.learn.saved import read_trees, write_trees
 from riskwright.learn.space import Space, real, whole
-from riskwright.store.writer import write
 
 if TYPE_CHECKING:
     from xgboost import Booster
@@ -122,12 +122,12 @@ class XGBoost(PDFamily):
         return tree_contributions(self, self.booster_, X)
 
     def _write(self, folder: Path) -> dict[str, Any]:
-        write_trees(self.booster_, folder)
+        write_trees(folder / TREES, self.booster_)
         return {"best_trees": self.best_trees_}
 
     def _read(self, folder: Path, state: dict[str, Any]) -> None:
         self.best_trees_ = int(state["best_trees"])
-        self._use(read_trees(folder))
+        self._use(read_trees(folder / TREES))
 
     def _use(self, booster: Booster) -> None:
         booster.set_param({"nthread": THREADS})
@@ -172,23 +172,6 @@ def tree_contributions(family: MatrixFamily, booster: Booster, X: pd.DataFrame) 
     out = by_feature(values[:, :-1], features.sources_, family.schema, 0.0, X.index)
     out["base"] = family._score(matrix) - out.sum(axis=1)
     return out
-
-
-def write_trees(booster: Booster, folder: Path) -> None:
-    """Write a booster in XGBoost's own UBJ."""
-    write(folder / TREES, bytes(booster.save_raw("ubj")))
-
-
-def read_trees(folder: Path) -> Booster:
-    """Read back what ``write_trees`` wrote; ValueError if it is no booster."""
-    import xgboost
-
-    booster = xgboost.Booster()
-    try:
-        booster.load_model(bytearray((folder / TREES).read_bytes()))
-    except xgboost.core.XGBoostError as error:
-        raise ValueError(f"saved trees: {error}") from error
-    return booster
 
 
 def _told(progress: Progress, trees: int) -> Any:

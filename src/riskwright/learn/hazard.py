@@ -24,7 +24,8 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from riskwright.data.maturity import FAILED, REPAID
-from riskwright.errors import InputRefused, IntegrityError
+from riskwright.errors import InputRefused
+from riskwright.learn.saved import reading
 from riskwright.store.writer import write_json
 
 FloatArray = npt.NDArray[np.float64]
@@ -174,7 +175,7 @@ class Hazard:
         IntegrityError
             If the file isn't there or isn't what ``save`` writes.
         """
-        try:
+        with reading("hazard", path):
             plain = json.loads(path.read_text(encoding="utf-8"))
             return cls(
                 tuple(map(float, plain["fails"])),
@@ -183,10 +184,6 @@ class Hazard:
                 tuple(tuple(map(float, row)) for row in plain["covariance"]),
                 float(plain.get("last", 1.0)),
             )
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            raise IntegrityError(
-                f"a saved hazard can't be read: {error}", where=str(path), do="retrain"
-            ) from error
 
 
 def _loan_months(

@@ -24,7 +24,7 @@ from scipy.special import logit
 from riskwright.data.encoding import Mode
 from riskwright.data.units import Index
 from riskwright.learn.base import FloatArray, Matrix, PDFamily, Progress, inner_split
-from riskwright.store.writer import replacing
+from riskwright.learn.saved import read_arrays, write_arrays
 
 Rows = tuple[Matrix, npt.NDArray[np.float32]]
 # Matrix products take rows in tiles (of 6 to 48, by processor) and round those of a last, partial
@@ -184,20 +184,14 @@ class KerasFamily(PDFamily):
 
 
 def write_weights(folder: Path, network: Any) -> None:
-    """Write ``weights.npz``.
-
-    NumPy's archive, read with ``allow_pickle=False``, holds arrays and nothing else: no code, no
-    layer configuration to interpret (``.keras`` has one, and HDF5 inside).
-    """
+    """Write ``weights.npz``."""
     weights = {f"w{i:03d}": w for i, w in enumerate(network.get_weights())}
-    with replacing(folder / WEIGHTS) as part, part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **weights)
+    write_arrays(folder / WEIGHTS, weights)
 
 
 def read_weights(folder: Path) -> list[np.ndarray]:
-    """Read back what ``write_weights`` wrote: our own code builds the network."""
-    with (folder / WEIGHTS).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        return [archive[key] for key in sorted(archive.files)]
+    """Read back what ``write_weights`` wrote."""
+    return list(read_arrays(folder / WEIGHTS).values())
 
 
 def dense_stack(tensor: Any, hidden: Sequence[int], dropout: float, seed: int) -> Any:

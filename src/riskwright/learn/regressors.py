@@ -19,12 +19,8 @@ from riskwright.case.usecase import FeatureSchema
 from riskwright.data.units import Index, Kinds
 from riskwright.errors import InputRefused
 from riskwright.learn.base import FloatArray, Matrix, MatrixFamily, cut_off
-from riskwright.learn.gradient_boosting import (
-    THREADS,
-    read_trees,
-    tree_contributions,
-    write_trees,
-)
+from riskwright.learn.gradient_boosting import THREADS, TREES, tree_contributions
+from riskwright.learn.saved import read_trees, write_trees
 
 HELD_OUT = 0.15  # of the rows, to stop early on
 
@@ -158,11 +154,11 @@ class Trees(Regressor):
         return tree_contributions(self, self.booster_, X)
 
     def _write(self, folder: Path) -> dict[str, Any]:
-        write_trees(self.booster_, folder)
+        write_trees(folder / TREES, self.booster_)
         return {}
 
     def _read(self, folder: Path, state: dict[str, Any]) -> None:
-        self.booster_ = read_trees(folder)
+        self.booster_ = read_trees(folder / TREES)
         self.booster_.set_param({"nthread": THREADS})
 
 

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from riskwright.data.maturity import schedule_balance
-from riskwright.errors import InputRefused, IntegrityError
+from riskwright.errors import InputRefused
+from riskwright.learn.saved import reading
 from riskwright.store.writer import write_json
 
 FloatArray = npt.NDArray[np.float64]
@@ -159,7 +160,7 @@ class Exposure:
         IntegrityError
             If the file isn't there or isn't what ``save`` writes.
         """
-        try:
+        with reading("exposure model", path):
             plain = json.loads(path.read_text(encoding="utf-8"))
             known = {k: None if plain[k] is None else float(plain[k]) for k in OF_LINES}
             return cls(
@@ -169,10 +170,6 @@ class Exposure:
                 **known,
                 lines=int(plain["lines"]),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise IntegrityError(
-                f"a saved exposure model can't be read: {error}", where=str(path), do="retrain"
-            ) from error
 
 
 def _ratio(top: FloatArray, bottom: FloatArray) -> tuple[float, float]:

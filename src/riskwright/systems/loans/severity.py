@@ -21,7 +21,7 @@ from scipy.stats import norm
 
 from riskwright.case.usecase import FeatureSchema
 from riskwright.data.units import Index
-from riskwright.errors import IntegrityError
+from riskwright.learn.saved import reading
 from riskwright.store.writer import write_json
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class Severity:
         from riskwright.learn.blend import Blend
         from riskwright.learn.ensemble import Ensemble
 
-        try:
+        with reading("LGD model", folder / STATE):
             plain = json.loads((folder / STATE).read_text(encoding="utf-8"))
             return cls(
                 FeatureSchema.from_dict(plain["schema"]),
@@ -227,10 +227,6 @@ class Severity:
                 Blend.load(folder / "lost") if plain["lost"] else None,
                 float(plain["p"]),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise IntegrityError(
-                f"a saved LGD model can't be read: {error}", where=str(folder / STATE), do="retrain"
-            ) from error
 
     def _joined(self, X: pd.DataFrame, lost: dict[str, FloatArray]) -> dict[str, FloatArray]:
         """Mix what loans cost that aren't cured with what cured ones do."""

@@ -1,21 +1,16 @@
-"""Fitted families on disk, without pickle: JSON, XGBoost's own UBJ, NumPy's arrays for networks.
-
-JSON keeps a float to the last bit; what isn't finite is written as a word. Networks are built by
-our own code and then given their weights: no stored layer is interpreted.
-"""
+"""The market's fitted families on disk (``learn.saved``); what isn't finite is a word in JSON."""
 
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from riskwright.case.usecase import FeatureSchema
-from riskwright.errors import IntegrityError
-from riskwright.store.writer import replacing, write, write_json
+from riskwright.learn.saved import read_arrays, read_trees, reading, write_arrays, write_trees
+from riskwright.store.writer import write_json
 from riskwright.systems.market.families import Family
 from riskwright.systems.market.learnt import Fitted, FloatArray, Linear, Lines, Scaled, Trees
 from riskwright.systems.market.walk import make_family
@@ -46,7 +41,7 @@ def save_family(family: Family, folder: Path) -> None:
             plain |= {"kind": "linear", **arrays}
         case Trees():
             plain |= {"kind": "trees"}
-            write(folder / BOOSTER, bytes(fitted.booster.save_raw("ubj")))
+            write_trees(folder / BOOSTER, fitted.booster)
         case _:
             plain |= _save_network(fitted, folder)
     write_json(folder / FITTED, plain, allow_nan=False)
@@ -65,16 +60,12 @@ def load_family(folder: Path, schema: FeatureSchema) -> Family:
     IntegrityError
         If a file is missing or isn't what was written.
     """
-    try:
+    with reading("family", folder):
         plain: dict[str, Any] = json.loads((folder / FITTED).read_text(encoding="utf-8"))
         family = make_family(str(plain["family"]), schema)
         # Files of before kept these of networks alone.
         family.set_params(**plain.get("params", {}), seed=int(plain.get("seed", 0)))
         family.fitted_ = _read(plain, family, folder)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise IntegrityError(
-            f"a saved family can't be read: {error}", where=str(folder), do="restore it, or retrain"
-        ) from error
     return family
 
 
@@ -88,23 +79,13 @@ def _read(plain: dict[str, Any], family: Family, folder: Path) -> Fitted:
         case "linear":
             return Linear(mean, *(_array(plain[k]) for k in ("slopes", "centre", "medians")))
         case "trees":
-            return Trees(mean, _booster(folder / BOOSTER))
+            booster = read_trees(folder / BOOSTER)
+            booster.set_param({"nthread": 1})
+            return Trees(mean, booster)
         case "network":
             return _load_network(plain, family, folder)
         case kind:
             raise ValueError(f"it is a {kind!r}")
-
-
-def _booster(path: Path) -> Any:
-    import xgboost
-
-    booster = xgboost.Booster()
-    try:
-        booster.load_model(path)
-    except xgboost.core.XGBoostError as error:
-        raise ValueError(str(error).splitlines()[0]) from None
-    booster.set_param({"nthread": 1})
-    return booster
 
 
 def _save_network(fitted: Fitted, folder: Path) -> dict[str, Any]:
@@ -117,8 +98,7 @@ def _save_network(fitted: Fitted, folder: Path) -> dict[str, Any]:
         for copy, network in enumerate(fitted.networks)
         for i, weights in enumerate(network.get_weights())
     }
-    with replacing(folder / WEIGHTS) as part, part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+    write_arrays(folder / WEIGHTS, arrays)
     scaled = fitted.read.scaled
     return {
         "kind": "network",
@@ -135,8 +115,7 @@ def _load_network(plain: dict[str, Any], family: Family, folder: Path) -> Fitted
     from riskwright.systems.market.deep import Network, Read
 
     scaled = Scaled(*(_array(plain["scaled"][k]) for k in ("medians", "centre", "scale")))
-    with (folder / WEIGHTS).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        arrays = {key: archive[key] for key in sorted(archive.files)}
+    arrays = read_arrays(folder / WEIGHTS)
     copies = sorted({key[:3] for key in arrays})
     if not isinstance(family, Network):
         raise ValueError(f"a {family.name!r} is no network")
