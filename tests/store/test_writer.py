@@ -148,7 +148,7 @@ def test_a_process_killed_before_the_move_leaves_what_was_there(
     (left,) = set(tmp_path.iterdir()) - {target}
     assert left.suffix == writer.PART
     assert not target.exists() if kind == "folder" else target.read_text() == "old"
-    beside = tmp_path / f".another.{'0' * 8}.part"
+    beside = tmp_path / f".another.{writer._HOST}{'0' * 8}.part"
     beside.write_text("of another name, by whoever")
     if remedy == "swept":
         writer.sweep(tmp_path)
@@ -265,3 +265,50 @@ def test_elsewhere_the_umask_says_who_may_read(umask: int, mode: int, tmp_path: 
     inner = modes.pop("file")  # the last of the two of this name
     assert modes == {"folder": above, "inner": above, "rows": 0o600}
     assert inner == mode
+
+
+def test_what_goes_wrong_beside_the_file_is_told_as_it_is(tmp_path: Path) -> None:
+    """A server that is away, and a missing input, are no trouble of the output's disk."""
+    import requests
+
+    def away() -> None:
+        raise requests.ConnectionError("refused")
+
+    for wrong in (away, (tmp_path / "input").read_bytes):
+        with pytest.raises(OSError) as told, writer.replacing(tmp_path / "out"):  # noqa: PT011
+            wrong()
+        assert not isinstance(told.value, Unavailable)
+        assert names(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_synced_has_the_file_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EOPNOTSUPP, "not here")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    writer.write(tmp_path / "a", "there")
+    assert names(tmp_path) == ["a"]
+
+
+def test_what_another_host_left_is_its_own(tmp_path: Path) -> None:
+    theirs, mine = (tmp_path / f".a.{host}{'0' * 8}.part" for host in ("f" * 8, writer._HOST))
+    theirs.touch()
+    mine.touch()
+    writer.write(tmp_path / "a", "new")
+    assert names(tmp_path) == [theirs.name, "a"]
+    writer.sweep(tmp_path)
+    assert theirs.exists()
+
+
+def test_a_file_stays_as_private_as_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    path.touch()
+    path.chmod(0o640)
+    writer.write(path, "new")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640

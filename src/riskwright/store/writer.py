@@ -17,13 +17,16 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from riskwright.errors import Unavailable
 from riskwright.home import fit
 
 PART = ".part"  # how every temporary name ends
+_HOST = sha256(gethostname().encode()).hexdigest()[:8]  # locks needn't reach another host
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _held: dict[Path, int] = {}  # what this process is making, by handles that hold the locks
 
@@ -96,10 +99,21 @@ def temporary(target: Path, *, folder: bool = False, private: bool = False) -> I
     """
     part = begin(target, folder=folder, private=private)
     try:
-        with writing(target):
-            yield part
+        yield part
+    except OSError as error:
+        if _of(error, part):
+            raise trouble(error, target) from error
+        raise
     finally:
         drop(part)
+
+
+def _of(error: OSError, part: Path) -> bool:
+    """Whether an error is about what is written, not about something else in the block."""
+    if error.filename is not None:
+        return Path(os.fsdecode(error.filename)).is_relative_to(part)
+    other = isinstance(error, (ConnectionError, TimeoutError)) or error.errno is None
+    return is_full(error) or not other
 
 
 @contextmanager
@@ -140,19 +154,20 @@ def begin(target: Path, *, folder: bool = False, private: bool = False) -> Path:
     """
     with writing(target):
         _make_folder(target.parent)
-        ours = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\{PART}")
-        _remove_left(path for path in target.parent.iterdir() if ours.fullmatch(path.name))
+        with suppress(PermissionError):  # who may write there may not see what others left
+            _remove_left(target.parent, f".{target.name}.")
         return _made(target, folder, private)
 
 
 def _made(target: Path, folder: bool, private: bool) -> Path:
     while True:
-        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}{PART}")
+        part = target.with_name(f".{target.name}.{_HOST}{secrets.token_hex(4)}{PART}")
         if folder:
             part.mkdir()
         else:
             mode = 0o600 if private else 0o666  # of which the umask takes its share
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+            _narrow(part, target)
         if private or _shared(part.parent):
             fit(part)
         if (handle := _take(part)) is not None:
@@ -171,6 +186,7 @@ def place(part: Path, target: Path) -> None:
     with writing(target):
         to_disk(part)
         os.replace(part, target)
+    with suppress(OSError):  # it is there: a folder that can't be synced, or read, changes nothing
         _to_disk(target.parent)
     _release(part)
 
@@ -186,7 +202,7 @@ def drop(part: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove what died processes left half-written in a folder of ours."""
-    _remove_left(folder.glob(f"*{PART}"))
+    _remove_left(folder, ".")
 
 
 def is_full(error: OSError) -> bool:
@@ -242,8 +258,16 @@ def _release(part: Path) -> None:
         os.close(handle)
 
 
-def _remove_left(parts: Iterator[Path]) -> None:
-    for part in list(parts):
+def _narrow(part: Path, target: Path) -> None:
+    """Let nobody read a file anew who might not read the one that it replaces."""
+    if target.is_file() and not target.is_symlink():
+        part.chmod(stat.S_IMODE(part.stat().st_mode) & stat.S_IMODE(target.stat().st_mode) | 0o600)
+
+
+def _remove_left(folder: Path, start: str) -> None:
+    """Remove what processes of this host left behind: of another's nobody sees whether it lives."""
+    ours = re.compile(rf"{re.escape(start)}.*{_HOST}[0-9a-f]{{8}}\{PART}")
+    for part in [path for path in folder.iterdir() if ours.fullmatch(path.name)]:
         try:
             handle = os.open(part, os.O_RDONLY)
         except OSError:  # gone meanwhile, or another user's
