@@ -11,8 +11,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from riskwright import __version__
 from riskwright.errors import InputRefused, RiskwrightError
+from riskwright.terminal import clean
+from riskwright.version import __version__
 from riskwright_flows import (
     cli_cases,
     cli_deploy,
@@ -22,7 +23,6 @@ from riskwright_flows import (
     cli_watch,
     stop,
 )
-from riskwright_flows.terminal import clean
 from riskwright_flows.typed import typed
 
 HELP = """Train, promote and watch the financial models that a lender or an asset manager runs.

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from riskwright.terminal import write
 from riskwright_flows import say, say_models
 from riskwright_flows.say import answer
-from riskwright_flows.terminal import write
 
 UseCaseName = Annotated[str, typer.Argument(metavar="USECASE", help="name, or path to a YAML")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
@@ -186,7 +186,7 @@ def score(
     Example: riskwright score credit_assessment --input new.csv --output scores.csv
     """
     from riskwright.life import commands
-    from riskwright_flows.progress import console
+    from riskwright.progress import console
     from riskwright_flows.runtime import prepare
 
     home, ledger = prepare(create=False)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from riskwright_flows.terminal import write
+from riskwright.terminal import write
 
 
 def add_to(app: typer.Typer) -> None:

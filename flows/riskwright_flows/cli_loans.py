@@ -39,7 +39,7 @@ def portfolio(
     """
     from riskwright.life.commands import command
     from riskwright.life.named import named, trouble
-    from riskwright_flows.progress import bar, move
+    from riskwright.progress import bar, move
     from riskwright_flows.runtime import prepare
 
     home, ledger = prepare(create=False)

@@ -58,7 +58,7 @@ def backtest(
     """
     from riskwright.life.commands import command
     from riskwright.life.named import named, trouble
-    from riskwright_flows.progress import console
+    from riskwright.progress import console
     from riskwright_flows.runtime import prepare
 
     home, ledger = prepare(create=False)

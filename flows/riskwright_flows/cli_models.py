@@ -108,31 +108,10 @@ def challengers(usecase: UseCaseName, as_json: Json = False) -> None:
     Example: riskwright challengers company_credit
     """
     from riskwright.home import Home
-    from riskwright.ledger.eyes import unknown_author
-    from riskwright.life.named import kind_of_version
-    from riskwright.life.rules import version_changes
+    from riskwright.life.waiting import waiting
 
     ledger, name = _open(usecase)
-    home = Home()
-    rows = [
-        {
-            "version": v.version,
-            "system": kind_of_version(v),
-            "rules_changed": version_changes(home, ledger, v).as_dict(),
-            "kind": v.evidence.get("kind"),
-            "trained_by": v.trained_by,
-            "asked_by": [a["name"] for a in v.evidence.get("asked", [])],
-            "written_by": _author(v.evidence),
-            "author": unknown_author(v.evidence),
-            "why": v.evidence.get("why"),
-            "metrics": v.evidence.get("metrics"),
-            "gates": [
-                {"name": g.name, "passed": g.passed, "blocking": g.blocking, "detail": g.detail}
-                for g in ledger.gates(name, v.version)
-            ],
-        }
-        for v in ledger.challengers(name)
-    ]
+    rows = [found.as_dict() for found in waiting(Home(), ledger, name)]
     answer(rows, as_json, lambda: say_models.challengers(name, rows))
 
 
@@ -311,12 +290,6 @@ def _open(usecase: str) -> tuple[Any, str]:
     home = Home().existing()
     ledger = Ledger.open(home)
     return ledger, _name(usecase, home, ledger)
-
-
-def _author(evidence: dict[str, Any]) -> str | None:
-    """Who owned the use case's file when the run began; nobody, if it came with the package."""
-    author = evidence.get("author")
-    return str(author["name"]) if author and not author.get("shipped") else None
 
 
 def _name(usecase: str, home: Any, ledger: Any) -> str:

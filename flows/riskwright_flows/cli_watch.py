@@ -50,7 +50,7 @@ def monitor(
     Example: riskwright monitor credit_assessment --input batch.csv --labels outcomes.csv
     """
     from riskwright.life import commands
-    from riskwright_flows.progress import console
+    from riskwright.progress import console
     from riskwright_flows.runtime import prepare
 
     home, ledger = prepare(create=False)

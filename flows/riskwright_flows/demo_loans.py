@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from riskwright.life.alert_advice import advice
+from riskwright.progress import console
 from riskwright.store.writer import replacing
 from riskwright_flows import say, say_credit, say_loans
-from riskwright_flows.progress import console
 from riskwright_flows.runtime import prepare, run
 from riskwright_flows.typed import command
 

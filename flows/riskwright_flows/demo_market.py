@@ -6,8 +6,8 @@ import shutil
 import time
 from typing import Any
 
+from riskwright.progress import console
 from riskwright_flows import say, say_market
-from riskwright_flows.progress import console
 from riskwright_flows.runtime import prepare, run
 from riskwright_flows.typed import command
 

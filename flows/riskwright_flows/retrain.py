@@ -9,11 +9,11 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 
+from riskwright import progress
 from riskwright.life.named import specification_of
 from riskwright.life.retrain import begin, retrain
 from riskwright.life.steps import Record, Step
 from riskwright.life.workplace import Progress
-from riskwright_flows import progress
 from riskwright_flows.at_work import at_work
 from riskwright_flows.runtime import prepare, world_failed
 from riskwright_flows.say_models import verdict
@@ -33,10 +33,7 @@ def as_task(step: Step, go: Callable[[Progress], Record]) -> Record:
 
     @task(name=step.title, cache_policy=NO_CACHE, **again)
     def work() -> Record:
-        if not step.cost:
-            return go(lambda fraction: None)
-        with progress.Step(step.title) as told:
-            return go(told)
+        return progress.told(step.title, step.cost, go)
 
     return work()
 

@@ -9,20 +9,19 @@ from typing import Any
 
 from riskwright.data.databases import refuse_secrets
 from riskwright.errors import RiskwrightError, Unavailable
-from riskwright.home import Home, make_database, quiet_environment
+from riskwright.home import Home, make_database
 from riskwright.ledger import Ledger
+from riskwright.life.opened import opened
 from riskwright_flows.stop import at_once
 
 
 def prepare(*, create: bool = True) -> tuple[Home, Ledger]:
     """Return the home and its ledger, with the environment set for every library."""
-    home = Home()
-    quiet_environment(home)
-    home = home.create() if create else home.existing()
+    home, ledger = opened(create=create)
     place = home.root / "prefect"
     if create and Path(os.environ["PREFECT_HOME"]) == place:
         make_database(home.folder("prefect") / "prefect.db")
-    return home, Ledger.open(home, create=create)
+    return home, ledger
 
 
 def run(flow: Callable[..., Any], *arguments: Any) -> Any:

@@ -12,8 +12,8 @@ from typing import Any
 from rich.markup import escape
 
 from riskwright.life.alert_advice import advice
+from riskwright.terminal import Terminal, clean, write
 from riskwright_flows import tables
-from riskwright_flows.terminal import Terminal, clean, write
 from riskwright_flows.typed import command
 
 # A pipe or a log has no width of its own: wide enough for the tables, unless COLUMNS says.

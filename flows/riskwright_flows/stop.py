@@ -140,7 +140,7 @@ def leave(code: int) -> NoReturn:
 
 
 def _tell() -> None:
-    from riskwright_flows.progress import console
+    from riskwright.progress import console
 
     console.show_cursor()  # a progress bar hides it
     print(f"\n{LINE}" if console.is_terminal else LINE, file=sys.stderr)

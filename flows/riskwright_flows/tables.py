@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from riskwright_flows.terminal import clean
+from riskwright.terminal import clean
 
 GAP = 2  # blanks between columns
 INDENT = 2  # of the lines below a row's name

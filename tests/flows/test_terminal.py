@@ -17,8 +17,8 @@ from tiny import tiny_text
 
 from riskwright.case.usecase import UseCase, parse_usecase
 from riskwright.systems.credit.evidently_reports import harmless, summary_report
+from riskwright.terminal import Terminal, clean
 from riskwright_flows import say, say_models
-from riskwright_flows.terminal import Terminal, clean
 
 CODES = ["\x1b[31mred", "\x1b]0;title\x07", "a\rb", "\x9b2J", "\u202eevil", "bell\x07"]
 MARKUP = "[red]not red[/] [/] [link=http://x]x[/link]"

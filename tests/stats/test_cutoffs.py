@@ -147,7 +147,7 @@ def test_faults_are_refused() -> None:
 
 def test_scoring_imports_nothing_heavy() -> None:
     code = (
-        "import sys, riskwright.stats.cutoffs, riskwright.explain.reasons; "
+        "import sys, riskwright.stats.cutoffs, riskwright.explanations.reasons; "
         "print(sorted({'scipy', 'sklearn', 'matplotlib', 'shap'} & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 
-from riskwright import __version__
 from riskwright.case.usecase import UseCase
 from riskwright.data import losses, public, sources, splits
 from riskwright.data.contract import Contract, target_of
@@ -24,6 +23,7 @@ from riskwright.errors import InputRefused, RiskwrightError
 from riskwright.home import Home
 from riskwright.store import snapshots, writer
 from riskwright.store.snapshots import Snapshot
+from riskwright.version import __version__
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from riskwright import __version__
 from riskwright.store.manifest import file_digest
+from riskwright.version import __version__
 
 SERVED = "served.py"  # what MLflow runs, copied beside each bundle that it serves
 

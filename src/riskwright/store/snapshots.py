@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 from pyarrow import parquet
 
-from riskwright import __version__
 from riskwright.errors import InputRefused, IntegrityError, Unavailable
 from riskwright.home import Home
 from riskwright.store import writer
+from riskwright.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd

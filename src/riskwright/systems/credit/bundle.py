@@ -172,7 +172,7 @@ class Bundle:
 
     def reasons(self, x: pd.DataFrame) -> pd.DataFrame:
         """Reason codes of rows of features: the four largest exact contributions to the PD."""
-        from riskwright.explain.reasons import reason_codes
+        from riskwright.explanations.reasons import reason_codes
 
         codes = reason_codes(self.ensemble.contributions(x), x, self.schema, n=4)
         return codes.set_axis(REASON_COLUMNS, axis=1).set_axis(x.index, axis=0)

@@ -238,7 +238,7 @@ def _explain(
     seed: int,
 ) -> None:
     """Global pictures on a sample of the test part, and one single case each of SHAP and LIME."""
-    from riskwright.explain import importance, local
+    from riskwright.explanations import importance, local
 
     folder = part / "explanation"
     folder.mkdir()

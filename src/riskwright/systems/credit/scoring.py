@@ -132,7 +132,7 @@ def score_file(
     usecase = bundle.usecase
     contract = Contract(usecase, "score")
     refusals = _quarantine_beside(output, source)
-    counts = _Counts(bundle)
+    counts = Counts(bundle)
     with TableWriter(output) as scores, TableWriter(refusals) as quarantine:
         columns, target = usecase.columns, usecase.target.column
         raw = read_chunks(usecase.source, source, columns=columns, rows=CHUNK, target=target)
@@ -181,7 +181,7 @@ def _quarantine_beside(output: Path, source: str) -> Path:
     return refusals
 
 
-class _Counts:
+class Counts:
     """What a file's scores come to, chunk by chunk."""
 
     def __init__(self, bundle: Bundle) -> None:

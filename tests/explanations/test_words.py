@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from riskwright.case.usecase import Feature
-from riskwright.explain.words import number, words
+from riskwright.explanations.words import number, words
 
 
 @pytest.mark.parametrize(

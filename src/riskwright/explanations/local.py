@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from riskwright.case.usecase import Feature, FeatureSchema
-from riskwright.explain.pictures import drawing, load_shap, plain, save
-from riskwright.explain.reasons import BASE, feature_values
-from riskwright.explain.words import words
+from riskwright.explanations.pictures import drawing, load_shap, plain, save
+from riskwright.explanations.reasons import BASE, feature_values
+from riskwright.explanations.words import words
 
 Predict = Callable[[pd.DataFrame], np.ndarray]
 SHOWN = 12

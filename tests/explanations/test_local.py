@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from riskwright.explain.local import _Coder, agreement, lime_case, shap_case, shap_independent
+from riskwright.explanations.local import _Coder, agreement, lime_case, shap_case, shap_independent
 
 
 def test_independent_shap_finds_the_known_shapley_values(model) -> None:  # type: ignore[no-untyped-def]
@@ -81,8 +81,8 @@ def test_agreement(a: list, b: list, expected: tuple) -> None:
 
 def test_shap_lime_and_pyplot_are_imported_late() -> None:
     code = (
-        "import sys, riskwright.explain.importance, riskwright.explain.local, "
-        "riskwright.explain.reasons; "
+        "import sys, riskwright.explanations.importance, riskwright.explanations.local, "
+        "riskwright.explanations.reasons; "
         "print(sorted({'shap', 'lime', 'numba', 'matplotlib', 'sklearn'} & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

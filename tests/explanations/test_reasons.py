@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from riskwright.case.usecase import Feature, FeatureSchema
 from riskwright.errors import IntegrityError
-from riskwright.explain.reasons import reason_codes
+from riskwright.explanations.reasons import reason_codes
 
 SCHEMA = FeatureSchema(
     (

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from riskwright.case.usecase import FeatureSchema
 from riskwright.errors import InputRefused
-from riskwright.explain.pictures import drawing, load_shap, plain, save
-from riskwright.explain.reasons import feature_values
+from riskwright.explanations.pictures import drawing, load_shap, plain, save
+from riskwright.explanations.reasons import feature_values
 from riskwright.stats.estimates import Z
 
 Margin = Callable[[pd.DataFrame], np.ndarray]

@@ -36,7 +36,7 @@ def give_streams() -> None:
 def write(text: str) -> None:
     """Print a text to whoever reads it."""
     try:
-        print(text, flush=True)
+        print(text, flush=True)  # noqa: T201  (this is what prints)
     except BrokenPipeError:
         nobody_reads()
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from riskwright.life.retrain import plan
+from riskwright.progress import Pace
 from riskwright.systems.credit.case import load_usecase
 from riskwright.systems.market.case import load_market_case
 from riskwright_flows.cli_loans import STAGES
-from riskwright_flows.progress import Pace
 
 PLANS = {
     "credit": plan(load_usecase("credit_assessment")),

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib.util import find_spec
+from typing import TypeVar
 
 from rich.progress import (
     BarColumn,
@@ -18,12 +20,23 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from riskwright_flows.terminal import Terminal
+from riskwright.terminal import Terminal
 
 PRIOR = 0.05  # share of the plan that the plan's own pace counts for beside the one so far
 CERTAIN = 0.95  # of a step that says nothing, as much as time alone makes it seem done
 
+T = TypeVar("T")
+
 console = Terminal(stderr=True)
+
+
+def drawn() -> bool:
+    """Whether a bar can be drawn: in a terminal, and in a notebook that has widgets.
+
+    Elsewhere (a log, a scheduler, a plain notebook) each step is a line of text.
+    """
+    notebook = console.is_jupyter and find_spec("ipywidgets") is not None
+    return console.is_terminal or notebook
 
 
 class Pace:
@@ -102,7 +115,7 @@ def bar(plan: Mapping[str, float], title: str) -> Iterator[None]:
         _Left(),
     )
     _Bar.pace = Pace(plan)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, disable=not drawn()) as progress:
         _Bar.progress, _Bar.task = progress, progress.add_task(title, total=_Bar.pace.total)
         try:
             yield
@@ -118,8 +131,8 @@ class Step:
 
     def __enter__(self) -> Step:
         self(0.0)
-        if _Bar.progress is not None and not console.is_terminal:
-            console.print(f"{self.title} …", highlight=False)  # a log, a scheduler
+        if _Bar.progress is not None and not drawn():
+            console.print(f"{self.title} …", highlight=False)
         return self
 
     def __call__(self, fraction: float) -> None:
@@ -129,6 +142,14 @@ class Step:
     def __exit__(self, failed: object, *_: object) -> None:
         if failed is None:
             self(1.0)
+
+
+def told(title: str, cost: float, go: Callable[[Callable[[float], None]], T]) -> T:
+    """Do a step that says how far it is, with its place in the bar; one without a cost has none."""
+    if not cost:
+        return go(lambda fraction: None)
+    with Step(title) as step:
+        return go(step)
 
 
 def move(step: str, fraction: float) -> None:

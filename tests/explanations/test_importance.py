@@ -8,7 +8,7 @@ from matplotlib.image import imread
 from sklearn.inspection import permutation_importance as reference
 
 from riskwright.errors import InputRefused, IntegrityError
-from riskwright.explain.importance import (
+from riskwright.explanations.importance import (
     mean_contributions,
     permutation_importance,
     plot_mean_contributions,

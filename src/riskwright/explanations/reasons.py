@@ -7,7 +7,7 @@ import pandas as pd
 
 from riskwright.case.usecase import FeatureSchema
 from riskwright.errors import IntegrityError
-from riskwright.explain.words import words
+from riskwright.explanations.words import words
 
 BASE = "base"
 SMALLEST = 0.005  # log-odds; less would be printed as +0.00, which is no reason

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from riskwright.errors import Unavailable
-from riskwright.explain.pictures import drawing, plain, save
+from riskwright.explanations.pictures import drawing, plain, save
 
 
 def test_figures_are_closed_even_after_an_error() -> None:

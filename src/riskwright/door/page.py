@@ -1,0 +1,54 @@
+"""What a notebook shows of a result: small HTML in which every text is escaped."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from riskwright.terminal import clean
+
+MOST = 20  # rows of a table
+# Two dollar signs are money here, no formula.
+PAGE = '<div class="riskwright tex2jax_ignore mathjax_ignore">{}</div>'
+MARKS = {True: "yes", False: "no", None: "not enough data"}
+
+
+def text(value: object) -> str:
+    """Return a value as a person reads it, escaped; its control characters are written out."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool):
+        return MARKS[value]
+    return html.escape(clean(f"{value:.4g}" if isinstance(value, float) else value))
+
+
+def line(words: object) -> str:
+    """Return a paragraph; nothing for nothing."""
+    return f"<p>{text(words)}</p>" if words else ""
+
+
+def lines(words: Iterable[object]) -> str:
+    """Return a list of sentences; nothing for none."""
+    told = "".join(f"<li>{text(word)}</li>" for word in words)
+    return f"<ul>{told}</ul>" if told else ""
+
+
+def table(rows: Sequence[Mapping[str, Any]], title: str = "") -> str:
+    """Return rows of plain values as a table; nothing for none, and the first ``MOST`` of many."""
+    if not rows:
+        return ""
+    names = "".join(f"<th>{text(str(name).replace('_', ' '))}</th>" for name in rows[0])
+    body = "".join(
+        f"<tr>{''.join(f'<td>{text(value)}</td>' for value in row.values())}</tr>"
+        for row in rows[:MOST]
+    )
+    more = f"<p>and {len(rows) - MOST:,} more</p>" if len(rows) > MOST else ""
+    caption = f"<caption>{text(title)}</caption>" if title else ""
+    return f"<table>{caption}<thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def page(title: object, *parts: str) -> str:
+    """Return a whole: the title that says how it is, then its parts."""
+    return PAGE.format(f"<h4>{text(title)}</h4>{''.join(parts)}")

@@ -1,0 +1,215 @@
+"""The door for Python: light to import, typed, each name on a real home."""
+
+from __future__ import annotations
+
+import html
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from tiny import Live, applications, tiny_text
+from tiny_market import LiveMarket
+
+import riskwright as rw
+from riskwright.door.results import Result
+from riskwright.errors import InputRefused
+
+HEAVY = {
+    "keras", "matplotlib", "mlflow", "numpy", "pandas", "prefect", "pydantic", "rich", "scipy",
+    "sklearn", "sqlalchemy", "tensorflow", "yaml",
+}  # fmt: skip
+EVIL = "<script>alert(1)</script>\x1b[31m"
+
+
+def run(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_import_brings_nothing_heavy() -> None:
+    program = f"import sys, riskwright; dir(riskwright); print(*sorted({HEAVY} & {{*sys.modules}}))"
+    assert run(program) == ""
+
+
+def test_each_name_is_there_with_its_words_and_types() -> None:
+    assert set(rw.__all__) <= set(dir(rw))
+    functions = [getattr(rw, name) for name in rw.__all__]
+    functions = [f for f in functions if callable(f) and not isinstance(f, type)]
+    assert len(functions) == 12
+    for function in functions:
+        assert "Raises\n" in str(function.__doc__), function
+        assert "return" in function.__annotations__, function
+
+
+def test_a_name_survives_the_import_of_everything_behind_it() -> None:
+    names = [name for name in rw.__all__ if name.islower() and not name.startswith("_")]
+    program = (
+        "import pkgutil, riskwright as rw\n"
+        "inside = {m.name for m in pkgutil.iter_modules(rw.__path__)}\n"
+        f"print(*sorted(inside & {{*{names!r}}}))"
+    )
+    assert run(program) == ""  # a subpackage of that name would take its place
+
+
+def test_what_is_not_there_is_no_name() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'retrian'"):
+        _ = rw.retrian
+
+
+def looked_at(result: Result, axes: bool = True) -> str:
+    """Every result has a frame, a labelled picture, a sentence, and a page without foreign HTML."""
+    assert isinstance(result.frame, pd.DataFrame)
+    assert result.headline in str(result)
+    figure: Any = result.plot()
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    for each in figure.axes:
+        assert each.get_xlabel(), result
+        assert each.get_ylabel(), result
+        assert each.get_title(loc="left"), result
+    page = result._repr_html_()
+    assert html.escape(result.headline) in page
+    tags = set(re.findall(r"</?([a-z0-9]+)", page))
+    assert tags <= {"div", "h4", "p", "ul", "li", "table", "caption", "thead", "tbody", "tr"} | {
+        "th", "td"
+    }  # fmt: skip
+    return page
+
+
+def test_a_use_case_by_name_path_and_dictionary(live: Live) -> None:
+    found = rw.use_case("tiny")
+    assert (found.name, found.kind) == ("tiny", "credit")
+    assert rw.use_case(live.yaml).case == rw.use_case(str(live.yaml)).case
+    plain = found.as_dict()
+    assert rw.use_case(plain).case.digest == found.case.digest
+    assert set(found.frame.columns) == {"key", "value", "rule"}
+    assert "read from" in found._repr_html_()
+    assert rw.use_case("market_return").kind == "market"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"target": {"column": "nothing", "bad": "1"}}, "target.good"),
+        ({"kind": "weather"}, "weather"),
+        ({"families": {1, 2}}, "set"),
+        ({"colums": {}}, "colums"),
+    ],
+)
+def test_a_dictionary_that_is_none_is_refused_where_it_is_wrong(
+    live: Live, change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InputRefused) as caught:
+        rw.use_case(yaml.safe_load(tiny_text()) | change)
+    assert words in str(caught.value)
+    assert "dictionary" in caught.value.where
+
+
+def test_a_check_counts_and_keeps_refused_rows(live: Live) -> None:
+    frame = applications(400)
+    frame["AGE"] = frame["AGE"].astype("object")
+    frame.loc[3, "AGE"] = EVIL
+    found = rw.check("tiny", frame)
+    assert (found.read, found.accepted, found.refused) == (400, 399, 1)
+    assert list(found.refusals["row"]) == [3]
+    assert len(found.frame) == 399
+    page = looked_at(found)
+    assert "<script" not in page
+
+
+def test_scores_come_under_the_index_of_the_frame(live: Live) -> None:
+    frame = applications(60).drop(columns="DEFAULT", errors="ignore")
+    frame.index = pd.Index([f"case {i}" for i in range(60)])
+    frame["AGE"] = frame["AGE"].astype("object")
+    frame.iloc[7, frame.columns.get_loc("AGE")] = EVIL
+    found = rw.score("tiny", frame, reasons="all")
+    assert list(found.frame.index) == list(frame.index)
+    assert list(found.refused.index) == ["case 7"]
+    assert found.frame.loc["case 7", "decision"] == "refused"
+    assert "AGE" in found.frame.loc["case 7", "reason_1"]
+    assert np.isnan(found.frame.loc["case 7", "pd"])
+    accepted = found.frame.drop(index="case 7")
+    assert accepted["pd"].between(0, 1).all()
+    assert "<script" not in looked_at(found)
+    assert "\x1b" not in found._repr_html_()
+
+
+def test_scores_are_those_of_the_command(live: Live, tmp_path: Path) -> None:
+    from riskwright.systems.credit.promotion import load_version
+    from riskwright.systems.credit.scoring import score_file
+
+    frame = applications(80)
+    frame.to_csv(tmp_path / "cases.csv", index=False)
+    bundle = load_version(live.home, live.ledger, "tiny")
+    score_file(bundle, str(tmp_path / "cases.csv"), tmp_path / "scores.csv")
+    theirs = pd.read_csv(tmp_path / "scores.csv")
+    for ours in (rw.score("tiny", frame), rw.score("tiny", tmp_path / "cases.csv")):
+        np.testing.assert_allclose(ours.frame["pd"], theirs["pd"], rtol=0, atol=1e-12)
+        assert list(ours.frame["decision"]) == list(theirs["decision"])
+
+
+def test_an_explanation_adds_up_to_the_pd(live: Live) -> None:
+    frame = applications(20).set_axis(range(100, 120), axis=0)
+    found = rw.explain("tiny", frame)
+    odds = found.frame.sum(axis=1)
+    np.testing.assert_allclose(1 / (1 + np.exp(-odds)), found.probability, atol=1e-9)
+    assert list(found.frame.index) == list(frame.index)
+    looked_at(found)
+    assert found.plot(113).axes[0].get_title(loc="left").startswith("PD ")
+    with pytest.raises(InputRefused, match="no case 3"):
+        found.plot(3)
+
+
+def test_a_frame_with_a_column_twice_or_a_list_in_a_cell_is_refused(live: Live) -> None:
+    frame = applications(5)
+    with pytest.raises(InputRefused, match="two columns"):
+        rw.score("tiny", pd.concat([frame, frame[["AGE"]]], axis=1))
+    frame["AGE"] = [[1], [2], [3], [4], [5]]
+    with pytest.raises(InputRefused, match="AGE"):
+        rw.score("tiny", frame)
+    with pytest.raises(InputRefused, match="a list is no data"):
+        rw.score("tiny", [1, 2])  # type: ignore[arg-type]
+
+
+def test_a_loan_gets_its_price_and_a_book_its_value(lender: Live) -> None:
+    from riskwright.data.simulators import simulate
+
+    loans = simulate("loan_book", 800, 5).frame
+    found = rw.score("small_book", loans)
+    assert found.frame["price"].notna().any()
+    book = rw.value_book("small_book", loans, as_of="2014-01-01")
+    assert book.figures["el"] > 0
+    assert len(book.frame) == book.figures["loans"]
+    assert book.report.is_file()
+    looked_at(book)
+
+
+def test_a_market_is_forecast_and_nothing_else(market: LiveMarket) -> None:
+    found = rw.forecast("tiny_market")
+    assert found.intervals[0][1] < found.expected < found.intervals[0][2]
+    looked_at(found)
+    frame = pd.DataFrame({"a": [1]})
+    for asked in (
+        lambda: rw.score("tiny_market", frame),
+        lambda: rw.explain("tiny_market", frame),
+        lambda: rw.value_book("tiny_market", frame),
+        lambda: rw.monitor("tiny_market", frame),
+    ):
+        with pytest.raises(InputRefused, match="market"):
+            asked()
+
+
+def test_what_a_kind_has_not_is_refused_with_what_it_has(live: Live) -> None:
+    with pytest.raises(InputRefused) as caught:
+        rw.forecast("tiny")
+    assert "score" in caught.value.do
+    with pytest.raises(InputRefused, match="isn't a loan book"):
+        rw.value_book("tiny", pd.DataFrame({"a": [1]}))
