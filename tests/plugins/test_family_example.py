@@ -173,11 +173,14 @@ def test_an_entry_point_that_is_no_family_is_refused(
     points = EntryPoints(
         [
             EntryPoint("odd", value, "riskwright.families"),
-            EntryPoint("logistic", value, "riskwright.families"),
+            *(
+                EntryPoint(name, value, "riskwright.families")
+                for name in ("logistic", "ensemble", "baseline", "../up", "A b")
+            ),
         ]
     )
     monkeypatch.setattr("riskwright.case.families.entry_points", lambda *, group: points)
-    assert families() == {"odd": value, **SHIPPED}  # what is shipped can't be taken
+    assert families() == {"odd": value, **SHIPPED}  # what is shipped, a candidate, no name
     with pytest.raises(InputRefused, match=says) as refused:
         family_class("odd")
     assert refused.value.where == value

@@ -7,6 +7,7 @@ without importing any family.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 
@@ -22,13 +23,20 @@ SHIPPED = {
     "cnn": "riskwright.learn.cnn:CNN",
 }
 FAMILIES = tuple(SHIPPED)
+CANDIDATES = ("ensemble", "baseline")  # what is made of them: no family's name
 REFERENCES = ("article_mlp",)  # fitted to compare with; no member unless the use case says so
 GROUP = "riskwright.families"  # of entry points: name = module:class
 
 
 def families() -> dict[str, str]:
-    """Return name to ``module:class``; a name that is shipped can't be taken."""
-    return {found.name: found.value for found in entry_points(group=GROUP)} | SHIPPED
+    """Return name to ``module:class``.
+
+    A name that is shipped can't be taken, that of a candidate neither, nor one that is no name: it
+    is that of a folder and of a run.
+    """
+    beside = entry_points(group=GROUP)
+    named = {p.name: p.value for p in beside if re.fullmatch("[a-z][a-z0-9_]*", p.name)}
+    return {name: named[name] for name in named if name not in CANDIDATES} | SHIPPED
 
 
 def place_of(name: str) -> str:

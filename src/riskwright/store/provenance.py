@@ -106,9 +106,13 @@ def _plugged_in() -> list[str]:
 
 
 def _sources(module: str) -> list[Path]:
-    """Return the Python files of a module, of a package all below it; none if it isn't there."""
+    """Return the Python files of the package that a module is in; none if it isn't there.
+
+    All of them: a module's helpers may lie beside it. Asked of the package at the top, which is
+    found without running any of its code.
+    """
     with suppress(ImportError, ValueError):
-        spec = find_spec(module)
+        spec = find_spec(module.partition(".")[0])
         if spec is not None and spec.submodule_search_locations:
             places = [Path(place) for place in spec.submodule_search_locations]
             return sorted(path for place in places for path in place.rglob("*.py"))
