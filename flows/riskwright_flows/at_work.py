@@ -42,7 +42,13 @@ from riskwright.life.process import LEASE_SECONDS, dead, owner
 from riskwright_flows.runtime import prepare
 
 LEASE = "flow-run:"
-BY_FILE = "flows/"  # of entry points that earlier releases deployed
+BY_FILE = {  # what earlier releases deployed: anybody else may have files of such names
+    "flows/retrain.py:retrain_flow",
+    "flows/retrain.py:retrain_requested_flow",
+    "flows/market.py:retrain_market_flow",
+    "flows/monitor.py:monitor_flow",
+    "flows/score.py:score_flow",
+}
 AT_WORK = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 BEGINS_WITHIN = timedelta(minutes=10)  # a run of our pool that took no lease by then never will
 NOW = timedelta(0)
@@ -203,7 +209,8 @@ def _in(states: Iterable[StateType]) -> FlowRunFilterState:
 
 def ours(deployment: DeploymentResponse) -> bool:
     """Whether a deployment runs a flow of this package; earlier releases named its file."""
-    return (deployment.entrypoint or "").startswith((f"{__package__}.", BY_FILE))
+    entrypoint = deployment.entrypoint or ""
+    return entrypoint in BY_FILE or entrypoint.startswith(f"{__package__}.")
 
 
 def deployments(client: SyncPrefectClient, pool: str) -> list[DeploymentResponse]:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from importlib import import_module, resources
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -90,25 +89,29 @@ def remove_gone(client: SyncPrefectClient, pool: str) -> list[str]:
     """Remove the deployments in a pool that no worker can run any more; return what was removed.
 
     Those of an earlier release whose flow has another name by now: one that kept its name is
-    replaced. What somebody had chosen for one (its parameters) is in the line that tells it.
+    replaced. What somebody had chosen for one (parameters, schedules) is in the line that tells it.
     """
     removed = []
     for deployment in deployments(client, pool):
         if why := no_flow(deployment.entrypoint or ""):
             flow = client.read_flow(deployment.flow_id).name
             client.delete_deployment(deployment.id)
-            removed.append(f"removed {flow}/{deployment.name} {deployment.parameters}: {why}")
+            when = [str(one.schedule) for one in deployment.schedules]
+            chosen = f"{deployment.parameters} {'; '.join(when) or 'without a schedule'}"
+            removed.append(f"removed {flow}/{deployment.name} {chosen}: {why}")
     return removed
 
 
 def no_flow(entrypoint: str) -> str:
     """Return why a deployment's flow isn't there to run, or nothing if it is."""
-    if entrypoint.startswith(BY_FILE):
+    if entrypoint in BY_FILE:
         return "it names a flow by its file, as an earlier release did, and that file is gone"
-    module, _, function = entrypoint.rpartition(".")
-    if find_spec(module) is None or not hasattr(import_module(module), function):
-        return f"it names {entrypoint}, which an earlier release had"
-    return ""
+    module, _, function = entrypoint.replace(":", ".").rpartition(".")
+    try:
+        there = hasattr(import_module(module), function)
+    except ModuleNotFoundError:
+        there = False
+    return "" if there else f"it names {entrypoint}, which an earlier release had"
 
 
 def require(variables: list[str]) -> None:

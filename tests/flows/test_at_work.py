@@ -291,16 +291,21 @@ def test_what_no_worker_can_run_is_removed_and_told(world: Schedules) -> None:
     world.client.create_work_pool(WorkPoolCreate(name=f"{world.pool}-older", type="process"))
     world.deploy("kept")
     world.deploy("mine", entrypoint="my.own.flow")
+    world.deploy("theirs", entrypoint="flows/market.py:nightly")  # a file of somebody else's
     elsewhere = world.deploy(
-        "old", entrypoint="flows/market.py:flow", work_pool_name=f"{world.pool}-older"
+        "old",
+        entrypoint="flows/market.py:retrain_market_flow",
+        work_pool_name=f"{world.pool}-older",
     )
-    old = world.deploy("older", entrypoint="flows/market.py:flow")
+    old = world.deploy("older", entrypoint="flows/market.py:retrain_market_flow")
     (removed,) = deployed.remove_gone(world.client, world.pool)
-    assert removed.startswith(f"removed retrain/{world.pool}-older {{'usecase': 'tiny'}}: it names")
+    said = f"removed retrain/{world.pool}-older {{'usecase': 'tiny'}} "
+    assert removed.startswith(said)
+    assert ": it names" in removed
     left = {d.id: d.name for d in world.client.read_deployments()}
     assert old not in left
     assert elsewhere in left
-    assert {f"{world.pool}-kept", f"{world.pool}-mine"} <= set(left.values())
+    assert {f"{world.pool}-{name}" for name in ("kept", "mine", "theirs")} <= set(left.values())
 
 
 def test_the_doctor_sees_a_slot_that_is_stuck(world: Schedules) -> None:

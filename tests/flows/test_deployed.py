@@ -57,6 +57,8 @@ def test_the_file_is_shown_for_one_of_your_own(capsys: pytest.CaptureFixture[str
     [
         ("flows/retrain.py:retrain_flow", "names a flow by its file"),
         ("riskwright_flows.nothing.retrain_flow", "which an earlier release had"),
+        ("riskwright_flows.nothing.at_all.retrain_flow", "which an earlier release had"),
+        ("riskwright_flows.retrain:retrain_flow", ""),
         ("riskwright_flows.retrain.no_flow", "which an earlier release had"),
         (PLAN["deployments"][0]["entrypoint"], ""),
     ],
