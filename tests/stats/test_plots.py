@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from riskwright.errors import InputRefused
+from riskwright.errors import InputRefused, Unavailable
 from riskwright.stats import plots
 from riskwright.stats.calibration import calibration_table
 from riskwright.stats.disagreement import error_by_band
@@ -135,7 +135,7 @@ def test_a_failed_picture_leaves_the_old_one(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(Unavailable, match="the disk is full"):
         plots.plot_roc(*drawn(), path)
     monkeypatch.undo()
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a.png", b"old")]
