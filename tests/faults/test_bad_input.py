@@ -358,6 +358,10 @@ def test_a_column_that_tells_the_outcome_is_told_by_check(
         ({"split": {"fold": 3}}, "did you mean 'folds'"),
         ({"id": "IDD"}, "did you mean 'ID'"),
         ({"families": ["logistik", "scorecard"]}, "did you mean 'logistic'"),
+        (
+            {"families": ["scorecard", "discriminant"]},
+            "unknown family 'discriminant', and no installed package",
+        ),
     ],
 )
 def test_yaml_with_a_typo(
