@@ -7,7 +7,7 @@ begins in December), so that a forecast doesn't depend on where a walk starts.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +44,8 @@ class RefitSchedule:
         past), as counts of months, shape (n,).
     min_train, window, seed
         As in ``walk``.
+    cuts
+        Frames that were cut before: views, since to cut one takes longer than to fit a line.
     """
 
     X: pd.DataFrame
@@ -54,18 +56,26 @@ class RefitSchedule:
     min_train: int
     window: int | None
     seed: int
+    cuts: dict[tuple[bool, int, int], pd.DataFrame] = field(default_factory=dict, repr=False)
 
     def past(self, family: Family, position: int) -> dict[str, Any]:
         """Return what a family may learn from at an origin, as its ``fit`` takes it."""
         rows = _span(self._usable(position))
-        return {"X": self._read(family).iloc[rows], "y": self.y[rows], "known": self.known[rows]}
+        return {"X": self._cut(family, rows), "y": self.y[rows], "known": self.known[rows]}
 
     def now(self, family: Family, positions: IntArray) -> pd.DataFrame:
         """Return what a family reads at some origins."""
-        return self._read(family).iloc[_span(positions)]
+        return self._cut(family, _span(positions))
 
-    def _read(self, family: Family) -> pd.DataFrame:
-        return self.steps if family.sequences and self.steps is not None else self.X
+    def _cut(self, family: Family, rows: IntArray | slice) -> pd.DataFrame:
+        """Return rows of what a family reads; families that stand at one origin share a view."""
+        read = self.steps if family.sequences and self.steps is not None else self.X
+        if not isinstance(rows, slice):
+            return read.iloc[rows]
+        key = (read is self.X, rows.start, rows.stop)
+        if key not in self.cuts:
+            self.cuts[key] = read.iloc[rows]
+        return self.cuts[key]
 
     @cached_property
     def first(self) -> int:
