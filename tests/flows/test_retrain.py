@@ -438,7 +438,7 @@ def test_killed_again_and_again_it_ends_as_if_it_had_run_once(
     moments = {
         "fitting": found(home, "work/tiny/*/scorecard*"),
         "joining": found(home, "work/tiny/*/xgboost.json"),
-        "explaining": found(home, "work/tiny/*/evidence.*.part/explanation"),
+        "explaining": found(home, "work/tiny/*/.evidence.*.part/explanation"),
         "logging": found(home, "mlartifacts/tiny/*/artifacts/cleaning.json"),
         "bundling": found(home, "work/tiny/*/baseline/bundle*"),
         "registering": found(home, "mlartifacts/tiny/models/*/artifacts/MLmodel"),
