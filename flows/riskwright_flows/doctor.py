@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from collections.abc import Callable
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 from urllib.request import urlopen
 
 from riskwright.home import TELEMETRY_OFF, Home, quiet_environment
 from riskwright.ledger import Ledger
+
+if TYPE_CHECKING:
+    from riskwright.case.plugins import Plugin
 
 LIBRARIES = (
     *("riskwright", "prefect", "mlflow", "scikit-learn", "xgboost-cpu", "tensorflow", "keras"),
@@ -50,16 +54,18 @@ def examine(*, deep: bool = False, mend: bool = False) -> dict[str, Any]:
         else f"ON: {name}={os.environ.get(name)}"
         for name, value in TELEMETRY_OFF.items()
     }
+    plugged = _plugged()
     schedules = _schedules(home) if servers["prefect"].startswith("answers") else {}
     held = _held(home, deep=deep, mend=mend) if servers["ledger"].startswith("audit") else {}
     found = [*schedules.values(), *versions.values(), *servers.values(), *telemetry.values()]
-    found += [told for part in held.values() for told in part.values()]
+    found += [told for part in (plugged, *held.values()) for told in part.values()]
     healthy = not any(str(f).startswith(("missing", "no answer", "ON", "broken")) for f in found)
     return {
         "versions": versions,
         "home": place,
         "servers": servers,
         "schedules": schedules,
+        **({"plug-ins": plugged} if plugged else {}),
         **held,
         "telemetry": telemetry,
         "healthy": healthy,
@@ -85,6 +91,31 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "missing"
+
+
+def _plugged() -> dict[str, str]:
+    """What other packages bring, and whether it can be loaded."""
+    from riskwright.case.families import GROUP
+    from riskwright.case.plugins import CHECKS, GATES, SOURCES, SYSTEMS, plugins
+    from riskwright.errors import RiskwrightError
+    from riskwright.learn.families import family_class
+    from riskwright.life.system import system_of
+
+    loaders: dict[str, Callable[[Plugin], object]] = {
+        SYSTEMS: lambda one: system_of(one.name),
+        GROUP: lambda one: family_class(one.name),
+        **dict.fromkeys((GATES, CHECKS, SOURCES), lambda one: one.load()),
+    }
+    found = {}
+    for group, load in loaders.items():
+        for one in plugins(group).values():
+            try:
+                load(one)
+                told = f"{one.distribution} loads"
+            except RiskwrightError as error:
+                told = f"broken: {error.what} ({error.where}); install its package again"
+            found[f"{group} {one.name}"] = told
+    return found
 
 
 def _answer(url: str | None, path: str, without: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from riskwright.case.kinds import DEFAULT, said_kind
+from riskwright.case.plugins import Calls
 from riskwright.case.sections import AlertPolicy, Approval, Strict
 from riskwright.errors import InputRefused
 
@@ -28,6 +29,8 @@ class Case(Strict):
     question: str
     approval: Approval = Approval()
     alert_policy: AlertPolicy = None
+    own_gates: Calls = Field({}, description="gates of other packages: names, or with params")
+    own_checks: Calls = Field({}, description="checks of other packages, in the monitor's looks")
 
     TUNED: ClassVar[bool] = False  # whether a retrain takes a budget of time for tuning
 

@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from riskwright.case.kinds import DEFAULT, packages, said_kind
+from riskwright.case.kinds import DEFAULT, SHIPPED, packages, said_kind
 from riskwright.errors import InputRefused, closest
 from riskwright.home import Home
 
@@ -114,7 +114,7 @@ def shipped(*kinds: str) -> dict[str, Path]:
         Which; left out: all.
     """
     of = packages()
-    folders = [_folder(of[kind]) for kind in kinds or of]
+    folders = [folder for kind in kinds or of if (folder := _folder(of[kind])) is not None]
     return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
 
 
@@ -264,8 +264,14 @@ def refuse_twice(name: str, home: Home) -> None:
         )
 
 
-def _folder(package: str) -> Path:
-    return Path(str(resources.files(package)))
+def _folder(package: str) -> Path | None:
+    """Where a system's package lies; None if another's can't be imported (its use is refused)."""
+    try:
+        return Path(str(resources.files(package)))
+    except Exception:
+        if package in SHIPPED.values():
+            raise
+        return None
 
 
 def _own(home: Home) -> list[Path]:

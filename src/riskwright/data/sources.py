@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from riskwright.case.plugins import SOURCES, Plugin, plugins
 from riskwright.case.select import one_select
 from riskwright.case.usecase import Column, Source, code
 from riskwright.data.arff import read_arff
@@ -26,11 +27,13 @@ from riskwright.data.databases import (
 )
 from riskwright.data.parsing import without
 from riskwright.data.textfiles import FAULT, names_of, no_rows, opened, read_csv
-from riskwright.errors import InputRefused, NoRows, closest
+from riskwright.errors import InputRefused, NoRows, RiskwrightError, Unavailable, closest
 
 __all__ = ["FAULT", "format_of", "is_file", "local_file", "read_chunks"]
 
 NOT_PLAIN = (bytes, bytearray, memoryview, list, tuple, dict)  # as a database may give them
+# What is read without a plug-in; none may take these.
+OWN_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mariadb", "oracle", "mssql")
 _EXTENSIONS = {".parquet": "parquet", ".pq": "parquet", ".arff": "arff"}
 
 
@@ -144,6 +147,9 @@ def _read(
     kind = format_of(source, location)
     if "://" in location:
         refuse_secrets(location)
+    if (reader := _reader(location)) is not None:
+        yield from _read_plugged(reader, source, location, columns, rows)
+        return
     if kind == "sql":
         yield from _read_sql(source, location, columns, rows)
         return
@@ -154,6 +160,42 @@ def _read(
             yield from read_arff(path, source, columns, rows)
         else:
             yield from read_csv(path, source, columns, rows, target)
+
+
+def _reader(location: str) -> Plugin | None:
+    """Return the plug-in that reads addresses of a location's scheme, if one is installed."""
+    scheme, found, _ = location.partition("://")
+    if not found or scheme.lower().partition("+")[0] in OWN_SCHEMES:
+        return None  # entry points are searched in every installed distribution: last
+    return plugins(SOURCES).get(scheme)
+
+
+def _read_plugged(
+    reader: Plugin, source: Source, location: str, columns: Sequence[str], rows: int
+) -> Iterator[pd.DataFrame]:
+    """Stream what another package reads. Cells become text, as those of a database do."""
+    shown = without_query(location)
+    start = 0
+    try:
+        for given in reader.load()(location, rows):
+            if not isinstance(given, pd.DataFrame):
+                raise reader.broken(f"gave a {type(given).__name__}, not a DataFrame")
+            for name, column in given.items():
+                if column.dtype == object and column.map(lambda v: isinstance(v, NOT_PLAIN)).any():
+                    raise reader.broken(f"gave what is no plain value in column {name!r}")
+            names = names_of([str(name) for name in given.columns], source, columns, shown)
+            frame = given.set_axis(names, axis=1).astype("str")  # what is missing stays so
+            frame.index = pd.RangeIndex(start, start + len(frame), name="row")
+            start += len(frame)
+            yield frame.mask(frame.isin(list(source.missing)))
+    except RiskwrightError:
+        raise
+    except OSError as error:
+        raise Unavailable(f"{reader} can't read: {error}", where=shown) from error
+    except Exception as error:
+        raise reader.failed(error) from error
+    if not start:
+        raise NoRows("there are no rows", where=shown, expected="at least one row")
 
 
 def _read_parquet(

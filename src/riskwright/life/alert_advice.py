@@ -64,6 +64,12 @@ BY_FAMILY = {
         "Predictors have left what the forecasts were learnt from. Find out whether the series are "
         "right; if they are and the change stays, retrain. Until then read forecasts with care.",
     ),
+    "own": Advice(
+        "accept",
+        "known, and it stays",
+        "A check that the use case names beside the monitor's own alarmed, or broke. Find out why; "
+        "if it is known and stays, accept.",
+    ),
     "columns": Advice(
         "accept",
         "known, and it stays",

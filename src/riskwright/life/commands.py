@@ -32,15 +32,7 @@ COMMANDS = {
 
 
 class Commands(Protocol):
-    """What a system does beside training. It leaves out the method of a command it hasn't.
-
-    Attributes
-    ----------
-    about
-        What follows a use case's name in a refusal, such as ``is about credit``.
-    """
-
-    about: str
+    """What a system does beside training. It leaves out the method of a command it hasn't."""
 
     def check(self, case: Any, location: str | None, home: Home) -> dict[str, Any]:
         """Hold data against the contract; nothing is trained.

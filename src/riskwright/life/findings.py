@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 # Of a batch of cases, and of a market forecast.
 FamilyName = Literal[
-    "quality", "columns", "score", "labels", "book", "predictors", "error", "coverage"
+    "quality", "columns", "score", "labels", "book", "predictors", "error", "coverage", "own"
 ]
 Verdict = Literal["ok", "alarm", "not enough data", "failed", "can't be judged", "told"]
 Severity = Literal["none", "low", "medium", "high", "critical"]
@@ -30,7 +30,7 @@ class Finding:
     ----------
     family
         ``quality``, ``columns``, ``score``, ``labels`` or ``book``; of a market forecast
-        ``predictors``, ``error`` or ``coverage``.
+        ``predictors``, ``error`` or ``coverage``; of other packages' checks ``own``.
     code
         Name of the check, such as ``missing_rate``.
     column
@@ -178,6 +178,8 @@ def severity_of(
         return "critical"
     if any(finding["family"] in ("quality", "score", "labels", "book") for finding in alarms):
         return "high"
+    if any(finding["family"] == "own" for finding in alarms):
+        return "medium"  # what it means for the PD nobody here can say
     return "low" if verdicts["score"] == "ok" else "medium"
 
 

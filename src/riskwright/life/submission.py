@@ -14,12 +14,14 @@ from riskwright.case.base import Case
 from riskwright.home import Home
 from riskwright.ledger import Gate, Ledger, ModelRef
 from riskwright.life.aliases import follow
+from riskwright.life.plugged import own_gates
 from riskwright.life.policy import go_live
 from riskwright.life.rules import Changes, changes, rules_digest, rules_set
 from riskwright.life.specification import Frozen, specified
 from riskwright.life.steps import Evidence, Work
 from riskwright.life.tracking import Tracker, model_folder
 from riskwright.store.manifest import finished_bundle
+from riskwright.store.provenance import plugged_in
 from riskwright.store.seals import served_files, version_seals
 
 # Writes a model's bundle of a version into an empty folder; returns the manifest's digest.
@@ -120,6 +122,9 @@ class Submission(ABC):
     def judge(self, version: int, changed: Changes) -> list[Gate]:
         """Return the challenger's gates.
 
+        One is named ``champion``; its figures' ``against`` is the version that it was compared
+        with, or None: a promotion refuses what was compared with another than the live one.
+
         Parameters
         ----------
         changed
@@ -137,6 +142,7 @@ def submit(of: Submission) -> Submitted:
     changed = changes(of.home, ledger, of.case, of.tracker.key)
     if not judged:
         judged = of.judge(version, changed)
+        judged = [*judged, *own_gates(of, judged)]
         ledger.record_gates(name, version, judged)
     live, note = go_live(of.case, ledger, version, judged, why, changed)
     waiting: list[str] = []
@@ -188,6 +194,7 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
             "data": held.get("data", of.data),
             "budget": of.budget,
             **specified(held, of.began),
+            **({"plugins": used} if (used := plugged_in()) else {}),
         },
     )
     return version

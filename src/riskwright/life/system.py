@@ -13,13 +13,19 @@ from pydantic.json_schema import models_json_schema
 
 from riskwright.case.base import Case
 from riskwright.case.files import Written, find, known_usecases, read_yaml, refuse_other_name
-from riskwright.case.kinds import DEFAULT, package_of, packages, said_kind
+from riskwright.case.kinds import DEFAULT, SHIPPED, package_of, packages, said_kind
+from riskwright.case.plugins import CHECKS, GATES, SYSTEMS, Plugin, brought_by, plugin
 from riskwright.home import Home
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Reasons = Literal["adverse", "all", "none"]
+# What a system of another package has to have; its commands it may leave out (life.commands).
+ASKED = (
+    *("kind", "about", "case", "parse", "open", "columns"),
+    *("ingest", "steps", "log", "logged_metrics", "submission", "told"),
+)
 SPECIFICATIONS = ("usecase.json", "case.json")  # a bundle holds one of them
 
 
@@ -53,9 +59,16 @@ class Columns:
 
 
 class System(Protocol):
-    """A kind of use case. ``SYSTEM`` in the module ``system`` of its package is one."""
+    """A kind of use case. ``SYSTEM`` in the module ``system`` of its package is one.
+
+    Attributes
+    ----------
+    about
+        What follows a use case's name in a refusal, such as ``is about credit``.
+    """
 
     kind: str
+    about: str
 
     def case(self) -> type[Case]:
         """Return the class of its use cases."""
@@ -92,10 +105,25 @@ def system_of(kind: str, where: str = "kind") -> System:
     Raises
     ------
     InputRefused
-        If there is none.
+        If there is none, or the package that brings it doesn't hold what it has to.
     """
-    found: System = import_module(f"{package_of(kind, where)}.system").SYSTEM
+    package = package_of(kind, where)
+    if kind not in SHIPPED:
+        return _from_outside(kind, package)
+    found: System = import_module(f"{package}.system").SYSTEM
     return found
+
+
+def _from_outside(kind: str, package: str) -> System:
+    """Return another package's system once it is known to have all that is asked of one."""
+    brought = Plugin(SYSTEMS, kind, f"{package}.system:SYSTEM", brought_by(SYSTEMS, kind))
+    found = brought.load()
+    if lacking := [name for name in ASKED if not hasattr(found, name)]:
+        raise brought.broken(f"lacks {', '.join(lacking)}")
+    if found.kind != kind:
+        raise brought.broken(f"says that its kind is {found.kind!r}")
+    system: System = found
+    return system
 
 
 def json_schema() -> str:
@@ -139,12 +167,16 @@ def load_case(name: str | Path, home: Home) -> tuple[Case, Written]:
     Raises
     ------
     InputRefused
-        If it isn't found, isn't YAML, breaks the specification, or nobody knows its kind.
+        If it isn't found, isn't YAML, breaks the specification, or nobody knows its kind, or a
+        plug-in that it names.
     """
     written = find(str(name), home)
     kind = said_kind(read_yaml(written.text, str(written.path)))
     system = system_of(kind, f"{written.path}: kind")
     case = system.parse(written.text, where=str(written.path), folder=written.path.parent)
+    for group, calls in ((GATES, case.own_gates), (CHECKS, case.own_checks)):
+        for called in calls:
+            plugin(group, called, str(written.path))
     if str(name) in known_usecases(home):
         refuse_other_name(str(name), case.name, written.path)
     return case, written

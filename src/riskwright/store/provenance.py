@@ -54,7 +54,7 @@ def code_digest() -> str:
     for path in sorted(root.rglob("*")):
         if path.suffix in (".py", ".yaml") and path.is_file():
             digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    digest.update("\n".join([*_versions(), *_plugged_in()]).encode())
+    digest.update("\n".join([*_versions(), *map(str, plugged_in())]).encode())
     return digest.hexdigest()
 
 
@@ -93,16 +93,23 @@ def _entry_points() -> list[tuple[metadata.Distribution, metadata.EntryPoint]]:
     return sorted(ours, key=lambda pair: (pair[1].group, pair[1].name))
 
 
-def _plugged_in() -> list[str]:
-    """Return what plugs in, with its version and the digest of its code, none of it imported."""
-    lines = []
+def plugged_in() -> list[dict[str, str]]:
+    """Return what plugs in, with its package and the digest of its code, none of it imported."""
+    found = []
     for distribution, point in _entry_points():
         digest = hashlib.sha256()
         for path in _sources(point.module):
             digest.update(path.name.encode() + path.read_bytes())
-        what = f"{point.group} {point.name}={point.value}"
-        lines.append(f"{what} {distribution.version} {digest.hexdigest()}")
-    return lines
+        found.append(
+            {
+                "group": point.group,
+                "name": point.name,
+                "value": point.value,
+                "distribution": f"{distribution.name} {distribution.version}",
+                "sha256": digest.hexdigest(),
+            }
+        )
+    return found
 
 
 def _sources(module: str) -> list[Path]:

@@ -16,6 +16,7 @@ from riskwright.data.outgoing import write_csv
 from riskwright.errors import InputRefused
 from riskwright.life.findings import Finding, failed, family_verdict, severity_of, title_of, way
 from riskwright.life.look import finish, folder_of, named
+from riskwright.life.plugged import own_checks
 from riskwright.life.policy import version_number
 from riskwright.stats.several import holm
 from riskwright.store import snapshots, writer
@@ -66,6 +67,8 @@ def monitor(name, home, ledger, *, input, labels, as_of, version):
         "columns": partial(_mix, case, reference, accounts),
         "labels": partial(_stayed, case, bundle, accounts),
     }
+    if case.own_checks:
+        checks["own"] = partial(own_checks, case, reference, accounts)
     findings, verdicts = [], {}
     for family, check in checks.items():
         try:

@@ -25,6 +25,7 @@ from riskwright.life.findings import (
     severity_of,
     title_of,
 )
+from riskwright.life.plugged import own_checks
 from riskwright.systems.credit.drift import check_columns, check_referred, check_score
 from riskwright.systems.credit.labels import Labels
 from riskwright.systems.credit.outcomes import check_labels
@@ -80,6 +81,8 @@ def check_batch(
     }
     if book is not None:
         families["book"] = lambda: book
+    if usecase.own_checks:
+        families["own"] = lambda: own_checks(usecase, reference.frame, accepted)
     return _result(of_each(families), len(raw), len(accepted))
 
 

@@ -23,6 +23,7 @@ CHANCE = {
     "predictors": f"{MEASURED}; the tests are corrected for their number",
     "error": f"{MEASURED}; the tests are corrected for the number of models",
     "coverage": f"{MEASURED}; the limit is shared by models and levels",
+    "own": "as its checks say; their tests are corrected for their number (Holm)",
 }
 
 

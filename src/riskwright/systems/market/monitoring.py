@@ -24,6 +24,7 @@ from riskwright.life.findings import (
     way,
 )
 from riskwright.life.look import Plain, finish, folder_of
+from riskwright.life.plugged import own_checks
 from riskwright.life.policy import version_number
 from riskwright.stats.cusum import Drift, drift, surprises
 from riskwright.stats.several import holm
@@ -96,6 +97,7 @@ def monitor_market(
         )
     joined = kept_walk(evidence)
     since = {m: since_training(b, joined, panel) for m, b in bundles.items()}
+<<<<<<< HEAD
     found = of_each(
         {
             "predictors": lambda: check_predictors(case, trained, panel),
@@ -104,6 +106,22 @@ def monitor_market(
         }
     )
     findings = [f for told in found.values() for f in sorted(told, key=lambda f: not f.alarm)]
+=======
+    findings: list[Finding] = []
+    checks: dict[FamilyName, Callable[[], list[Finding]]] = {
+        "predictors": lambda: check_predictors(case, trained, panel),
+        "error": lambda: check_errors(case, since),
+        "coverage": lambda: check_coverage(case, since),
+    }
+    if case.own_checks:
+        later = panel.X.loc[panel.X.index > trained.as_of]
+        checks["own"] = lambda: own_checks(case, trained.X, later)
+    for family, check in checks.items():
+        try:
+            findings += sorted(check(), key=lambda f: not f.alarm)
+        except Exception as error:  # noqa: BLE001 - one family's fault must not hide the others
+            findings.append(failed(family, family, None, error))
+>>>>>>> 11a4106 (Gates, monitor checks and data sources may come from other packages: an entry point each, named in the use case or by an address; what breaks is told with its package)
     batch = _hash(store, panel)
     return _tell(case, home, ledger, version, panel, trained, since, findings, batch)
 
@@ -294,7 +312,7 @@ def _tell(
     batch: str,
 ) -> dict[str, Any]:
     """Write the page and the findings, open an alert if one is due, and answer."""
-    families = ("predictors", "error", "coverage")
+    families = ("predictors", "error", "coverage", *(("own",) if case.own_checks else ()))
     verdicts = {f: _verdict([x for x in findings if x.family == f]) for f in families}
     plain = [finding.as_dict() for finding in findings]
     told: dict[str, Any] = {

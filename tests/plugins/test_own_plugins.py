@@ -1,0 +1,272 @@
+"""A gate, a monitor's check and a source of another package; and what becomes of broken ones."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny import applications, tiny_text
+from world import World
+
+from riskwright.case import plugins
+from riskwright.case.usecase import UseCase, parse_usecase
+from riskwright.data.ingest import ingest
+from riskwright.data.sources import read_chunks
+from riskwright.errors import InputRefused, NoRows, Unavailable
+from riskwright.home import Home
+from riskwright.ledger import Gate
+from riskwright.life.findings import Finding
+from riskwright.life.plugged import own_checks, own_gates
+from riskwright.life.rules import compare, rules_set
+from riskwright.life.submission import submit
+from riskwright.life.system import load_case, system_of
+from riskwright.store import provenance
+from riskwright.systems.credit.monitoring import monitor_batch
+
+PLACE = str(Path(__file__).parent / "own")
+CHECK = {"round_amounts": {"params": {"column": "LIMIT_BAL"}}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed() -> Iterator[None]:
+    """Install the package for the tests of this file."""
+    sys.path.insert(0, PLACE)
+    provenance.code_digest.cache_clear()
+    yield
+    sys.path.remove(PLACE)
+    for name in ("gate_example", "check_example", "source_example"):
+        sys.modules.pop(name, None)
+    provenance.code_digest.cache_clear()
+
+
+def test_the_page_about_plug_ins_shows_them_as_they_are() -> None:
+    page = (Path(PLACE).parents[2] / "docs" / "reference" / "plugins.md").read_text("utf-8")
+    for name in ("gate_example", "check_example", "source_example"):
+        example = (Path(PLACE) / f"{name}.py").read_text(encoding="utf-8")
+        assert f"```python\n{example}```" in page, name
+        assert len(example.splitlines()) < 40
+
+
+def test_a_gate_judges_and_a_check_looks_beside_those_of_the_kind(
+    world: World, tmp_path: Path
+) -> None:
+    case = world.usecase("plugged", own_gates=["level"], own_checks=CHECK, policy="automatic")
+    done = submit(world.submission(case, "plugged-1"))
+    gate = next(g for g in done.gates if g.name == "level")
+    assert gate.passed
+    assert gate.blocking
+    assert abs(gate.figures["z"]) < 3
+    assert done.live
+    used = world.ledger.version("plugged", done.version).evidence["plugins"]
+    assert {u["distribution"] for u in used} == {"own-example 1.0"}
+    assert {u["name"] for u in used} == {"level", "round_amounts", "jsonl"}
+
+    def look(frame: pd.DataFrame) -> dict[str, Any]:
+        frame.to_csv(tmp_path / "batch.csv", index=False)
+        batch = str(tmp_path / "batch.csv")
+        return monitor_batch(case, world.home, world.ledger, input=batch, labels=None)
+
+    batch = applications(300)
+    assert look(batch)["verdicts"]["own"] == "ok"
+    batch["LIMIT_BAL"] = (batch["LIMIT_BAL"] / 50_000).round().clip(lower=1) * 50_000
+    told = look(batch)
+    assert (told["verdicts"]["own"], told["alert_open"]) == ("alarm", True)
+    assert "multiples of 50,000" in Path(told["report"]).read_text(encoding="utf-8")
+
+
+def test_a_limit_that_stops_the_challenger_is_kept_with_it(world: World) -> None:
+    gates = {"level": {"params": {"z": 0.0}}}
+    case = world.usecase("stopped", own_gates=gates, policy="automatic")
+    done = submit(world.submission(case, "stopped-1"))
+    assert (done.passed, done.live) == (False, False)
+    assert world.ledger.gates("stopped", done.version)[-1].figures["limit"] == 0.0
+
+
+def test_to_add_change_or_leave_out_one_is_a_change_of_rules() -> None:
+    def usecase(**changes: Any) -> UseCase:
+        return parse_usecase(tiny_text(**changes), where="test")
+
+    plain, gated = usecase(), usecase(own_gates=["level"])
+    loose = usecase(own_gates={"level": {"params": {"z": 9.0}}})
+    assert [d.key for d in compare(plain, gated)] == ["own_gates.level"]
+    assert [d.key for d in compare(gated, plain)] == ["own_gates.level"]
+    assert [d.key for d in compare(gated, loose)] == ["own_gates.level.params.z"]
+    assert [d.key for d in compare(plain, usecase(own_checks=CHECK))] == [
+        "own_checks.round_amounts"
+    ]
+    assert not any(d.default for d in compare(plain, gated))
+    assert "own_gates.level" in rules_set(gated)
+
+
+def test_a_source_is_read_like_a_file(home: Home, tmp_path: Path) -> None:
+    case = parse_usecase(tiny_text(), where="test")
+    frame = applications(400)
+    frame.loc[3, "AGE"] = np.nan
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    plain = pd.read_csv(tmp_path / "a.csv")
+    plain.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    by_file = ingest(case, str(tmp_path / "a.csv"), home)
+    plugged = ingest(case, f"jsonl://{tmp_path / 'a.jsonl'}", home)
+    assert plugged.report == by_file.report
+    assert plugged.clean.hash == by_file.clean.hash
+
+
+# What is broken
+
+
+def point(monkeypatch: pytest.MonkeyPatch, group: str, name: str, made: object) -> None:
+    """Install a plug-in that is one object."""
+    module = ModuleType("broken_example")
+    module.it = made  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "broken_example", module)
+    found = EntryPoint(name, "broken_example:it", group)
+    monkeypatch.setattr(
+        plugins, "entry_points", lambda *, group: EntryPoints([found]).select(group=group)
+    )
+
+
+def raises(*_: Any, **__: Any) -> Any:
+    raise ZeroDivisionError("by nought")
+
+
+GATES: list[tuple[object, str]] = [
+    (raises, "the gate 'mine' of an unknown package failed: ZeroDivisionError: by nought"),
+    (lambda of: True, "returned bool, not a Gate named 'mine'"),
+    (lambda of: Gate("other", True, "", {}), "returned Gate, not a Gate named 'mine'"),
+    (lambda of: Gate("mine", True, "", {"a": np.float32(1)}), "figures that aren't plain"),
+    (lambda: None, "failed: TypeError"),
+    (17, "is no function"),
+]
+
+
+@pytest.mark.parametrize(("made", "says"), GATES)
+def test_a_gate_that_breaks_is_refused_by_its_name(
+    made: object, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point(monkeypatch, plugins.GATES, "mine", made)
+    case = parse_usecase(tiny_text(own_gates=["mine"]), where="test")
+    with pytest.raises(InputRefused, match=says) as refused:
+        own_gates(_Of(case), [])
+    assert refused.value.where == "broken_example:it"
+    with pytest.raises(InputRefused, match="has the name of another gate"):
+        own_gates(_Of(case), [Gate("mine", True, "", {})])
+
+
+class _Of:
+    def __init__(self, case: UseCase) -> None:
+        self.case = case
+
+
+FOUND = Finding("own", "x", "a", "ok", threshold=0.01, p_value=0.004, detail="it moved")
+CHECKS: list[tuple[object, str]] = [
+    (raises, "the check 'mine' of an unknown package failed: ZeroDivisionError: by nought"),
+    (lambda *_: [1], "gave a int, not a Finding"),
+    (lambda *_: None, "failed: TypeError"),
+    (lambda *_: [replace(FOUND, p_value=float("nan"))], "gave a p-value of nan"),
+    (lambda *_: [replace(FOUND, threshold=None)], "no level for it"),
+]
+
+
+@pytest.mark.parametrize(("made", "says"), CHECKS)
+def test_a_check_that_breaks_is_an_alarm_and_hides_no_other(
+    made: object, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point(monkeypatch, plugins.CHECKS, "mine", made)
+    case = parse_usecase(tiny_text(own_checks=["gone", "mine"]), where="test")
+    rows = pd.DataFrame({"a": [1.0]})
+    gone, mine = own_checks(case, rows, rows)
+    assert (gone.verdict, gone.alarm) == ("failed", True)
+    assert "no installed package brings a check 'gone'" in gone.detail
+    assert (mine.verdict, mine.alarm) == ("failed", True)
+    assert says in mine.detail
+
+
+def test_tests_are_corrected_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = pd.DataFrame({"a": [1.0]})
+    case = parse_usecase(tiny_text(own_checks=["mine"]), where="test")
+    for count, alarm in ((1, True), (2, True), (3, False)):  # 0.004 times count, held against 0.01
+        point(monkeypatch, plugins.CHECKS, "mine", lambda *_, n=count: [FOUND] * n)
+        found = own_checks(case, rows, rows)
+        assert {f.alarm for f in found} == {alarm}
+        assert found[0].p_value == pytest.approx(0.004 * count)
+    assert own_checks(case, rows, rows.iloc[:0])[0].verdict == "not enough data"
+
+
+SOURCES: list[tuple[Callable[..., Any], type[Exception], str]] = [
+    (raises, InputRefused, "the source 'mine' of an unknown package failed: ZeroDivisionError"),
+    (lambda *_: [1], InputRefused, "gave a int, not a DataFrame"),
+    (lambda *_: [pd.DataFrame({"a": [[1]]})], InputRefused, "no plain value in column 'a'"),
+    (lambda *_: iter(()), NoRows, "no rows"),
+    (lambda *_: Path("/nowhere").read_text(), Unavailable, "can't read: .*No such file"),
+]
+
+
+@pytest.mark.parametrize(("made", "error", "says"), SOURCES)
+def test_a_source_that_breaks_is_told(
+    made: object, error: type[Exception], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point(monkeypatch, plugins.SOURCES, "mine", made)
+    case = parse_usecase(tiny_text(), where="test")
+    with pytest.raises(error, match=says):
+        list(read_chunks(case.source, "mine://rows", columns=["a"]))
+
+
+def test_what_nobody_brings_is_refused_where_the_yaml_is_read(home: Home, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    for key, name, close in (("own_gates", "lvel", "level"), ("own_checks", "rounds", "")):
+        path.write_text(tiny_text(**{key: [name]}), encoding="utf-8")
+        with pytest.raises(InputRefused, match="no installed package brings a") as refused:
+            load_case(path, home)
+        assert refused.value.where == str(path)
+        assert close in refused.value.do
+
+
+LACKS = "class Half:\n    kind = 'half'\n\n\nSYSTEM = Half()\n"
+
+
+@pytest.mark.parametrize(
+    ("system", "says"),
+    [
+        (None, "can't be loaded: ModuleNotFoundError"),
+        ("1 / 0", "can't be loaded: ZeroDivisionError"),
+        (LACKS, "lacks about, case, parse, open"),
+    ],
+)
+def test_a_system_that_is_none_is_refused_and_the_others_go_on(
+    system: str | None, says: str, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "half_bank-2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: half-bank\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text("[riskwright.systems]\nhalf = half_bank\n")
+    if system is not None:
+        (tmp_path / "half_bank").mkdir()
+        (tmp_path / "half_bank" / "__init__.py").touch()
+        (tmp_path / "half_bank" / "system.py").write_text(system)
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        with pytest.raises(InputRefused, match=says) as refused:
+            system_of("half")
+        assert "the system 'half' of half-bank 2.0" in refused.value.what
+        assert load_case("credit_assessment", home)[0].kind == "credit"
+    finally:
+        for name in ("half_bank", "half_bank.system"):
+            sys.modules.pop(name, None)
+
+
+def test_the_doctor_lists_what_is_plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    from riskwright_flows.doctor import _plugged
+
+    found = _plugged()
+    assert found["riskwright.gates level"] == "own-example 1.0 loads"
+    assert found["riskwright.sources jsonl"] == "own-example 1.0 loads"
+    point(monkeypatch, plugins.GATES, "mine", 17)
+    assert _plugged()["riskwright.gates mine"].startswith("broken: the gate 'mine'")
