@@ -14,7 +14,15 @@ from bank_deposits.model import examine, read
 from bank_deposits.training import load
 from riskwright.data.outgoing import write_csv
 from riskwright.errors import InputRefused
-from riskwright.life.findings import Finding, failed, family_verdict, severity_of, title_of, way
+from riskwright.life.findings import (
+    NO_LABELS,
+    Finding,
+    family_verdict,
+    of_each,
+    severity_of,
+    title_of,
+    way,
+)
 from riskwright.life.look import finish, folder_of, named
 from riskwright.life.plugged import own_checks
 from riskwright.life.policy import version_number
@@ -69,14 +77,9 @@ def monitor(name, home, ledger, *, input, labels, as_of, version):
     }
     if case.own_checks:
         checks["own"] = partial(own_checks, case, reference, accounts)
-    findings, verdicts = [], {}
-    for family, check in checks.items():
-        try:
-            found = check()
-        except Exception as error:  # noqa: BLE001  (one check's fault must not hide the others)
-            found = [failed(family, family, None, error)]
-        verdicts[family] = family_verdict(found) if found else "no labels"
-        findings += found
+    found = of_each(checks)  # one that breaks is an alarm, and the others go on
+    verdicts = {name: family_verdict(told) if told else NO_LABELS for name, told in found.items()}
+    findings = [finding for told in found.values() for finding in told]
     plain = [finding.as_dict() for finding in findings]
     content = rows.astype("str").to_csv(index=False).encode()
     severity = partial(severity_of, verdicts=verdicts | {"score": "ok"})

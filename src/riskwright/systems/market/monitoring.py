@@ -97,17 +97,6 @@ def monitor_market(
         )
     joined = kept_walk(evidence)
     since = {m: since_training(b, joined, panel) for m, b in bundles.items()}
-<<<<<<< HEAD
-    found = of_each(
-        {
-            "predictors": lambda: check_predictors(case, trained, panel),
-            "error": lambda: check_errors(case, since),
-            "coverage": lambda: check_coverage(case, since),
-        }
-    )
-    findings = [f for told in found.values() for f in sorted(told, key=lambda f: not f.alarm)]
-=======
-    findings: list[Finding] = []
     checks: dict[FamilyName, Callable[[], list[Finding]]] = {
         "predictors": lambda: check_predictors(case, trained, panel),
         "error": lambda: check_errors(case, since),
@@ -116,12 +105,8 @@ def monitor_market(
     if case.own_checks:
         later = panel.X.loc[panel.X.index > trained.as_of]
         checks["own"] = lambda: own_checks(case, trained.X, later)
-    for family, check in checks.items():
-        try:
-            findings += sorted(check(), key=lambda f: not f.alarm)
-        except Exception as error:  # noqa: BLE001 - one family's fault must not hide the others
-            findings.append(failed(family, family, None, error))
->>>>>>> 11a4106 (Gates, monitor checks and data sources may come from other packages: an entry point each, named in the use case or by an address; what breaks is told with its package)
+    found = of_each(checks)
+    findings = [f for told in found.values() for f in sorted(told, key=lambda f: not f.alarm)]
     batch = _hash(store, panel)
     return _tell(case, home, ledger, version, panel, trained, since, findings, batch)
 
