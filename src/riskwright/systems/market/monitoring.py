@@ -97,18 +97,25 @@ def monitor_market(
         )
     joined = kept_walk(evidence)
     since = {m: since_training(b, joined, panel) for m, b in bundles.items()}
-    checks: dict[FamilyName, Callable[[], list[Finding]]] = {
+    found = of_each(_checks(case, trained, panel, since))
+    findings = [f for told in found.values() for f in sorted(told, key=lambda f: not f.alarm)]
+    batch = _hash(store, panel)
+    return _tell(case, home, ledger, version, panel, trained, since, findings, batch)
+
+
+def _checks(
+    case: MarketCase, trained: Panel, panel: Panel, since: dict[str, Since]
+) -> dict[FamilyName, Callable[[], list[Finding]]]:
+    """Return what looks, by family; other packages' checks are given the predictors."""
+    found: dict[FamilyName, Callable[[], list[Finding]]] = {
         "predictors": lambda: check_predictors(case, trained, panel),
         "error": lambda: check_errors(case, since),
         "coverage": lambda: check_coverage(case, since),
     }
     if case.own_checks:
         later = panel.X.loc[panel.X.index > trained.as_of]
-        checks["own"] = lambda: own_checks(case, trained.X, later)
-    found = of_each(checks)
-    findings = [f for told in found.values() for f in sorted(told, key=lambda f: not f.alarm)]
-    batch = _hash(store, panel)
-    return _tell(case, home, ledger, version, panel, trained, since, findings, batch)
+        found["own"] = lambda: own_checks(case, trained.X, later)
+    return found
 
 
 def check_predictors(case: MarketCase, trained: Panel, panel: Panel) -> list[Finding]:
