@@ -154,15 +154,10 @@ def test_a_gate_that_breaks_is_refused_by_its_name(
     point(monkeypatch, plugins.GATES, "mine", made)
     case = parse_usecase(tiny_text(own_gates=["mine"]), where="test")
     with pytest.raises(InputRefused, match=says) as refused:
-        own_gates(_Of(case), [])
+        own_gates(case, None, [])
     assert refused.value.where == "broken_example:it"
     with pytest.raises(InputRefused, match="has the name of another gate"):
-        own_gates(_Of(case), [Gate("mine", True, "", {})])
-
-
-class _Of:
-    def __init__(self, case: UseCase) -> None:
-        self.case = case
+        own_gates(case, None, [Gate("mine", True, "", {})])
 
 
 FOUND = Finding("own", "x", "a", "ok", threshold=0.01, p_value=0.004, detail="it moved")

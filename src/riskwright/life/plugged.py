@@ -17,14 +17,14 @@ from riskwright.life.findings import NOT_ENOUGH, Finding, failed
 if TYPE_CHECKING:
     import pandas as pd
 
-    from riskwright.life.submission import Submission
 
-
-def own_gates(of: Submission, judged: Sequence[Gate]) -> list[Gate]:
+def own_gates(case: Case, challenger: object, judged: Sequence[Gate]) -> list[Gate]:
     """Return what the gates that a use case names say of a challenger.
 
     Parameters
     ----------
+    challenger
+        What a gate is given: a ``submission.Submission``.
     judged
         The gates of its kind.
 
@@ -34,13 +34,13 @@ def own_gates(of: Submission, judged: Sequence[Gate]) -> list[Gate]:
         If one isn't installed, raises, or returns no gate of its name: nothing is judged then.
     """
     found: list[Gate] = []
-    for name, called in of.case.own_gates.items():
-        gate = plugin(GATES, name, f"use case {of.case.name}: own_gates")
+    for name, called in case.own_gates.items():
+        gate = plugin(GATES, name, f"use case {case.name}: own_gates")
         if any(other.name == name for other in judged):
             raise gate.broken("has the name of another gate")
         judge = gate.load()
         try:
-            said = judge(of, **called.params)
+            said = judge(challenger, **called.params)
         except RiskwrightError:
             raise
         except Exception as error:

@@ -142,7 +142,7 @@ def submit(of: Submission) -> Submitted:
     changed = changes(of.home, ledger, of.case, of.tracker.key)
     if not judged:
         judged = of.judge(version, changed)
-        judged = [*judged, *own_gates(of, judged)]
+        judged = [*judged, *own_gates(of.case, of, judged)]
         ledger.record_gates(name, version, judged)
     live, note = go_live(of.case, ledger, version, judged, why, changed)
     waiting: list[str] = []
