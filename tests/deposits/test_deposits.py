@@ -168,6 +168,12 @@ def test_a_deposit_book_lives_the_whole_life(
     assert told["note"].tolist() == ["", "segment isn't declared"]
     assert told["stays"].isna().tolist() == [False, True]
 
+    # So does the door for Python.
+    import riskwright
+
+    assert riskwright.score("book", asked).frame["stays"][0] == pytest.approx(90, abs=2)
+    assert riskwright.monitor("book", batch).alert == seen["alert"]
+
 
 def test_what_it_has_no_command_for_is_refused(source: Path, home: Home) -> None:
     Ledger.open(home, create=True)
