@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from riskwright.systems.credit.extension import extension_of
 from riskwright.systems.credit.records import Candidate, Fitted, Joined
 
 if TYPE_CHECKING:
+    from riskwright.learn.bag import Bag
     from riskwright.learn.ensemble import Ensemble
     from riskwright.learn.hazard import Hazard
 
@@ -57,55 +58,17 @@ def fit_family(
     progress
         Called with the fraction done.
     """
-    from riskwright.learn.bag import Bag, fit_bag
-    from riskwright.learn.families import applicable, make_family
+    from riskwright.learn.families import applicable
 
-    schema = usecase.schema_
-    reason = applicable(name, schema)
-    if reason:
+    if reason := applicable(name, usecase.schema_):
         return Fitted(name=name, skipped=f"not applicable: {reason}")
     started = time.monotonic()
     frame = _ordered(usecase, snapshots.read(train, home))
-    x, y = frame[schema.names], target_of(usecase, frame)
-    family = usecase.families[name]
-    ordered = splits.time_ordered(usecase)
-    groups = units.units(usecase, frame)
-    params = dict(family.params)
-    trials: list[dict[str, Any]] = []
-    if usecase.tuning.trials and name in usecase.tuning.families:
-        from riskwright.learn.tuning import tune
-
-        params, trials = tune(
-            name,
-            schema,
-            x,
-            y,
-            time_ordered=ordered,
-            seed=seed,
-            trials=usecase.tuning.trials,
-            seconds=usecase.tuning.seconds,
-            params=params,
-            groups=groups,
-        )
+    params, trials = _tuned(usecase, frame, name, seed)
     part = new_part(folder)
-    if family.ensemble:
-        folds = splits.folds(usecase, frame, y)
-        bag, oof = fit_bag(
-            name,
-            schema,
-            x,
-            y,
-            folds,
-            seed=seed,
-            params=params,
-            time_ordered=ordered,
-            groups=groups,
-            progress=progress,
-        )
+    bag, oof = _bag(usecase, frame, name, seed, params, progress)
+    if oof is not None:
         np.save(part / "oof.npy", oof, allow_pickle=False)
-    else:
-        model = make_family(name, schema, seed, params, time_ordered=ordered)
-        bag = Bag(name, [model.fit(x, y, groups=groups, progress=progress)])
     bag.save(part / "bag")
     (part / "cleaning.json").write_text(json.dumps(_cleaning(bag), indent=1), encoding="utf-8")
     (part / "trials.json").write_text(json.dumps(trials, indent=1), encoding="utf-8")
@@ -117,6 +80,61 @@ def fit_family(
         params=params,
         trials=len(trials),
         members=len(bag.members),
+    )
+
+
+def _tuned(
+    usecase: UseCase, frame: pd.DataFrame, name: str, seed: int
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A family's hyper-parameters, searched if the use case wants that, and what was tried."""
+    params = dict(usecase.families[name].params)
+    if not usecase.tuning.trials or name not in usecase.tuning.families:
+        return params, []
+    from riskwright.learn.tuning import tune
+
+    return tune(
+        name,
+        usecase.schema_,
+        frame[usecase.schema_.names],
+        target_of(usecase, frame),
+        time_ordered=splits.time_ordered(usecase),
+        seed=seed,
+        trials=usecase.tuning.trials,
+        seconds=usecase.tuning.seconds,
+        params=params,
+        groups=units.units(usecase, frame),
+    )
+
+
+def _bag(
+    usecase: UseCase,
+    frame: pd.DataFrame,
+    name: str,
+    seed: int,
+    params: dict[str, Any],
+    progress: Progress | None,
+) -> tuple[Bag, np.ndarray | None]:
+    """A family's models, one a fold, and its margins out of fold; of a reference one, and none."""
+    from riskwright.learn.bag import Bag, fit_bag
+    from riskwright.learn.families import make_family
+
+    schema = usecase.schema_
+    x, y = frame[schema.names], target_of(usecase, frame)
+    ordered, groups = splits.time_ordered(usecase), units.units(usecase, frame)
+    if not usecase.families[name].ensemble:
+        model = make_family(name, schema, seed, params, time_ordered=ordered)
+        return Bag(name, [model.fit(x, y, groups=groups, progress=progress)]), None
+    return fit_bag(
+        name,
+        schema,
+        x,
+        y,
+        splits.folds(usecase, frame, y),
+        seed=seed,
+        params=params,
+        time_ordered=ordered,
+        groups=groups,
+        progress=progress,
     )
 
 
@@ -132,12 +150,36 @@ def join(
 
     Weights, calibration, cut-offs and the disagreement limit come from out-of-fold margins.
     """
-    from riskwright.learn.bag import Bag
     from riskwright.learn.calibration import fit_platt
-    from riskwright.learn.ensemble import Ensemble
 
     frame = _ordered(usecase, snapshots.read(train, home))
     y = target_of(usecase, frame)
+    bags, oofs = _members(usecase, families)
+    part = new_part(folder)
+    baseline: str = usecase.baseline
+    described = {
+        kind: _candidate(usecase, frame, chosen, oofs, part, kind)
+        for kind, chosen in (("ensemble", bags), ("baseline", {baseline: bags[baseline]}))
+    }
+    calibration: dict[str, tuple[float, float]] = {}
+    for name, oof in oofs.items():
+        known = np.isfinite(oof)
+        a, b = fit_platt(oof[known], y[known])
+        calibration[name] = (float(a), float(b))
+    return Joined(
+        folder=str(folder),
+        sha256=publish(part, folder),
+        candidates=described,
+        calibration=calibration,
+    )
+
+
+def _members(
+    usecase: UseCase, families: Sequence[Fitted]
+) -> tuple[dict[str, Bag], dict[str, np.ndarray]]:
+    """Bags and out-of-fold margins of the families that may enter the ensemble."""
+    from riskwright.learn.bag import Bag
+
     bags, oofs = {}, {}
     for step in families:
         if step.skipped or not usecase.families[step.name].ensemble:
@@ -151,40 +193,34 @@ def join(
             where=f"use case {usecase.name}: families",
             expected="the baseline among the families that may enter the ensemble",
         )
-    groups = units.units(usecase, frame)
-    part = new_part(folder)
-    described: dict[str, Candidate] = {}
-    baseline = usecase.baseline
-    for kind, chosen in (("ensemble", list(bags)), ("baseline", [baseline])):
-        ensemble = Ensemble.fit(
-            {k: bags[k] for k in chosen},
-            {k: oofs[k] for k in chosen},
-            y,
-            groups,
-        )
-        if splits.time_ordered(usecase):
-            ensemble.anchor(frame[usecase.feature_names], y)
-        ensemble.seen = seen_in(usecase.schema_, frame)
-        known = np.isfinite(ensemble.oof_pd)
-        refer = _refer_above(usecase, ensemble, frame)
-        limits = choose_limits(usecase, y[known], ensemble.oof_pd[known], refer)
-        ensemble.save(part / kind)
-        if (hazard := extension_of(usecase).timing(usecase, frame, ensemble.oof_pd)) is not None:
-            hazard.save(part / f"{kind}_hazard.json")
-        plain = {**vars(limits)}
-        (part / f"{kind}_limits.json").write_text(json.dumps(plain), encoding="utf-8")
-        described[kind] = Candidate(limits=plain, **ensemble.describe())
-    calibration: dict[str, tuple[float, float]] = {}
-    for name, oof in oofs.items():
-        known = np.isfinite(oof)
-        a, b = fit_platt(oof[known], y[known])
-        calibration[name] = (float(a), float(b))
-    return Joined(
-        folder=str(folder),
-        sha256=publish(part, folder),
-        candidates=described,
-        calibration=calibration,
-    )
+    return bags, oofs
+
+
+def _candidate(
+    usecase: UseCase,
+    frame: pd.DataFrame,
+    bags: Mapping[str, Bag],
+    oofs: Mapping[str, np.ndarray],
+    part: Path,
+    kind: str,
+) -> Candidate:
+    """Join some bags, choose where decisions change, and save what a version needs of it."""
+    from riskwright.learn.ensemble import Ensemble
+
+    y, groups = target_of(usecase, frame), units.units(usecase, frame)
+    ensemble = Ensemble.fit(dict(bags), {name: oofs[name] for name in bags}, y, groups)
+    if splits.time_ordered(usecase):
+        ensemble.anchor(frame[usecase.feature_names], y)
+    ensemble.seen = seen_in(usecase.schema_, frame)
+    known = np.isfinite(ensemble.oof_pd)
+    refer = _refer_above(usecase, ensemble, frame)
+    limits = choose_limits(usecase, y[known], ensemble.oof_pd[known], refer)
+    ensemble.save(part / kind)
+    if (hazard := extension_of(usecase).timing(usecase, frame, ensemble.oof_pd)) is not None:
+        hazard.save(part / f"{kind}_hazard.json")
+    plain = {**vars(limits)}
+    (part / f"{kind}_limits.json").write_text(json.dumps(plain), encoding="utf-8")
+    return Candidate(limits=plain, **ensemble.describe())
 
 
 def load_candidate(joined: Joined, kind: str) -> tuple[Any, Limits]:

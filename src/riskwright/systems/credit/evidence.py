@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ from riskwright.stats.fairness import approval_ratios
 from riskwright.stats.metrics import evaluate
 from riskwright.stats.paired import compare_auc, compare_log_loss
 from riskwright.store import snapshots
+from riskwright.systems.credit.bundle import Limits
 from riskwright.systems.credit.candidates import load_candidate, load_hazard
-from riskwright.systems.credit.choice import choose_challenger
+from riskwright.systems.credit.choice import Choice, choose_challenger
 from riskwright.systems.credit.extension import extension_of
 from riskwright.systems.credit.records import CreditEvidence, Fitted, Joined
 
@@ -60,54 +61,20 @@ def gather(
     loss
         What a kind about loans fitted beside the PD.
     """
-    frame = snapshots.read(test, home)
-    y = target_of(usecase, frame)
-    x = frame[usecase.feature_names]
-    ensemble, limits = load_candidate(joined, "ensemble")
-    baseline, baseline_limits = load_candidate(joined, "baseline")
-    cache: dict[str, np.ndarray] = {}
-    table = ensemble.predict(x, cache=cache)
-    pds = _family_pds(usecase, families, joined, x, cache)
-    pds["baseline"] = baseline.predict(x, cache=cache)["pd"].to_numpy()
-    pds["ensemble"] = table["pd"].to_numpy()
+    frame, learnt_from = snapshots.read(test, home), snapshots.read(train, home)
+    y, x = target_of(usecase, frame), frame[usecase.feature_names]
     groups = units.clusters(usecase, frame)
-    choice = choose_challenger(usecase, y, pds["ensemble"], pds["baseline"], seed, groups)
-    chosen, chosen_limits = (
-        (ensemble, limits) if choice.kind == "ensemble" else (baseline, baseline_limits)
-    )
+    judged = _candidates(usecase, families, joined, frame, seed)
+    choice, pds, deployed = judged.choice, judged.pds, judged.deployed
     metrics = {
-        name: evaluate(y, p, cutoff=chosen_limits.cutoff, seed=seed, groups=groups)
+        name: evaluate(y, p, cutoff=judged.limits.cutoff, seed=seed, groups=groups)
         for name, p in pds.items()
     }
-    paired = {
-        name: _paired(y, p, pds["baseline"], groups)
-        for name, p in pds.items()
-        if name != "baseline"
-    }
-    deployed = table if choice.kind == "ensemble" else baseline.predict(x, cache=cache)
-    decision = chosen_limits.decide(deployed)
-    fairness = approval_ratios(
-        frame, {n: usecase.columns[n] for n in usecase.protected_names}, decision
-    )
-    bands = error_by_band(y, deployed["pd"].to_numpy(), deployed["disagreement"].to_numpy())
-
+    decision = judged.limits.decide(deployed)
     part = new_part(folder)
-    predictions = pd.DataFrame({"y": y, **pds, "disagreement": deployed["disagreement"].to_numpy()})
-    predictions.to_parquet(part / "predictions.parquet")
-    write_csv(fairness, part / "approval_ratios.csv")
-    write_csv(bands, part / "error_by_disagreement.csv")
-    _draw(
-        part,
-        y=y,
-        pds=pds,
-        chosen=choice.kind,
-        metrics=metrics,
-        bands=bands,
-        cutoff=chosen_limits.cutoff,
-    )
-    learnt_from = snapshots.read(train, home)
+    _tables(part, usecase, frame, judged, decision, metrics)
     system = extension_of(usecase)
-    judged = system.more_evidence(
+    more = system.more_evidence(
         usecase,
         frame,
         pds[choice.kind],
@@ -117,13 +84,9 @@ def gather(
         learnt_from=learnt_from,
         every=lambda: snapshots.read(clean, home) if clean else None,
     )
-    judged["kin"] = judge_kin(usecase, frame, learnt_from, y, pds[choice.kind], seed)
-    judged["telltales"] = telltales(
-        usecase.schema_, learnt_from[usecase.feature_names], target_of(usecase, learnt_from)
-    )
     training = learnt_from[usecase.feature_names]
-    _explain(part, usecase=usecase, ensemble=chosen, x=x, y=y, training=training, seed=seed)
-    told = system.evidence()(
+    _explain(part, usecase=usecase, ensemble=judged.chosen, x=x, y=y, training=training, seed=seed)
+    return system.evidence()(
         folder=str(folder),
         sha256="",
         **write_changes(part, changed),
@@ -131,15 +94,74 @@ def gather(
         why=choice.why,
         figures=choice.figures,
         metrics={n: {k: v._asdict() for k, v in m.items()} for n, m in metrics.items()},
-        paired_to_baseline=paired,
-        confusion=asdict(confusion(y, deployed["pd"].to_numpy(), chosen_limits.cutoff)),
-        limits=vars(chosen_limits),
+        paired_to_baseline={
+            name: _paired(y, p, pds["baseline"], groups)
+            for name, p in pds.items()
+            if name != "baseline"
+        },
+        confusion=asdict(confusion(y, deployed["pd"].to_numpy(), judged.limits.cutoff)),
+        limits=vars(judged.limits),
         decisions={str(k): int(v) for k, v in pd.Series(decision).value_counts().items()},
         test_rows=len(y),
         test_bads=int(y.sum()),
-        **judged,
+        kin=judge_kin(usecase, frame, learnt_from, y, pds[choice.kind], seed),
+        telltales=telltales(usecase.schema_, training, target_of(usecase, learnt_from)),
+        **more,
+    ).finished(part)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The candidates on the test part: PDs of each (n,), and what the chosen one says and is."""
+
+    choice: Choice
+    pds: dict[str, np.ndarray]
+    deployed: pd.DataFrame
+    chosen: Any
+    limits: Limits
+
+
+def _candidates(
+    usecase: UseCase, families: Sequence[Fitted], joined: Joined, frame: pd.DataFrame, seed: int
+) -> _Judged:
+    """Score the test part with every candidate, and choose the challenger."""
+    y, x = target_of(usecase, frame), frame[usecase.feature_names]
+    cache: dict[str, np.ndarray] = {}
+    made = {kind: load_candidate(joined, kind) for kind in ("ensemble", "baseline")}
+    tables = {kind: made[kind][0].predict(x, cache=cache) for kind in made}
+    pds = _family_pds(usecase, families, joined, x, cache)
+    pds |= {kind: tables[kind]["pd"].to_numpy() for kind in ("baseline", "ensemble")}
+    groups = units.clusters(usecase, frame)
+    choice = choose_challenger(usecase, y, pds["ensemble"], pds["baseline"], seed, groups)
+    return _Judged(choice, pds, tables[choice.kind], *made[choice.kind])
+
+
+def _tables(
+    part: Path,
+    usecase: UseCase,
+    frame: pd.DataFrame,
+    judged: _Judged,
+    decision: np.ndarray,
+    metrics: Mapping[str, Mapping[str, Estimate]],
+) -> None:
+    """Write what a reader recomputes from, and the pictures."""
+    y, deployed = target_of(usecase, frame), judged.deployed
+    disagreement = deployed["disagreement"].to_numpy()
+    predictions = pd.DataFrame({"y": y, **judged.pds, "disagreement": disagreement})
+    predictions.to_parquet(part / "predictions.parquet")
+    protected = {n: usecase.columns[n] for n in usecase.protected_names}
+    write_csv(approval_ratios(frame, protected, decision), part / "approval_ratios.csv")
+    bands = error_by_band(y, deployed["pd"].to_numpy(), disagreement)
+    write_csv(bands, part / "error_by_disagreement.csv")
+    _draw(
+        part,
+        y=y,
+        pds=judged.pds,
+        chosen=judged.choice.kind,
+        metrics=metrics,
+        bands=bands,
+        cutoff=judged.limits.cutoff,
     )
-    return told.finished(part)
 
 
 def judge_kin(

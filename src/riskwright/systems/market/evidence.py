@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from riskwright.systems.market.model_forecasts import KINDS, Kind, members_of
 from riskwright.systems.market.panel import Panel, assemble
 from riskwright.systems.market.recommendation import moving_told
 from riskwright.systems.market.records import Joined, MarketEvidence, Walked
+from riskwright.systems.market.series_spec import Series
 from riskwright.systems.market.skill import skill_gate
 from riskwright.systems.market.tables import from_table, read_months
 from riskwright.systems.market.walk import make_families, trials
@@ -70,13 +71,7 @@ def gather(
         else "mean"
         for name, found in models.items()
     }  # fmt: skip
-    origins = lookahead.dates(case, panel, seed)
-    leaks = lookahead.prove(case, store, origins, seed=seed, progress=progress)
-    walked = {s.model: read_months(s.place / "forecasts.parquet") for s in walks}
-    leaks += lookahead.prove_networks(case, store, walked, origins[-1], workers=cores(), seed=seed)
-    for model, table in walked.items():
-        garch = read_joined(joined, model, "basis")["garch"]
-        leaks += lookahead.prove_answers(case, panel, model, table, garch, origins, seed=seed)
+    as_of = _as_of(case, store, panel, walks, joined, seed, progress)
     log = trial_log(case, joined, seed)
     every = sorted({*tried, *(entry["key"] for entry in log)})
     found = write_backtest(
@@ -89,19 +84,12 @@ def gather(
             *told_changes(changed),
             _live(deployed),
             *_weights_told(case, models, deployed),
-            *_leaks_told(leaks),
+            *_leaks_told(as_of["changed"]),
         ],
         seed=seed,
     )
     for name in case.models:
         models[name]["metrics"] = _metrics(part / "backtest" / f"skill_{name}.csv")
-    as_of = {
-        "dates": [str(origin) for origin in origins],
-        "series": list(store),
-        "families": lookahead.quick_families(case, panel),
-        "networks": str(origins[-1]),
-        "changed": leaks,
-    }
     for name, content in (("trials.json", log), ("as_of.json", as_of)):
         (part / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
     return MarketEvidence(
@@ -121,6 +109,32 @@ def gather(
             if len(months := read_joined(joined, name, "answers_ensemble").index)
         },
     ).finished(part)
+
+
+def _as_of(
+    case: MarketCase,
+    store: Mapping[str, Series],
+    panel: Panel,
+    walks: Sequence[Walked],
+    joined: Joined,
+    seed: int,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Scramble every series after some origins; which forecasts changed, and what was looked at."""
+    origins = lookahead.dates(case, panel, seed)
+    leaks = lookahead.prove(case, store, origins, seed=seed, progress=progress)
+    walked = {s.model: read_months(s.place / "forecasts.parquet") for s in walks}
+    leaks += lookahead.prove_networks(case, store, walked, origins[-1], workers=cores(), seed=seed)
+    for model, table in walked.items():
+        garch = read_joined(joined, model, "basis")["garch"]
+        leaks += lookahead.prove_answers(case, panel, model, table, garch, origins, seed=seed)
+    return {
+        "dates": [str(origin) for origin in origins],
+        "series": list(store),
+        "families": lookahead.quick_families(case, panel),
+        "networks": str(origins[-1]),
+        "changed": leaks,
+    }
 
 
 def trial_log(case: MarketCase, joined: Joined, seed: int) -> list[dict[str, Any]]:
