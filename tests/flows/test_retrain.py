@@ -436,11 +436,11 @@ def test_killed_again_and_again_it_ends_as_if_it_had_run_once(
     home = prepare(tmp_path / "home")
     enter(home, monkeypatch)
     moments = {
-        "fitting": found(home, "work/tiny/*/scorecard*"),
-        "joining": found(home, "work/tiny/*/xgboost.json"),
+        "fitting": found(home, "work/tiny/*/*fit_scorecard*"),
+        "joining": found(home, "work/tiny/*/fit_xgboost.json"),
         "explaining": found(home, "work/tiny/*/.evidence.*.part/explanation"),
         "logging": found(home, "mlartifacts/tiny/*/artifacts/cleaning.json"),
-        "bundling": found(home, "work/tiny/*/baseline/bundle*"),
+        "bundling": found(home, "work/tiny/*/baseline/pd/*bundle*"),
         "registering": found(home, "mlartifacts/tiny/models/*/artifacts/MLmodel"),
     }
     for number, (moment, true) in enumerate(moments.items()):
