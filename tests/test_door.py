@@ -6,6 +6,7 @@ import html
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,15 @@ import pytest
 import yaml
 from tiny import Live, applications, tiny_text
 from tiny_market import LiveMarket
+from world import World
 
 import riskwright as rw
+from riskwright.account import Account
+from riskwright.door import given
 from riskwright.door.results import Result
-from riskwright.errors import InputRefused
+from riskwright.errors import GateRefused, InputRefused
+from riskwright.home import Home
+from riskwright.life.submission import submit
 
 HEAVY = {
     "keras", "matplotlib", "mlflow", "numpy", "pandas", "prefect", "pydantic", "rich", "scipy",
@@ -119,7 +125,7 @@ def test_a_check_counts_and_keeps_refused_rows(live: Live) -> None:
     frame.loc[3, "AGE"] = EVIL
     found = rw.check("tiny", frame)
     assert (found.read, found.accepted, found.refused) == (400, 399, 1)
-    assert list(found.refusals["row"]) == [3]
+    assert list(found.refusals["row"]) == ["3"]
     assert len(found.frame) == 399
     page = looked_at(found)
     assert "<script" not in page
@@ -213,3 +219,123 @@ def test_what_a_kind_has_not_is_refused_with_what_it_has(live: Live) -> None:
     assert "score" in caught.value.do
     with pytest.raises(InputRefused, match="isn't a loan book"):
         rw.value_book("tiny", pd.DataFrame({"a": [1]}))
+
+
+def waiting_in(world: World, name: str) -> tuple[int, str]:
+    """A baseline that is live, and an ensemble that waits for a second person."""
+    from riskwright.life.aliases import change_champion
+
+    spec = world.usecase(name)
+    first = submit(world.submission(spec, "one", "baseline")).version
+    more: dict[str, Any] = {"expected": None, "version": first, "reason": "first"}
+    change_champion(world.home, world.ledger, name, "promote", actor="second", **more)
+    return submit(world.submission(spec, "two", "ensemble", actor="tester")).version, name
+
+
+def test_what_waits_is_shown_and_approved_by_a_second_person_alone(
+    world: World, become: Callable[[str], Account]
+) -> None:
+    version, name = waiting_in(world, "door_waits")
+    found = rw.candidates(name)
+    assert [w.version for w in found] == [version]
+    assert found.waiting[0].ready
+    assert {"gate", "passed", "blocking"} <= set(found.frame.columns)
+    assert "trained by tester" in looked_at(found)
+    with pytest.raises(GateRefused):
+        rw.approve(name, version, "mine")  # who trained it
+    become("second")
+    done = rw.approve(name, version, EVIL)
+    assert (done.version, done.actor) == (version, "second")
+    assert done.previous is not None
+    page = looked_at(done)
+    assert "<script" not in page
+    assert list(done.frame["version"]) == [done.previous, version]
+    assert len(rw.candidates(name)) == 0
+    looked_at(rw.candidates(name))
+
+
+def test_no_argument_says_who_somebody_is() -> None:
+    import inspect
+
+    for function in (rw.approve, rw.decide, rw.retrain):
+        names = set(inspect.signature(function).parameters)
+        assert not names & {"actor", "user", "by", "who", "account"}
+
+
+def test_a_monitor_of_a_frame_finds_what_the_command_finds(world: World) -> None:
+    frame = applications(400, seed=7, scenario="broken_feed", months=1, onset=0)
+    outcome = frame[["ID", "default.payment.next.month"]]
+    batch = frame.drop(columns="default.payment.next.month").set_axis(range(50, 450), axis=0)
+    found = rw.monitor("tiny", batch, labels=outcome)
+    assert found.alert_open
+    assert found.frame["alarm"].any()
+    assert found.report.is_file()
+    assert "labels" in found.verdicts
+    looked_at(found)
+    again = rw.monitor("tiny", batch, labels=outcome)
+    assert again.alert == found.alert
+
+    opened = rw.alerts("tiny")
+    assert [alert.id for alert in opened] == [found.alert]
+    looked_at(opened)
+    with pytest.raises(InputRefused):
+        rw.decide(int(found.alert or 0), "ignore", "no such thing")  # type: ignore[arg-type]
+    done = rw.decide(int(found.alert or 0), "retrain", f"the change stays {EVIL}")
+    assert done.request is not None
+    assert done.actor == "tester"
+    assert "<script" not in looked_at(done)
+    assert len(rw.alerts("tiny")) == 0
+    decided = rw.alerts("tiny", decided=True)
+    assert decided.frame["decision"].tolist() == ["retrain"]
+    assert "request" in looked_at(decided)
+
+
+def test_a_dictionary_is_kept_as_the_yaml_of_its_account(home: Home) -> None:
+    plain = yaml.safe_load(tiny_text()) | {"name": "given"}
+    plain["split"] = plain["split"] | {"folds": np.int64(3)}
+    assert given.keep(plain, home) == "given"
+    path = home.root / "usecases" / "given.yaml"
+    assert path.stat().st_mode & 0o022 == 0
+    assert rw.use_case("given").case.digest == rw.use_case(plain).case.digest
+    assert "by tester" in path.read_text()
+    assert given.said_of("given", home).startswith("given is as ")
+
+    before = path.read_text()
+    given.keep(plain, home)
+    assert path.read_text() == before  # the same again changes nothing
+    given.keep(plain | {"title": "other"}, home)
+    assert rw.use_case("given").title == "other"
+
+    path.write_text(tiny_text(name="given"))
+    with pytest.raises(InputRefused, match="wasn't given in Python"):
+        given.keep(plain, home)
+    with pytest.raises(InputRefused, match="ships with riskwright"):
+        given.keep(plain | {"name": "credit_assessment"}, home)
+
+
+def test_a_relative_place_in_a_dictionary_is_seen_from_here(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plain = yaml.safe_load(tiny_text()) | {"name": "here", "source": {"location": "cases.csv"}}
+    assert rw.use_case(plain).case.location == str(tmp_path / "cases.csv")
+    given.keep(plain, home)
+    assert rw.use_case("here").case.location == str(tmp_path / "cases.csv")
+
+
+def test_without_a_home_what_only_reads_invents_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RISKWRIGHT_HOME", str(tmp_path / "none"))
+    for asked in (lambda: rw.candidates("tiny"), rw.alerts, lambda: rw.monitor("tiny", "x.csv")):
+        with pytest.raises(InputRefused, match="no home"):
+            asked()
+    assert rw.use_case("loan_book").kind == "loans"
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_broken_use_case_makes_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RISKWRIGHT_HOME", str(tmp_path / "none"))
+    with pytest.raises(InputRefused):
+        rw.retrain({"name": "x"})
+    assert not (tmp_path / "none").exists()

@@ -202,3 +202,33 @@ def test_commands_that_need_no_data_stay_light(source: Path, home: Home) -> None
         [sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_door_for_python_knows_it(source: Path, become: Callable[[str], Account]) -> None:
+    import riskwright as rw
+    from riskwright.errors import InputRefused
+
+    checked = rw.check("book")
+    assert (checked.read, checked.accepted, checked.refused) == (902, 900, 2)
+    assert "balance is no number" in checked.refusals["reason"].tolist()
+    trained = rw.retrain("book", progress=False)
+    assert not trained.live
+    assert "gates" in trained._repr_html_()
+    assert trained.plot().axes
+    assert [w.version for w in rw.candidates("book")] == [trained.version]
+    become("second")
+    rw.approve("book", trained.version, "gates read")
+    batch = accounts(400, 2).set_axis(range(1000, 1400), axis=0)
+    scored = rw.score("book", batch)
+    assert list(scored.frame.index) == list(batch.index)
+    assert scored.version == trained.version
+    assert rw.monitor("book", accounts(400, 2)).alert is None
+    seen = rw.monitor("book", accounts(400, 3, business=0.4))
+    assert seen.alert_open
+    assert seen.plot().axes
+    assert rw.decide(seen.alert, "retrain", "they left").request is not None
+    for ask in (rw.explain, rw.value_book):
+        with pytest.raises(InputRefused):
+            ask("book", batch)
+    with pytest.raises(InputRefused):
+        rw.forecast("book")

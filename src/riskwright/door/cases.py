@@ -193,12 +193,12 @@ class Checked(Result):
 
     @property
     def refusals(self) -> pd.DataFrame:
-        """The refused rows: ``row`` (from 0), ``reason`` and the cells as they were, as text."""
+        """The refused rows: ``row``, ``reason`` and the cells as they were, all as text."""
         import pandas as pd
 
         if self.quarantine is None:
             return pd.DataFrame(columns=["row", "reason"])
-        return pd.read_csv(self.quarantine, dtype="str").astype({"row": "int64"})
+        return pd.read_csv(self.quarantine, dtype="str")
 
     def plot(self) -> Figure:
         """Draw which columns have missing cells, in percent of the accepted rows."""
@@ -254,18 +254,23 @@ def check(of: Of, data: pd.DataFrame | str | Path | None = None) -> Checked:
 
 
 def _counted(name: str, told: Mapping[str, Any]) -> Checked:
-    report = told["report"]
+    report = told.get("report", told)
+    read, refused = report.get("read"), report.get("refused")
     return Checked(
         usecase=name,
-        read=report["read"],
-        accepted=report["accepted"],
-        refused=report["refused"],
-        reasons=report["reasons"],
-        warnings=tuple(told["warnings"]),
-        quarantine=Path(told["quarantine"]) if told["quarantine"] else None,
-        quality_report=Path(told["quality_report"]) if told["quality_report"] else None,
+        read=read,
+        accepted=None if read is None else read - (refused or 0),
+        refused=refused,
+        reasons=report.get("reasons", {}),
+        warnings=tuple(told.get("warnings", ())),
+        quarantine=_path(told.get("quarantine")),
+        quality_report=_path(told.get("quality_report")),
         snapshot=told["clean"],
     )
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
 
 
 def _loaded(case: Case, source: str, plain: Mapping[str, Any]) -> UseCase:

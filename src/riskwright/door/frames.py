@@ -113,9 +113,12 @@ def written_as(found: Named, home: Home, ledger: Ledger) -> Any:
 
 
 def _write(frame: pd.DataFrame, folder: Path, case: Any) -> Path:
-    source = getattr(case, "source", None)
-    declared = getattr(source, "format", None)
-    if source is None or declared in (None, "parquet"):
+    source: Any = getattr(case, "source", None)
+    if not hasattr(source, "format"):  # a system from outside: what everybody reads
+        frame.to_csv(folder / "frame.csv", index=False)
+        return folder / "frame.csv"
+    declared = source.format
+    if declared in (None, "parquet"):
         return _parquet(frame, folder)
     if declared != "csv":
         raise InputRefused(

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riskwright.account import name_of, who
+from riskwright import account
 from riskwright.case.files import read_file, shipped
 from riskwright.case.kinds import said_kind
 from riskwright.errors import InputRefused
@@ -82,7 +82,9 @@ def keep(of: Mapping[str, Any], home: Home) -> str:
                 where=str(path),
                 do="use it by its name, or give the dictionary another one",
             )
-    said = f"{MARK}, by {who().name}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; edit it there\n"
+    said = (
+        f"{MARK}, by {account.who().name}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; edit it there\n"
+    )
     writer.write(path, (said + text).encode())
     # The group of a shared home may read it; who wrote it stays known.
     path.chmod(path.stat().st_mode & ~0o022)
@@ -98,7 +100,7 @@ def said_of(name: str, home: Home) -> str:
     if not written.text.startswith(MARK):
         return ""
     when = written.text.partition("\n")[0].rpartition(", ")[2].partition(";")[0]
-    return f"{name} is as {name_of(written.uid)} gave it in Python on {when}: {path}"
+    return f"{name} is as {account.name_of(written.uid)} gave it in Python on {when}: {path}"
 
 
 def _text(found: Mapping[str, Any]) -> str:

@@ -150,6 +150,10 @@ def value_book(
             confidence=confidence,
             progress=lambda what, done: None,
         )
+    return _book(told, trouble(found, home, ledger))
+
+
+def _book(told: Mapping[str, Any], trouble: list[str]) -> Book:
     mlflow = [told["mlflow"]] if "mlflow" in told else []
     apart = ("usecase", "version", "as_of", "notes", "stress", "worst", "report", "loans_file")
     figures = {
@@ -158,14 +162,14 @@ def value_book(
         if k not in apart and isinstance(v, (int, float, str)) and not isinstance(v, bool)
     }
     return Book(
-        usecase=name,
+        usecase=told["usecase"],
         version=told["version"],
         as_of=told["as_of"],
         figures=figures,
         stress=tuple(told["stress"]),
         worst=tuple(told["worst"]),
         refused=told["refused"],
-        notes=(*told["notes"], *mlflow, *trouble(found, home, ledger)),
+        notes=(*told["notes"], *mlflow, *trouble),
         report=Path(told["report"]),
         loans_file=Path(told["loans_file"]),
     )

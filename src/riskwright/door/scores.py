@@ -138,8 +138,14 @@ def score(
         raise InputRefused(f"unknown reasons {reasons!r}", expected="adverse, all or none")
     home, ledger = opened(create=False)
     found = named(name_of(of), home, ledger)
-    if found.kind not in ("credit", "loans"):
-        return _by_protocol(found, home, ledger, data, version, reasons)
+    by = _of_cases if found.kind in ("credit", "loans") else _by_protocol
+    return by(found, home, ledger, data, version, reasons)
+
+
+def _of_cases(
+    found: Any, home: Any, ledger: Any, data: object, version: str | int, reasons: Any
+) -> Scored:
+    """Score cases; the rows that the contract refuses keep their place."""
     from riskwright.life.named import trouble
     from riskwright.systems.credit.extension import extension_of
     from riskwright.systems.credit.scoring import Counts
@@ -150,21 +156,31 @@ def score(
     counts.add(checked, scored)
     if (price := extension_of(bundle.usecase).pricer(home, ledger, bundle)) is not None:
         scored = scored.join(price(checked.accepted))
-    refused = checked.refused.set_index("row")
-    out = scored.reindex(raw.index)
-    out.loc[refused.index, "decision"] = REFUSED
-    out.loc[refused.index, "reason_1"] = refused["reason"]
-    texts = [str(name) for name in out if str(name).startswith("reason_") or name == "note"]
-    out[texts] = out[texts].fillna("")
-    out["model_version"] = bundle.version
+    scored = _whole(scored.reindex(raw.index), checked.refused.set_index("row"))
+    scored["model_version"] = bundle.version
     index = _index(data, raw)
     return Scored(
         usecase=found.name,
         version=bundle.version,
-        scores=out.set_axis(index, axis=0),
-        refused=refused.set_axis(index[raw.index.get_indexer(refused.index)], axis=0),
+        scores=scored.set_axis(index, axis=0),
+        refused=_refused(checked, raw, index),
         warnings=(*counts.notes({}, contract), *trouble(found, home, ledger)),
     )
+
+
+def _whole(scored: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
+    """Say of refused rows that they are, and why, where a score would be."""
+    scored.loc[refused.index, "decision"] = REFUSED
+    scored.loc[refused.index, "reason_1"] = refused["reason"]
+    texts = [str(name) for name in scored if str(name).startswith("reason_") or name == "note"]
+    scored[texts] = scored[texts].fillna("")
+    return scored
+
+
+def _refused(checked: Checked, raw: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
+    """Return the refused rows under the index of what was given."""
+    refused = checked.refused.set_index("row")
+    return refused.set_axis(index[raw.index.get_indexer(refused.index)], axis=0)
 
 
 def _cases(
@@ -338,7 +354,6 @@ def explain(
     x = checked.accepted[bundle.schema.names]
     index = _index(data, raw)
     mine = index[raw.index.get_indexer(x.index)]
-    refused = checked.refused.set_index("row")
     values = {f.name: words(f, x[f.name]) for f in bundle.schema.features}
     contributions = bundle.ensemble.contributions(x)[[*bundle.schema.names, "base"]]
     return Explained(
@@ -347,7 +362,7 @@ def explain(
         contributions=contributions.set_axis(mine, axis=0),
         values=pd.DataFrame(values, index=mine),
         probability=bundle.ensemble.predict(x)["pd"].set_axis(mine),
-        refused=refused.set_axis(index[raw.index.get_indexer(refused.index)], axis=0),
+        refused=_refused(checked, raw, index),
     )
 
 

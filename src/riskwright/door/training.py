@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from riskwright.door.cases import Of
+    from riskwright.door.cases import Of, UseCase
     from riskwright.ledger import Gate
     from riskwright.life.steps import Record, Step
     from riskwright.life.waiting import Waiting
@@ -167,23 +167,25 @@ def retrain(
     Conflict
         If another process is at it.
     """
+    return _retrain(of, use_case(of), data, budget, seed, progress)
+
+
+def _retrain(
+    of: Of, loaded: UseCase, data: object, budget: str | None, seed: int, progress: bool
+) -> Retrained:
+    """Do it, once it is known that the use case can be read: else no home is made."""
     from riskwright import progress as shown
     from riskwright.life.crashed import close_runs
     from riskwright.life.named import specification_of
     from riskwright.life.retrain import begin
     from riskwright.life.retrain import retrain as run
 
-    loaded = use_case(of)  # refused before a home is made
     home, ledger = opened(create=True)
     close_runs(home, ledger)
-    name = str(of) if isinstance(of, (str, Path)) else loaded.source
-    if not name:
-        name = given.keep(loaded.plain, home)
-    name = specification_of(name, home, ledger)
-    if Path(name).is_file():
-        name = str(Path(name).resolve())
+    named = str(of) if isinstance(of, (str, Path)) else loaded.source
+    named = specification_of(named or given.keep(loaded.plain, home), home, ledger)
     done = run(
-        begin(name, home, budget),
+        begin(str(Path(named).resolve()) if Path(named).is_file() else named, home, budget),
         home,
         ledger,
         data=frames.kept(data, loaded.name, home),
@@ -192,8 +194,13 @@ def retrain(
         perform=_perform,
         bar=shown.bar if progress else lambda plan, title: nullcontext(),
     )
+    return _answer(done, given.said_of(done.usecase, home))
+
+
+def _answer(done: Any, origin: str) -> Retrained:
+    """Bring how a retrain ended (``life.retrain.Retrained``) to what a notebook shows."""
     told = done.as_dict()
-    notes = (*done.data.warnings, done.note, given.said_of(done.usecase, home))
+    notes = (*done.data.warnings, done.note, origin)
     return Retrained(
         usecase=done.usecase,
         kind=done.system,
@@ -205,7 +212,7 @@ def retrain(
         nothing_new=done.nothing_new,
         told=done.told,
         gates=done.gates,
-        figures=tuple(_figures(told.get("metrics") or told.get("models") or {})),
+        figures=tuple(_figures(told.get("metrics") or _of_models(told.get("models") or {}))),
         rules_changed=done.rules_changed,
         source=done.data.source,
         notes=tuple(note for note in notes if note),
@@ -328,6 +335,15 @@ def _figures(told: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             else:
                 continue
             yield {"candidate": candidate, "figure": name, **row}
+
+
+def _of_models(models: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of each family of each model, where a use case has several models."""
+    return {
+        f"{model} {family}": figures
+        for model, found in models.items()
+        for family, figures in found.get("metrics", {}).items()
+    }
 
 
 def _by_candidate(figures: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

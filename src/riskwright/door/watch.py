@@ -151,6 +151,10 @@ def monitor(
         told = commands.monitor(
             name_of(of), home, ledger, input=batch, labels=outcomes, as_of=as_of, version=which
         )
+    return _monitored(told)
+
+
+def _monitored(told: Mapping[str, Any]) -> Monitored:
     notes = [*told["notes"], *([told["mlflow"]] if "mlflow" in told else [])]
     return Monitored(
         usecase=told["usecase"],
