@@ -25,7 +25,6 @@ from riskwright.account import Account
 from riskwright.case.files import known_usecases
 from riskwright.home import Home
 from riskwright.ledger import Ledger
-from riskwright.store import provenance
 from riskwright_flows.cli import app
 
 HERE = Path(__file__).parent
@@ -37,9 +36,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Install the package, for this process and those that it starts."""
     monkeypatch.syspath_prepend(HERE)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ["PYTHONPATH"]]))
-    provenance.code_digest.cache_clear()
     yield
-    provenance.code_digest.cache_clear()
     for name in [n for n in sys.modules if n.partition(".")[0] == "bank_deposits"]:
         del sys.modules[name]
 

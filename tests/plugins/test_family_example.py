@@ -42,11 +42,9 @@ WANTED = {
 def installed() -> Iterator[None]:
     """Install the package for the tests of this file."""
     sys.path.insert(0, PLUGINS)
-    provenance.code_digest.cache_clear()
     yield
     sys.path.remove(PLUGINS)
     sys.modules.pop("family_example", None)
-    provenance.code_digest.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +121,11 @@ def test_it_may_be_searched() -> None:
 def test_its_code_is_part_of_what_makes_a_retrain_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = provenance.code_digest()
-    assert provenance.plugins() == ["family-example"]
+    used = parse_usecase(tiny_text(**WANTED), where="test").plugs()
+    (before,) = provenance.plugged_in(used)
+    assert before["distribution"] == "family-example 1.0"
+    others = parse_usecase(tiny_text(), where="test").plugs()
+    assert provenance.plugged_in(others) == [], "who doesn't use it doesn't depend on it"
     shutil.copytree(PLUGINS, tmp_path / "edited", ignore=shutil.ignore_patterns("test_*"))
     module = tmp_path / "edited" / "family_example.py"
     module.write_text(module.read_text() + "# another line\n")
@@ -132,10 +133,9 @@ def test_its_code_is_part_of_what_makes_a_retrain_the_same(
     with monkeypatch.context() as moved:
         moved.delitem(sys.modules, "family_example", raising=False)
         moved.setattr(sys, "path", elsewhere)
-        provenance.code_digest.cache_clear()
-        assert provenance.code_digest() != before
-    provenance.code_digest.cache_clear()
-    assert provenance.code_digest() == before
+        (edited,) = provenance.plugged_in(used)
+        assert edited["sha256"] != before["sha256"]
+    assert provenance.plugged_in(used) == [before]
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def gone() -> Iterator[None]:
 def test_without_its_package_the_use_case_is_refused_and_so_is_its_bundle(
     bundle: Path, gone: None
 ) -> None:
-    assert provenance.plugins() == []
+    assert provenance.plugged_in({("riskwright.families", "discriminant")}) == []
     text = tiny_text(**WANTED)
     with pytest.raises(InputRefused, match="'discriminant', and no installed package brings it"):
         parse_usecase(text, where="test")

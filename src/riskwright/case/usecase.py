@@ -13,13 +13,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from riskwright.case.base import Case
-from riskwright.case.families import FAMILIES
+from riskwright.case.families import FAMILIES, GROUP
 from riskwright.case.files import (
     known_usecases,
     read_yaml,
     shipped,
 )
 from riskwright.case.loan import Loan
+from riskwright.case.plugins import SOURCES
 from riskwright.case.refusal import refusal
 from riskwright.case.sections import (
     Column,
@@ -215,6 +216,11 @@ class UseCase(Case):
     def simulated(self) -> bool:
         """Whether its own cases are simulated: they stand in until there are real ones."""
         return self.source.location is None and self.source.simulator is not None
+
+    def plugs(self) -> set[tuple[str, str]]:
+        """Return group and name of all that it names and that a package may bring."""
+        scheme = (self.source.location or "").partition("://")[0]
+        return super().plugs() | {(GROUP, name) for name in self.families} | {(SOURCES, scheme)}
 
     def within(self, budget: str | None) -> Self:
         """Return the use case with tuning on, within a budget of time such as ``10m``."""

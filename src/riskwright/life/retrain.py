@@ -41,7 +41,7 @@ from riskwright.life.submission import Submitted, submit
 from riskwright.life.system import load_case
 from riskwright.life.tracking import PARENT, Tracker
 from riskwright.life.training import training_of
-from riskwright.store.provenance import code_digest
+from riskwright.store.provenance import code_digest, plugged_in
 
 Bar = Callable[[Mapping[str, float], str], AbstractContextManager[None]]
 INGEST, LOG, GATES = 2.0, 3.0, 8.0  # CPU seconds, with the demo's data
@@ -169,7 +169,8 @@ def begin(name: str | Path, home: Home, budget: str | None = None) -> Path:
 def run_key(case: Case, data: Data, seed: int) -> str:
     """Return what makes a retrain the same one: data, specification, seed, code and lock."""
     learnt = [part for part in (data.train, data.test) if part is not None]
-    parts = [case.digest, *learnt, str(seed), code_digest()]
+    plugged = [str(brought) for brought in plugged_in(case.plugs())]
+    parts = [case.digest, *learnt, str(seed), code_digest(), *plugged]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 

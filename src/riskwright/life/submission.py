@@ -194,7 +194,7 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
             "data": held.get("data", of.data),
             "budget": of.budget,
             **specified(held, of.began),
-            **({"plugins": used} if (used := plugged_in()) else {}),
+            **({"plugins": used} if (used := plugged_in(of.case.plugs())) else {}),
         },
     )
     return version

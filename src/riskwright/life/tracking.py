@@ -24,7 +24,7 @@ from riskwright.ledger import ModelRef
 from riskwright.life.system import system_of
 from riskwright.life.tracking_file import make_store, move_addresses
 from riskwright.store import writer
-from riskwright.store.provenance import plugins
+from riskwright.store.provenance import plugged_in
 from riskwright.store.seals import placed
 from riskwright.store.snapshots import Snapshot
 
@@ -169,7 +169,7 @@ class Tracker:
                     name=f"{model}_v{version}",
                     python_model=str(resources.files("riskwright.life") / "served.py"),
                     artifacts={"bundle": str(bundle)},
-                    pip_requirements=["riskwright", *plugins()],
+                    pip_requirements=["riskwright", *_brought(self.usecase)],
                     signature=_signature(self.usecase, model),
                 )
         if not registered and not self.client.search_registered_models(f"name='{name}'"):
@@ -304,6 +304,12 @@ def _experiment(client: MlflowClient, home: Home, name: str) -> str:
     local = home.settings.mlflow_uri is None
     location = (home.root / "mlartifacts" / name).as_uri() if local else None
     return str(client.create_experiment(name, artifact_location=location))
+
+
+def _brought(case: Case) -> list[str]:
+    """Return the packages that bring what a use case names, as pip asks for them."""
+    found = {brought["distribution"].replace(" ", "==") for brought in plugged_in(case.plugs())}
+    return sorted(found)
 
 
 def _signature(case: Case, model: str) -> ModelSignature:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 import subprocess
+from collections.abc import Collection
 from contextlib import suppress
 from functools import cache
 from importlib import metadata, resources
@@ -45,16 +46,17 @@ def made_by() -> dict[str, Any]:
 
 @cache
 def code_digest() -> str:
-    """SHA-256 of the library, of the versions of all that it stands on, and of what plugs in.
+    """SHA-256 of the library, and of the versions of all that it stands on.
 
-    The developers' tools aren't among these: installing them makes no new retrain.
+    The developers' tools aren't among these: installing them makes no new retrain. What plugs in
+    neither: only a use case that uses it depends on it (``plugged_in``).
     """
     digest = hashlib.sha256()
     root = _root()
     for path in sorted(root.rglob("*")):
         if path.suffix in (".py", ".yaml") and path.is_file():
             digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    digest.update("\n".join([*_versions(), *map(str, plugged_in())]).encode())
+    digest.update("\n".join(_versions()).encode())
     return digest.hexdigest()
 
 
@@ -82,21 +84,24 @@ def commit() -> str | None:
     return f"{head}+edited" if _git("status", "--porcelain", "--", ".") else head
 
 
-def plugins() -> list[str]:
-    """Return the distributions that plug a family, a system and the like in, by name."""
-    return sorted({distribution.name for distribution, _ in _entry_points()})
-
-
 def _entry_points() -> list[tuple[metadata.Distribution, metadata.EntryPoint]]:
     found = [(one, p) for one in metadata.distributions() for p in one.entry_points]
     ours = [pair for pair in found if pair[1].group.startswith("riskwright.")]
     return sorted(ours, key=lambda pair: (pair[1].group, pair[1].name))
 
 
-def plugged_in() -> list[dict[str, str]]:
-    """Return what plugs in, with its package and the digest of its code, none of it imported."""
+def plugged_in(used: Collection[tuple[str, str]]) -> list[dict[str, str]]:
+    """Return what plugs in, with its package and the digest of its code, none of it imported.
+
+    Parameters
+    ----------
+    used
+        Group and name of what a use case names (``Case.plugs``); what is shipped isn't among them.
+    """
     found = []
     for distribution, point in _entry_points():
+        if (point.group, point.name) not in used:
+            continue
         digest = hashlib.sha256()
         for path in _sources(point.module):
             digest.update(path.name.encode() + path.read_bytes())
