@@ -221,6 +221,18 @@ def test_what_nobody_brings_is_refused_where_the_yaml_is_read(home: Home, tmp_pa
         assert close in refused.value.do
 
 
+def bring(folder: Path, system: str | None) -> None:
+    """Leave a package as an installer does; without ``system`` its code is gone."""
+    info = folder / "half_bank-2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: half-bank\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text("[riskwright.systems]\nhalf = half_bank\n")
+    if system is not None:
+        (folder / "half_bank").mkdir()
+        (folder / "half_bank" / "__init__.py").touch()
+        (folder / "half_bank" / "system.py").write_text(system)
+
+
 LACKS = "class Half:\n    kind = 'half'\n\n\nSYSTEM = Half()\n"
 
 
@@ -235,14 +247,7 @@ LACKS = "class Half:\n    kind = 'half'\n\n\nSYSTEM = Half()\n"
 def test_a_system_that_is_none_is_refused_and_the_others_go_on(
     system: str | None, says: str, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    info = tmp_path / "half_bank-2.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: half-bank\nVersion: 2.0\n")
-    (info / "entry_points.txt").write_text("[riskwright.systems]\nhalf = half_bank\n")
-    if system is not None:
-        (tmp_path / "half_bank").mkdir()
-        (tmp_path / "half_bank" / "__init__.py").touch()
-        (tmp_path / "half_bank" / "system.py").write_text(system)
+    bring(tmp_path, system)
     monkeypatch.syspath_prepend(tmp_path)
     try:
         with pytest.raises(InputRefused, match=says) as refused:
@@ -252,6 +257,36 @@ def test_a_system_that_is_none_is_refused_and_the_others_go_on(
     finally:
         for name in ("half_bank", "half_bank.system"):
             sys.modules.pop(name, None)
+
+
+FAILS = """
+class Fails:
+    kind, about = "half", "fails"
+
+    def __getattr__(self, name):
+        return lambda *given, **named: 1 / 0
+
+
+SYSTEM = Fails()
+"""
+
+
+def test_what_a_system_raises_is_told_with_its_package(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(tmp_path, FAILS)
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "tiny.yaml"
+    path.write_text(tiny_text(kind="half"), encoding="utf-8")
+    try:
+        with pytest.raises(InputRefused) as refused:
+            load_case(path, home)
+    finally:
+        for name in ("half_bank", "half_bank.system"):
+            sys.modules.pop(name, None)
+    assert refused.value.what == (
+        "the system 'half' of half-bank 2.0 failed: ZeroDivisionError: division by zero"
+    )
 
 
 def test_the_doctor_lists_what_is_plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,6 +142,10 @@ def submit(of: Submission) -> Submitted:
     changed = changes(of.home, ledger, of.case, of.tracker.key)
     if not judged:
         judged = of.judge(version, changed)
+        if not any(g.name == "champion" and "against" in g.figures for g in judged):
+            raise TypeError(
+                f"the kind {of.case.kind!r} gave no gate 'champion' that says 'against'"
+            )
         judged = [*judged, *own_gates(of.case, of, judged)]
         ledger.record_gates(name, version, judged)
     live, note = go_live(of.case, ledger, version, judged, why, changed)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from pydantic.json_schema import models_json_schema
 
@@ -15,6 +15,7 @@ from riskwright.case.base import Case
 from riskwright.case.files import Written, find, known_usecases, read_yaml, refuse_other_name
 from riskwright.case.kinds import DEFAULT, SHIPPED, package_of, packages, said_kind
 from riskwright.case.plugins import CHECKS, GATES, SYSTEMS, Plugin, brought_by, plugin
+from riskwright.errors import RiskwrightError
 from riskwright.home import Home
 
 if TYPE_CHECKING:
@@ -122,8 +123,29 @@ def _from_outside(kind: str, package: str) -> System:
         raise brought.broken(f"lacks {', '.join(lacking)}")
     if found.kind != kind:
         raise brought.broken(f"says that its kind is {found.kind!r}")
-    system: System = found
-    return system
+    return cast(System, _Outside(found, brought))
+
+
+class _Outside:
+    """Another package's system: what its methods raise is told with its name and package."""
+
+    def __init__(self, system: object, brought: Plugin) -> None:
+        self._system, self._brought = system, brought
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._system, name)
+        if not callable(found):
+            return found
+
+        def call(*given: Any, **named: Any) -> Any:
+            try:
+                return found(*given, **named)
+            except (RiskwrightError, OSError):
+                raise
+            except Exception as error:
+                raise self._brought.failed(error) from error
+
+        return call
 
 
 def json_schema() -> str:
