@@ -29,7 +29,7 @@ test-slow: $(VENV)/.dev ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-all: $(VENV)/.dev ## Run every test; fail where real data, PostgreSQL or root are missing
-	RISKWRIGHT_REQUIRE=data,postgres,users $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow" $(ARGS)
+	RISKWRIGHT_REQUIRE=data,postgres,users,history $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow" $(ARGS)
 
 check: lint types imports ## Run lint, types and imports
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from needed import lacking
 from tiny import applications
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -66,7 +67,9 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     if made.returncode:
-        pytest.skip(f"the commit before isn't in this checkout: {made.stderr.strip()[-200:]}")
+        lacking(
+            "history", f"the commit before isn't in this checkout: {made.stderr.strip()[-200:]}"
+        )
     try:
         code = place / "code"
         path = [str(code / "src"), str(code), str(code / "tests" / "offline")]

@@ -11,8 +11,9 @@ from typing import Literal, NoReturn
 
 import pytest
 
-# Real data sets; PostgreSQL's programs; root, who may make accounts, mounts and namespaces.
-Need = Literal["data", "postgres", "users"]
+# Real data sets; PostgreSQL's programs; root, who may make accounts, mounts and namespaces; the
+# repository's earlier commits.
+Need = Literal["data", "postgres", "users", "history"]
 REQUIRED = frozenset(filter(None, os.environ.get("RISKWRIGHT_REQUIRE", "").split(",")))
 
 
