@@ -110,19 +110,19 @@ def use_case(of: Of) -> UseCase:
     from riskwright.case.files import read_yaml
     from riskwright.life.system import load_case
 
-    named = known_as(of, home)
+    named = known_as(name_of(of), home)
     case, written = load_case(named, home)
     return _loaded(case, named, read_yaml(written.text, str(written.path)))
 
 
-def known_as(of: str | Path, home: Home) -> str:
+def known_as(of: str, home: Home) -> str:
     """Return what to load a use case by: what was trained from a path is known by name."""
     from riskwright.ledger import Ledger
     from riskwright.life.named import specification_of
 
     with suppress(RiskwrightError):  # there may be no home yet, or no ledger in it
-        return specification_of(str(of), home, Ledger.open(home.existing()))
-    return str(of)
+        return specification_of(of, home, Ledger.open(home.existing()))
+    return of
 
 
 def name_of(of: Of) -> str:

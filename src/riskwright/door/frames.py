@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from riskwright.errors import InputRefused
+from riskwright.errors import InputRefused, RiskwrightError
 from riskwright.store import writer
 from riskwright.store.manifest import file_digest
 
@@ -65,7 +65,9 @@ def as_file(data: object, case: Any = None) -> Iterator[str | None]:
         return
     frame: Any = data
     with TemporaryDirectory(prefix="riskwright-") as folder:
-        yield str(_write(frame, Path(folder), case))
+        path = str(_write(frame, Path(folder), case))
+        with _named(path):
+            yield path
 
 
 def kept(data: object, name: str, home: Home) -> str | None:
@@ -100,7 +102,20 @@ def read(case: CreditCase, data: object) -> pd.DataFrame:
         given: Any = data
         where = str(_parquet(given, Path(folder))) if is_frame(data) else str(place(data))
         chunks = read_chunks(source, where, columns=case.columns, target=case.target.column)
-        return pd.concat(list(chunks))
+        with _named(where if is_frame(data) else ""):
+            return pd.concat(list(chunks))
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Call a file that nobody else knows what it was in what an error says; empty: none."""
+    try:
+        yield
+    except RiskwrightError as error:
+        if path:
+            error.what = error.what.replace(path, "the frame")
+            error.where = error.where.replace(path, "the frame")
+        raise
 
 
 def written_as(found: Named, home: Home, ledger: Ledger) -> Any:

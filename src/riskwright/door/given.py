@@ -126,7 +126,7 @@ def _plain(value: Any, key: str) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise InputRefused(
-        f"a {type(value).__name__} is nothing that a use case says",
+        f"a use case holds no {type(value).__name__}",
         where=f"{WHERE}: {key}",
         expected="text, numbers, true or false, lists and dictionaries",
     )
