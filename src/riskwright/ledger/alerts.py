@@ -17,7 +17,7 @@ from riskwright.ledger.kinds import alerts_of, beyond, decided_on, kinds, merged
 from riskwright.ledger.records import Alert, Choice, Decision, FindingSet, Promotion, Request
 from riskwright.ledger.requests import WITHDRAWN, Requests, request_in, withdraw_in, withdrawable
 from riskwright.ledger.succession import live_version
-from riskwright.ledger.tables import MACHINE, plain, text
+from riskwright.ledger.tables import MACHINE, number, plain, text
 from riskwright.ledger.versions import seek_version
 
 
@@ -36,6 +36,7 @@ class Alerts(Champions, Requests):
         The same findings of the same batch again change nothing.
         """
         use_case, batch_hash = text("use case", use_case), text("batch", batch_hash)
+        version = number("version", version)
         content = plain(list(findings))
         t = tables.findings
         with self._write() as connection:
@@ -101,6 +102,7 @@ class Alerts(Champions, Requests):
             The id of the alert; of a decided one if its decision covers all that was found.
         """
         use_case, batch_hash = text("use case", use_case), text("batch", batch_hash)
+        version = number("version", version)
         new: dict[str, Any] = {
             "version": version,
             "title": text("title", title),
@@ -131,6 +133,7 @@ class Alerts(Champions, Requests):
     ) -> list[dict[str, Any]]:
         """Return those findings of a batch that no decision about it covers (``open_alert``)."""
         found: list[dict[str, Any]] = plain(list(findings))
+        version = number("version", version)
         with self._read() as connection:
             mine = alerts_of(connection, use_case, version, batch_hash)
             decided = [a for a in mine if a.status != "open"]
@@ -182,12 +185,12 @@ class Alerts(Champions, Requests):
             For an unknown alert or decision, an empty reason (of a grave alert: one that says
             nothing), or nothing to go back to.
         """
-        by, reason = acting(actor), text("reason", reason)
+        by, reason, id = acting(actor), text("reason", reason), number("alert", id)
         if decision not in get_args(Choice):
             raise InputRefused(
                 f"unknown decision {decision!r}",
                 expected=", ".join(get_args(Choice)),
-                do=closest(decision, get_args(Choice)),
+                do=closest(str(decision), get_args(Choice)),
             )
         with self._write() as connection:
             alert = _alert(connection, id)
@@ -217,7 +220,7 @@ class Alerts(Champions, Requests):
         GateRefused
             If the actor may not accept its alert; the request waits on, the attempt is an event.
         """
-        by, reason = acting(actor), text("reason", reason)
+        by, reason, id = acting(actor), text("reason", reason), number("request", id)
         with self._write() as connection:
             held = withdrawable(connection, id)
             if held.outcome == WITHDRAWN:
@@ -358,7 +361,7 @@ def _findings(connection: Connection, use_case: str, batch_hash: str | None) -> 
 
 
 def _alert(connection: Connection, id: int) -> Alert:
-    t = tables.alerts
+    t, id = tables.alerts, number("alert", id)
     row = connection.execute(select(t).where(t.c.id == id)).mappings().one_or_none()
     if row is None:
         raise InputRefused(

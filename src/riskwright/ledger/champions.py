@@ -20,7 +20,7 @@ from riskwright.ledger.eyes import (
 )
 from riskwright.ledger.records import ChampionInfo, Promotion, PromotionKind
 from riskwright.ledger.succession import compare, live_version
-from riskwright.ledger.tables import stamp, text
+from riskwright.ledger.tables import number, stamp, text
 from riskwright.ledger.versions import Versions, find_version, held_gates, set_version
 
 
@@ -155,6 +155,7 @@ class Champions(Versions):
         self, use_case: str, version: int, *, actor: str | Account, reason: str
     ) -> GateRefused | None:
         by, reason = acting(actor), text("reason", reason)
+        version = number("version", version)
         with self._write() as connection:
             held = find_version(connection, use_case, version)
             if held.status in ("champion", "rejected"):
@@ -247,6 +248,7 @@ def promote_in(
     A refusal is returned, not raised: the transaction must commit, for the attempt is an event.
     """
     by, reason = acting(actor), text("reason", reason)
+    version = number("version", version)
     if (policy is not None) != by.name.startswith("policy:"):
         raise InputRefused(
             "an automatic policy, and nobody else, acts as 'policy:…'",
@@ -303,7 +305,7 @@ def back_in(
     """Roll or fall back inside the caller's write transaction."""
     compare(connection, use_case, expected)  # the loser of a race is told so before all else
     if to is not None:
-        target: int | None = to
+        target: int | None = number("version", to)
     elif kind == "rollback":
         target = next(iter(succession.formers(connection, use_case)), None)
     else:

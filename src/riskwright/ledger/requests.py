@@ -10,7 +10,7 @@ from riskwright.ledger import audit, tables
 from riskwright.ledger.eyes import acting
 from riskwright.ledger.leases import Leases, alive, assure
 from riskwright.ledger.records import Request
-from riskwright.ledger.tables import MACHINE, now, text
+from riskwright.ledger.tables import MACHINE, now, number, text
 
 WITHDRAWN = "withdrawn"
 
@@ -63,7 +63,7 @@ class Requests(Leases):
         if use_case is not None:
             query = query.where(t.c.use_case == use_case)
         if id is not None:
-            query = query.where(t.c.id == id)
+            query = query.where(t.c.id == number("request", id))
         with self._write() as connection:
             for row in connection.execute(query):
                 if row.status == "claimed" and alive(connection, row.owner, now()):
@@ -86,7 +86,7 @@ class Requests(Leases):
 
     def note_request(self, id: int, why: str) -> None:
         """Write down why a request goes on waiting; the same as before again changes nothing."""
-        t = tables.requests
+        t, id = tables.requests, number("request", id)
         with self._write() as connection:
             held = _request(connection, id)
             if held.status != "pending" or held.detail == why:
@@ -102,7 +102,7 @@ class Requests(Leases):
 
     def return_request(self, id: int, owner: str, why: str) -> None:
         """Give a claim back, so that the next claimer serves it: trouble loses nothing."""
-        t = tables.requests
+        t, id = tables.requests, number("request", id)
         with self._write() as connection:
             held = _request(connection, id)
             if held.status != "claimed" or held.owner != owner:
@@ -132,7 +132,7 @@ class Requests(Leases):
         Conflict
             If it isn't claimed, ended otherwise, or was claimed by another since.
         """
-        outcome = text("outcome", outcome)
+        outcome, id = text("outcome", outcome), number("request", id)
         t = tables.requests
         with self._write() as connection:
             held = _request(connection, id)
@@ -172,7 +172,7 @@ def request_in(
     content = {
         "kind": text("kind", kind),
         "reason": text("reason", reason),
-        "alert_id": alert_id,
+        "alert_id": None if alert_id is None else number("alert", alert_id),
     }
     by, use_case = acting(actor), text("use case", use_case)
     key = tables.next_id(connection, tables.requests)
@@ -238,7 +238,7 @@ def claimed_in(connection: Connection, use_case: str) -> list[Request]:
 
 
 def _request(connection: Connection, id: int) -> Request:
-    t = tables.requests
+    t, id = tables.requests, number("request", id)
     row = connection.execute(select(t).where(t.c.id == id)).mappings().one_or_none()
     if row is None:
         raise InputRefused(f"there is no request {id}")

@@ -11,7 +11,7 @@ from riskwright.errors import Conflict, InputRefused
 from riskwright.ledger import audit, tables
 from riskwright.ledger.leases import Leases, alive, assure
 from riskwright.ledger.records import Run
-from riskwright.ledger.tables import MACHINE, now, stamp, text
+from riskwright.ledger.tables import MACHINE, now, number, stamp, text
 
 
 class Runs(Leases):
@@ -145,7 +145,7 @@ def _end(connection: Connection, run: Run, status: str, detail: str, *, actor: s
 
 
 def _run(connection: Connection, id: int) -> Run:
-    t = tables.runs
+    t, id = tables.runs, number("run", id)
     row = connection.execute(select(t).where(t.c.id == id)).mappings().one_or_none()
     if row is None:
         raise InputRefused(f"there is no run {id}")

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select
 from riskwright.errors import Conflict
 from riskwright.ledger import audit, tables
 from riskwright.ledger.records import Promotion
+from riskwright.ledger.tables import number
 from riskwright.ledger.versions import seek_version
 
 
@@ -28,6 +29,7 @@ def live_version(connection: Connection, use_case: str) -> Row[Any] | None:
 
 def compare(connection: Connection, use_case: str, expected: int | None) -> Row[Any] | None:
     """Return the last promotion; raise Conflict if its version isn't the expected one."""
+    expected = None if expected is None else number("expected champion", expected)
     found = live(connection, use_case)
     if (found.version if found else None) != expected:
         now = f"version {found.version}" if found else "none"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
@@ -90,14 +91,41 @@ def plain(value: Any) -> Any:
     )
 
 
-def text(name: str, value: str) -> str:
+def number(name: str, value: Any) -> int:
+    """Return the number of a version, an alert, a request or a run as a plain int.
+
+    What isn't a whole number by its type is refused: SQLite would find ``"2"`` and ``1.0``, and the
+    event that names them would be no event about version 2 for who verifies the chain.
+
+    Raises
+    ------
+    InputRefused
+        If it is a boolean, a text, a fraction, or nothing.
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return int(operator.index(value))
+    except TypeError:
+        raise InputRefused(
+            f"the {name} is no whole number: {ascii(value)[:60]} ({type(value).__name__})",
+            expected="an integer, such as 2",
+        ) from None
+
+
+def text(name: str, value: Any) -> str:
     """Return a name or a reason, stripped.
 
     Raises
     ------
     InputRefused
-        If it is empty, too long, or holds what a database can't store.
+        If it is no text, empty, too long, or holds what a database can't store.
     """
+    if not isinstance(value, str):
+        raise InputRefused(
+            f"the {name} is no text: {ascii(value)[:60]} ({type(value).__name__})",
+            expected=f"text of 1 to {LONGEST} characters",
+        )
     stripped = value.strip()
     if not stripped or len(stripped) > LONGEST or not _storable(stripped):
         raise InputRefused(

@@ -15,7 +15,7 @@ from riskwright.ledger.eyes import acting
 from riskwright.ledger.records import Gate, ModelRef, Reading, Status, Version
 from riskwright.ledger.requests import claimed_in
 from riskwright.ledger.store import Store
-from riskwright.ledger.tables import MACHINE, canonical, plain, text
+from riskwright.ledger.tables import MACHINE, canonical, number, plain, text
 
 ADDED = ("trainer", "asked")  # to the evidence, by the ledger itself
 
@@ -84,7 +84,7 @@ class Versions(Store):
         Conflict
             If it is registered with other content, or rejected.
         """
-        by = acting(actor)
+        by, version = acting(actor), number("version", version)
         if not models:
             raise InputRefused(f"version {version} of {use_case} has no models")
         content = {
@@ -185,7 +185,7 @@ class Versions(Store):
         InputRefused
             If there are none, two of a name, or no such version.
         """
-        names = [g.name for g in gates]
+        version, names = number("version", version), [g.name for g in gates]
         if not gates or len(set(names)) < len(names):
             raise InputRefused(
                 f"the gates of version {version} of {use_case} can't be recorded",
@@ -218,7 +218,14 @@ class Versions(Store):
             )
 
     def gates(self, use_case: str, version: int) -> list[Gate]:
-        """Return the recorded gates of a version, empty if none are."""
+        """Return the recorded gates of a version, empty if none are.
+
+        Raises
+        ------
+        InputRefused
+            If the version is no whole number.
+        """
+        version = number("version", version)
         with self._read() as connection:
             return held_gates(connection, use_case, version)
 
@@ -281,7 +288,7 @@ def held_gates(connection: Connection, use_case: str, version: int) -> list[Gate
 
 def seek_version(connection: Connection, use_case: str, version: int) -> Row[Any] | None:
     """Return the row of a version, None if there is none."""
-    t = tables.versions
+    t, version = tables.versions, number("version", version)
     query = select(t).where(t.c.use_case == use_case, t.c.version == version)
     return connection.execute(query).one_or_none()
 

@@ -8,6 +8,7 @@ from riskwright.account import Account
 from riskwright.errors import Conflict
 from riskwright.home import Home
 from riskwright.ledger import Ledger, Promotion
+from riskwright.ledger.tables import number
 from riskwright.life.aliases import change_champion, follow
 
 
@@ -31,7 +32,7 @@ def roll_back(
     Conflict
         If somebody else, or for another reason, rolled back already.
     """
-    champion = ledger.champion(usecase)
+    champion, to = ledger.champion(usecase), None if to is None else number("version", to)
     if champion is not None and (
         to == champion.version or (to is None and champion.kind == "rollback")
     ):
