@@ -24,6 +24,7 @@ from riskwright.door import given
 from riskwright.door.results import Result
 from riskwright.errors import GateRefused, InputRefused
 from riskwright.home import Home
+from riskwright.ledger import Ledger, ModelRef
 from riskwright.life.submission import submit
 
 HEAVY = {
@@ -293,7 +294,8 @@ def test_a_monitor_of_a_frame_finds_what_the_command_finds(world: World) -> None
 def test_a_dictionary_is_kept_as_the_yaml_of_its_account(home: Home) -> None:
     plain = yaml.safe_load(tiny_text()) | {"name": "given"}
     plain["split"] = plain["split"] | {"folds": np.int64(3)}
-    assert given.keep(plain, home) == "given"
+    ledger = Ledger.open(home, create=True)
+    assert given.keep(plain, home, ledger) == "given"
     path = home.root / "usecases" / "given.yaml"
     assert path.stat().st_mode & 0o022 == 0
     assert rw.use_case("given").case.digest == rw.use_case(plain).case.digest
@@ -301,16 +303,16 @@ def test_a_dictionary_is_kept_as_the_yaml_of_its_account(home: Home) -> None:
     assert given.said_of("given", home).startswith("given is as ")
 
     before = path.read_text()
-    given.keep(plain, home)
+    given.keep(plain, home, ledger)
     assert path.read_text() == before  # the same again changes nothing
-    given.keep(plain | {"title": "other"}, home)
+    given.keep(plain | {"title": "other"}, home, ledger)
     assert rw.use_case("given").title == "other"
 
     path.write_text(tiny_text(name="given"))
     with pytest.raises(InputRefused, match="wasn't given in Python"):
-        given.keep(plain, home)
+        given.keep(plain, home, ledger)
     with pytest.raises(InputRefused, match="ships with riskwright"):
-        given.keep(plain | {"name": "credit_assessment"}, home)
+        given.keep(plain | {"name": "credit_assessment"}, home, ledger)
 
 
 def test_a_relative_place_in_a_dictionary_is_seen_from_here(
@@ -319,7 +321,7 @@ def test_a_relative_place_in_a_dictionary_is_seen_from_here(
     monkeypatch.chdir(tmp_path)
     plain = yaml.safe_load(tiny_text()) | {"name": "here", "source": {"location": "cases.csv"}}
     assert rw.use_case(plain).case.location == str(tmp_path / "cases.csv")
-    given.keep(plain, home)
+    given.keep(plain, home, Ledger.open(home, create=True))
     assert rw.use_case("here").case.location == str(tmp_path / "cases.csv")
 
 
@@ -339,3 +341,84 @@ def test_a_broken_use_case_makes_no_home(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(InputRefused):
         rw.retrain({"name": "x"})
     assert not (tmp_path / "none").exists()
+
+
+def files_of(home: Path) -> set[Path]:
+    """What lies in a home beside its ledger."""
+    found = {path for path in home.rglob("*") if path.is_file()}
+    return {path for path in found if not path.name.startswith("ledger.db")}
+
+
+SECRET = "hunter2-hunter2"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source": {"location": f"postgresql://u:{SECRET}@host/db?table=t"}},
+        {"source": {"location": f"https://u:{SECRET}@example.com/a.csv"}},
+        {"split": {"file": f"https://example.com/a.csv?password={SECRET}"}},
+    ],
+)
+def test_a_secret_in_a_dictionary_is_refused_at_once_and_nowhere_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("RISKWRIGHT_HOME", str(tmp_path / "none"))
+    plain = yaml.safe_load(tiny_text()) | {"name": "secret"} | change
+    for asked in (rw.use_case, rw.check, rw.retrain):
+        with pytest.raises(InputRefused) as caught:
+            asked(plain)
+        assert SECRET not in str(caught.value)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "words"),
+    [
+        ({}, {"budget": "soon"}, "budget|span|time"),
+        ({}, {"data": pd.DataFrame([[1, 2]], columns=["a", "a"])}, "two columns"),
+        ({}, {"data": 3}, "no data"),
+        ({"own_gates": {"nobody_brings": {}}}, {}, "nobody_brings"),
+    ],
+)
+def test_a_refused_retrain_keeps_neither_dictionary_nor_frame(
+    home: Home, change: dict[str, Any], more: dict[str, Any], words: str
+) -> None:
+    plain = yaml.safe_load(tiny_text()) | {"name": "refused"} | change
+    before = files_of(home.root)
+    with pytest.raises(InputRefused, match=words):
+        rw.retrain(plain, progress=False, **more)
+    assert files_of(home.root) == before
+
+
+def test_what_a_person_changed_in_a_kept_dictionary_is_not_overwritten(home: Home) -> None:
+    plain = yaml.safe_load(tiny_text()) | {"name": "edited"}
+    ledger = Ledger.open(home, create=True)
+    given.keep(plain, home, ledger)
+    path = home.root / "usecases" / "edited.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("folds: 3", "folds: 4"), encoding="utf-8")
+    with pytest.raises(InputRefused, match="was changed since"):
+        given.keep(plain, home, ledger)
+    assert "folds: 4" in path.read_text(encoding="utf-8")
+    assert "gave it in Python on 20" in given.said_of("edited", home)
+
+
+def test_a_dictionary_takes_no_name_of_what_was_trained_from_a_file(
+    home: Home, tmp_path: Path
+) -> None:
+    ledger = Ledger.open(home, create=True)
+    version = ledger.reserve_version("elsewhere", "one")
+    ledger.register(
+        "elsewhere",
+        version,
+        models={"pd": ModelRef("pd", "elsewhere-pd", 1, "0" * 64, "models:/m-1")},
+        actor="tess",
+        run_id="run",
+        evidence={"specification": str(tmp_path / "elsewhere.yaml"), "system": "credit"},
+    )
+    plain = yaml.safe_load(tiny_text()) | {"name": "elsewhere"}
+    before = files_of(home.root)
+    with pytest.raises(InputRefused, match="was trained from a file"):
+        rw.retrain(plain, applications(30), progress=False)
+    assert files_of(home.root) == before

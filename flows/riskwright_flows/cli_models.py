@@ -42,6 +42,7 @@ def retrain(
 
     Example: riskwright retrain german_credit --data german.data
     """
+    from riskwright.case.files import is_path
     from riskwright.errors import InputRefused
     from riskwright.life.named import specification_of
     from riskwright.life.renewal import place_of
@@ -60,7 +61,7 @@ def retrain(
     case = load_case(usecase, home)[0].within(budget)
     if data is not None and Path(data).exists():
         data = str(Path(data).resolve())
-    named = str(Path(usecase).resolve()) if Path(usecase).is_file() else usecase
+    named = str(Path(usecase).resolve()) if is_path(usecase) else usecase
     # Refused input is told before the orchestrator starts; the flow finds the snapshots made.
     training_of(case.kind).ingest(case, place_of(case, ledger, data).location, home)
     from riskwright_flows.retrain import retrain_flow

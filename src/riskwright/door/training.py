@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from riskwright.case.files import is_path
 from riskwright.door import frames, given, page, pictures
 from riskwright.door.cases import name_of, use_case
 from riskwright.door.results import Result
@@ -180,15 +181,19 @@ def _retrain(
     from riskwright.life.retrain import begin
     from riskwright.life.retrain import retrain as run
 
+    loaded.case.within(budget)  # refused before anything is written
     home, ledger = opened(create=True)
     close_runs(home, ledger)
     named = str(of) if isinstance(of, (str, Path)) else loaded.source
-    named = specification_of(named or given.keep(loaded.plain, home), home, ledger)
+    if not named:
+        given.refuse_taken(loaded.case, home, ledger)
+    place = frames.kept(data, loaded.name, home)
+    named = specification_of(named or given.keep(loaded.plain, home, ledger), home, ledger)
     done = run(
-        begin(str(Path(named).resolve()) if Path(named).is_file() else named, home, budget),
+        begin(str(Path(named).resolve()) if is_path(named) else named, home, budget),
         home,
         ledger,
-        data=frames.kept(data, loaded.name, home),
+        data=place,
         budget=budget,
         seed=seed,
         perform=_perform,

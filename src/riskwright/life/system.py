@@ -183,6 +183,19 @@ def case_in(bundle: Path) -> Case:
     return system_of(said_kind(json.loads(text))).case().model_validate_json(text)
 
 
+def refuse_lacking(case: Case, where: str) -> None:
+    """Refuse a use case that names a gate or a check that no installed package brings.
+
+    Raises
+    ------
+    InputRefused
+        With those that there are.
+    """
+    for group, calls in ((GATES, case.own_gates), (CHECKS, case.own_checks)):
+        for called in calls:
+            plugin(group, called, where)
+
+
 def load_case(name: str | Path, home: Home) -> tuple[Case, Written]:
     """Load a use case of any kind by name or path; return the file that it was read from as well.
 
@@ -196,9 +209,7 @@ def load_case(name: str | Path, home: Home) -> tuple[Case, Written]:
     kind = said_kind(read_yaml(written.text, str(written.path)))
     system = system_of(kind, f"{written.path}: kind")
     case = system.parse(written.text, where=str(written.path), folder=written.path.parent)
-    for group, calls in ((GATES, case.own_gates), (CHECKS, case.own_checks)):
-        for called in calls:
-            plugin(group, called, str(written.path))
+    refuse_lacking(case, str(written.path))
     if str(name) in known_usecases(home):
         refuse_other_name(str(name), case.name, written.path)
     return case, written
