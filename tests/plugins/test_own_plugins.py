@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -25,7 +27,8 @@ from riskwright.home import Home
 from riskwright.ledger import Gate
 from riskwright.life.findings import Finding
 from riskwright.life.plugged import own_checks, own_gates
-from riskwright.life.rules import compare, rules_set
+from riskwright.life.policy import go_live
+from riskwright.life.rules import Changes, compare, compare_plugged, rules_set, version_changes
 from riskwright.life.submission import submit
 from riskwright.life.system import load_case, system_of
 from riskwright.systems.credit.monitoring import monitor_batch
@@ -87,6 +90,60 @@ def test_a_limit_that_stops_the_challenger_is_kept_with_it(world: World) -> None
     assert world.ledger.gates("stopped", done.version)[-1].figures["limit"] == 0.0
 
 
+def test_a_gate_of_other_code_waits_for_a_person(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The YAML is the same, the policy automatic: what the gate lets through isn't."""
+    package = tmp_path / "package"
+    shutil.copytree(PLACE, package)
+    monkeypatch.setattr(sys, "path", [str(package), *(p for p in sys.path if p != PLACE)])
+    monkeypatch.delitem(sys.modules, "gate_example", raising=False)
+    case = world.usecase("loosened", own_gates=["level"], policy="automatic")
+    first = submit(world.submission(case, "loosened-1"))
+    assert first.live
+    code = package / "gate_example.py"
+    code.write_text(code.read_text().replace("abs(off) <= z", "True"))
+    monkeypatch.delitem(sys.modules, "gate_example", raising=False)
+    second = submit(world.submission(case, "loosened-2"))
+    assert [d.key for d in second.changed.differences] == ["own_gates.level, its code"]
+    passed = [Gate("champion", True, "", {"against": first.version})]
+    live, note = go_live(case, world.ledger, second.version, passed, "test", second.changed)
+    assert not live
+    assert "the rules of the use case changed: a person decides; " in note
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(package)])
+    kept = world.ledger.version(case.name, second.version)
+    later = version_changes(world.home, world.ledger, kept)
+    assert later.differences == second.changed.differences  # by what it was judged with
+
+
+def test_code_of_other_packages_is_a_rule() -> None:
+    def brought(group: str, name: str, version: int = 1, code: str = "a") -> dict[str, str]:
+        sha = code * 64
+        return {"group": group, "name": name, "distribution": f"own {version}.0", "sha256": sha}
+
+    gate = brought(plugins.GATES, "level")
+    source = brought(plugins.SOURCES, "jsonl")
+    cases: list[tuple[list[dict[str, str]], list[dict[str, str]], list[str]]] = [
+        ([gate], [gate], []),
+        ([gate], [brought(plugins.GATES, "level", code="b")], ["own_gates.level, its code"]),
+        ([gate], [brought(plugins.GATES, "level", 2)], ["own_gates.level, its code"]),
+        ([gate], [], ["own_gates.level, its code"]),
+        ([], [gate], ["own_gates.level, its code"]),  # a version of before it was kept
+        ([], [brought(plugins.CHECKS, "even")], ["own_checks.even, its code"]),
+        ([], [brought("riskwright.families", "lda")], ["families.lda, its code"]),
+        ([], [brought(plugins.SYSTEMS, "deposits")], ["kind, its code"]),
+        ([source], [], []),  # where rows come from is no rule
+    ]
+    for old, new, keys in cases:
+        found = compare_plugged(old, new)
+        assert [d.key for d in found] == keys
+        assert Changes(1, found).wait == bool(keys)
+    plain, gated = (
+        parse_usecase(tiny_text(**own), where="t") for own in ({}, {"own_gates": ["level"]})
+    )
+    assert compare_plugged([], [gate], compare(plain, gated)) == []  # the YAML says it already
+
+
 def test_to_add_change_or_leave_out_one_is_a_change_of_rules() -> None:
     def usecase(**changes: Any) -> UseCase:
         return parse_usecase(tiny_text(**changes), where="test")
@@ -141,7 +198,54 @@ GATES: list[tuple[object, str]] = [
     (lambda of: Gate("mine", True, "", {"a": np.float32(1)}), "figures that aren't plain"),
     (lambda: None, "failed: TypeError"),
     (17, "is no function"),
+    *(
+        (lambda of, said=said: Gate("mine", said, "", {}), "says 'passed' by a")
+        for said in (float("nan"), "no", "False", [0], 0, 1, np.float64(0.0))
+    ),
+    (lambda of: Gate("mine", False, "", {}, "no"), "says 'blocking' by a str"),
+    (lambda of: Gate("mine", True, None, {}), "says 'detail' by a NoneType"),
+    (lambda of: Gate("mine", True, "", None), "has figures in a NoneType"),
+    (lambda of: sys.exit(0), "failed: SystemExit: 0"),
+    (lambda of: Unspeakable(), "failed: Mute"),
 ]
+
+
+class Mute(Exception):
+    """An error that can't even be written."""
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+class Unspeakable(Gate):
+    """A gate that breaks when it is looked at."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "name":
+            raise Mute
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize(("said", "passed"), [(np.True_, True), (np.False_, False), (None, None)])
+def test_a_gate_says_yes_no_or_nothing(
+    said: object, passed: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point(monkeypatch, plugins.GATES, "mine", lambda of: Gate("mine", said, "", {}, np.False_))  # type: ignore[arg-type]
+    (gate,) = own_gates(parse_usecase(tiny_text(own_gates=["mine"]), where="test"), None, [])
+    assert gate.passed is passed
+    assert gate.blocking is False
+
+
+def test_a_plug_in_that_exits_when_it_is_imported_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "exits_example.py").write_text("import sys\n\nsys.exit(0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputRefused, match="can't be loaded: SystemExit: 0"):
+        plugins.Plugin(plugins.CHECKS, "mine", "exits_example:it", "mine 1.0").load()
 
 
 @pytest.mark.parametrize(("made", "says"), GATES)
@@ -164,6 +268,27 @@ CHECKS: list[tuple[object, str]] = [
     (lambda *_: None, "failed: TypeError"),
     (lambda *_: [replace(FOUND, p_value=float("nan"))], "gave a p-value of nan"),
     (lambda *_: [replace(FOUND, threshold=None)], "no level for it"),
+    (lambda *_: sys.exit(0), "failed: SystemExit: 0"),
+    *(
+        (lambda *_, change=change: [FOUND, replace(FOUND, **change)], says)
+        for change, says in (
+            ({"p_value": "0.004"}, "gave a str as 'p_value'"),
+            ({"p_value": True}, "gave a bool as 'p_value'"),
+            ({"threshold": "0.01"}, "gave a str as 'threshold'"),
+            ({"value": [1.0]}, "gave a list as 'value'"),
+            ({"effect": pd.NA}, "gave a NAType as 'effect'"),
+            ({"column": 3}, "gave a int as 'column'"),
+            ({"detail": None}, "gave a NoneType as 'detail'"),
+            ({"verdict": "fine"}, "a verdict that isn't one of ok, alarm"),
+            ({"verdict": ["ok"]}, "a verdict that isn't one of ok, alarm"),
+            ({"verdict": "failed"}, "gave a p-value and the verdict 'failed'"),
+            ({"p_value": None, "alarm": "yes"}, "says 'alarm' by a str"),
+            ({"p_value": None, "alarm": True}, "the verdict 'ok' with alarm=True"),
+            ({"p_value": None, "verdict": "alarm"}, "the verdict 'alarm' with alarm=False"),
+            ({"p_value": None, "verdict": "failed"}, "the verdict 'failed' with alarm=False"),
+            ({"p_value": None, "verdict": "told", "alarm": True}, "'told' with alarm=True"),
+        )
+    ),
 ]
 
 
@@ -179,6 +304,20 @@ def test_a_check_that_breaks_is_an_alarm_and_hides_no_other(
     assert "no installed package brings a check 'gone'" in gone.detail
     assert (mine.verdict, mine.alarm) == ("failed", True)
     assert says in mine.detail
+
+
+@pytest.mark.parametrize(
+    ("verdict", "alarm"), [("ok", False), ("alarm", np.True_), ("failed", True), ("told", False)]
+)
+def test_a_finding_that_is_no_test_says_itself_whether_it_alarms(
+    verdict: Any, alarm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = replace(FOUND, p_value=None, value=np.float32(0.5), verdict=verdict, alarm=alarm)
+    point(monkeypatch, plugins.CHECKS, "mine", lambda *_: [made])
+    rows = pd.DataFrame({"a": [1.0]})
+    (found,) = own_checks(parse_usecase(tiny_text(own_checks=["mine"]), where="test"), rows, rows)
+    assert (found.verdict, found.alarm) == (verdict, bool(alarm))
+    assert json.dumps(found.as_dict())
 
 
 def test_tests_are_corrected_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from riskwright.case.kinds import DEFAULT, said_kind
+from riskwright.case.kinds import DEFAULT, SHIPPED, said_kind
 from riskwright.case.plugins import CHECKS, GATES, SYSTEMS, Calls
 from riskwright.case.sections import AlertPolicy, Approval, Strict
 from riskwright.errors import InputRefused
@@ -79,7 +79,8 @@ class Case(Strict):
     def plugs(self) -> set[tuple[str, str]]:
         """Return group and name of all that it names and that a package may bring."""
         called = ((GATES, self.own_gates), (CHECKS, self.own_checks))
-        return {(SYSTEMS, self.kind)} | {(group, name) for group, names in called for name in names}
+        named = {(group, name) for group, names in called for name in names}
+        return named if self.kind in SHIPPED else named | {(SYSTEMS, self.kind)}
 
     def within(self, budget: str | None) -> Self:
         """Return the use case with tuning on, within a budget of time such as ``10m``.

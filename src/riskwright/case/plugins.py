@@ -71,7 +71,7 @@ class Plugin:
         module, _, attribute = self.value.partition(":")
         try:
             found = getattr(import_module(module), attribute)
-        except Exception as error:  # (importing it runs what its author wrote)
+        except (Exception, SystemExit) as error:  # (importing it runs what its author wrote)
             raise self.broken(f"can't be loaded: {_said(error)}") from error
         if self.group != SYSTEMS and not callable(found):
             raise self.broken("is no function")
@@ -86,7 +86,7 @@ class Plugin:
             do="tell who keeps the package; to go on without it take it out of the use case",
         )
 
-    def failed(self, error: Exception) -> InputRefused:
+    def failed(self, error: BaseException) -> InputRefused:
         """Return the refusal of a call that raised."""
         return self.broken(f"failed: {_said(error)}")
 
@@ -134,6 +134,9 @@ def _distribution(point: Any) -> str:
     return f"{found.name} {found.version}" if found is not None else "an unknown package"
 
 
-def _said(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
+def _said(error: BaseException) -> str:
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001 - its author wrote that too
+        lines = []
     return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ")

@@ -220,7 +220,11 @@ class UseCase(Case):
     def plugs(self) -> set[tuple[str, str]]:
         """Return group and name of all that it names and that a package may bring."""
         scheme = (self.source.location or "").partition("://")[0]
-        return super().plugs() | {(GROUP, name) for name in self.families} | {(SOURCES, scheme)}
+        return (
+            super().plugs()
+            | {(GROUP, name) for name in self.families if name not in FAMILIES}
+            | {(SOURCES, scheme)}
+        )
 
     def within(self, budget: str | None) -> Self:
         """Return the use case with tuning on, within a budget of time such as ``10m``."""

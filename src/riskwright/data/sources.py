@@ -192,7 +192,7 @@ def _read_plugged(
         raise
     except OSError as error:
         raise Unavailable(f"{reader} can't read: {error}", where=shown) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise reader.failed(error) from error
     if not start:
         raise NoRows("there are no rows", where=shown, expected="at least one row")

@@ -15,7 +15,8 @@ from riskwright.data.databases import without_query
 from riskwright.errors import InputRefused, RiskwrightError, Unavailable
 from riskwright.home import Home
 from riskwright.ledger import Ledger, Request, Version
-from riskwright.life.rules import compare, kept_case
+from riskwright.life.rules import compare, compare_plugged, kept_case
+from riskwright.store.provenance import plugged_in
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,9 @@ def learnt_from(
             theirs = kept_case(home, version)
         except (RiskwrightError, OSError, ValueError):
             continue  # nobody can say what it learnt under
-        if all(d.default for d in compare(theirs, case, version.evidence.get("rules_set"))):
+        differ = compare(theirs, case, version.evidence.get("rules_set"))
+        differ += compare_plugged(version.evidence.get("plugins", []), plugged_in(case.plugs()))
+        if all(d.default for d in differ):
             return version
     return None
 

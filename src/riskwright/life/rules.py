@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,12 +19,15 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticUndefined
 
 from riskwright.case.base import Case
+from riskwright.case.families import GROUP as FAMILIES
+from riskwright.case.plugins import CHECKS, GATES, SYSTEMS
 from riskwright.errors import RiskwrightError
 from riskwright.home import Home
 from riskwright.ledger import Ledger, Version
 from riskwright.life.system import case_in
 from riskwright.life.tracking import local_bundle
 from riskwright.store import manifest
+from riskwright.store.provenance import plugged_in
 
 # Which way a gate lets more through.
 LOOSER = {
@@ -32,6 +35,9 @@ LOOSER = {
     "gates.coverage_p": -1, "gates.as_of_dates": -1, "quarantine_limit": 1,
 }  # fmt: skip
 NONE = "(none)"
+Plugged = Sequence[Mapping[str, str]]
+# Plug-ins that make rules, by their groups: where a use case names one.
+PLACES = {GATES: "own_gates", CHECKS: "own_checks", FAMILIES: "families", SYSTEMS: "kind"}
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,9 @@ class Changes:
         return f"rules that differ from version {self.against}'s: {'; '.join(told)}"
 
 
-def changes(home: Home, ledger: Ledger, case: Case, key: str) -> Changes:
+def changes(
+    home: Home, ledger: Ledger, case: Case, key: str, plugged: Plugged | None = None
+) -> Changes:
     """Compare a challenger's rules with the champion's.
 
     Where nothing is live, with those of earlier versions, newest first, until one differs: else a
@@ -126,6 +134,8 @@ def changes(home: Home, ledger: Ledger, case: Case, key: str) -> Changes:
     ----------
     key
         Of the challenger's run, whose own versions are nothing to compare with.
+    plugged
+        What its evidence says was plugged in; None: what is installed now.
     """
     versions = {
         v.version: v
@@ -133,6 +143,7 @@ def changes(home: Home, ledger: Ledger, case: Case, key: str) -> Changes:
         if v.models and not v.run_key.startswith(f"{key}:")
     }
     live = [p.version for p in ledger.history(case.name) if p.version in versions]
+    today = plugged_in(case.plugs()) if plugged is None else plugged
     champion = ledger.champion(case.name)
     if champion is not None and live:
         # Once the challenger itself is live, what it replaced.
@@ -146,7 +157,9 @@ def changes(home: Home, ledger: Ledger, case: Case, key: str) -> Changes:
             theirs = kept_case(home, old)
         except (RiskwrightError, OSError, ValueError) as error:
             return Changes(old.version, [], str(getattr(error, "what", error)))
-        found = Changes(old.version, compare(theirs, case, old.evidence.get("rules_set")))
+        differ = compare(theirs, case, old.evidence.get("rules_set"))
+        differ += compare_plugged(old.evidence.get("plugins", []), today, differ)
+        found = Changes(old.version, differ)
         if found.wait:
             return found
     return found
@@ -158,7 +171,8 @@ def version_changes(home: Home, ledger: Ledger, version: Version) -> Changes:
         case = kept_case(home, version)
     except (RiskwrightError, OSError, ValueError) as error:
         return Changes(version.version, [], str(getattr(error, "what", error)))
-    return changes(home, ledger, case, version.run_key.rpartition(":")[0])
+    plugged = version.evidence.get("plugins", [])
+    return changes(home, ledger, case, version.run_key.rpartition(":")[0], plugged)
 
 
 def write_changes(folder: Path, changed: Changes | None) -> dict[str, Any]:
@@ -238,6 +252,42 @@ def compare(old: Case, new: Case, old_set: Iterable[str] | None = None) -> list[
             )
         )
     return sorted(found, key=lambda d: (not d.question, not d.loosened, d.default))
+
+
+def compare_plugged(
+    old: Plugged, new: Plugged, told: Iterable[Difference] = ()
+) -> list[Difference]:
+    """Return what of other packages has other code, or came or went, by their evidence.
+
+    What a gate lets through is said by its code, not by the YAML that names it. Where rows come
+    from is no rule: sources aren't compared.
+
+    Parameters
+    ----------
+    old, new
+        As ``provenance.plugged_in`` gives it.
+    told
+        Differences of the YAML: what one names that came or went is told there.
+    """
+    before, after = _codes(old), _codes(new)
+    known = {d.key for d in told if not d.default}
+    return [
+        Difference(f"{key}, its code", before.get(key, NONE), after.get(key, NONE))
+        for key in dict.fromkeys([*before, *after])
+        if before.get(key) != after.get(key) and key not in known
+    ]
+
+
+def _codes(plugged: Plugged) -> dict[str, str]:
+    """Return place in the YAML to package and code, of each plug-in that makes rules."""
+    found: dict[str, str] = {}
+    for one in plugged:
+        key = PLACES.get(one["group"])
+        if key is not None:
+            said = f"{one['distribution']} ({one['sha256'][:12]})"
+            name = key if key == "kind" else f"{key}.{one['name']}"
+            found[name] = f"{found[name]}, {said}" if name in found else said
+    return found
 
 
 def rules_set(case: Case) -> list[str]:

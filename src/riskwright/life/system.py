@@ -142,7 +142,7 @@ class _Outside:
                 return found(*given, **named)
             except (RiskwrightError, OSError):
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise self._brought.failed(error) from error
 
         return call
