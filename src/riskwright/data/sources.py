@@ -29,16 +29,22 @@ from riskwright.data.parsing import without
 from riskwright.data.textfiles import FAULT, names_of, no_rows, opened, read_csv
 from riskwright.errors import InputRefused, NoRows, RiskwrightError, Unavailable, closest
 
-__all__ = ["FAULT", "format_of", "is_file", "local_file", "read_chunks"]
+__all__ = ["FAULT", "FRAME", "format_of", "is_file", "local_file", "read_chunks"]
 
 NOT_PLAIN = (bytes, bytearray, memoryview, list, tuple, dict)  # as a database may give them
 # What is read without a plug-in; none may take these.
 OWN_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mariadb", "oracle", "mssql")
+FRAME = ".frame.parquet"  # how the name of a file ends that was written from a frame
 _EXTENSIONS = {".parquet": "parquet", ".pq": "parquet", ".arff": "arff"}
 
 
 def format_of(source: Source, location: str) -> str:
-    """Return ``csv``, ``parquet``, ``arff`` or ``sql``: as declared, else by the location."""
+    """Return ``csv``, ``parquet``, ``arff`` or ``sql``: as declared, else by the location.
+
+    What is declared is about the use case's own files; a notebook's frame is Parquet in any case.
+    """
+    if location.endswith(FRAME):
+        return "parquet"
     if source.format is not None:
         return source.format
     if "://" in location and not _is_web(location):

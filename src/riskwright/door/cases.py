@@ -112,7 +112,8 @@ def use_case(of: Of) -> UseCase:
 
     named = known_as(name_of(of), home)
     case, written = load_case(named, home)
-    return _loaded(case, named, read_yaml(written.text, str(written.path)))
+    said = read_yaml(written.text, str(written.path))
+    return _loaded(case, named, given.absolute(said, written.path.absolute().parent))
 
 
 def known_as(of: str, home: Home) -> str:

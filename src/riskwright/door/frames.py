@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from riskwright.ledger import Ledger
     from riskwright.life.named import Named
 
+# What Arrow says of cells that it can't write; ArrowNotImplementedError is the third.
+UNFIT = (ValueError, TypeError, NotImplementedError, OverflowError, KeyError)
+
 
 def is_frame(data: object) -> bool:
     """Whether it is a frame rather than where one lies."""
@@ -74,10 +77,12 @@ def kept(data: object, name: str, home: Home) -> str | None:
     """Return the place of data to train on; a frame is kept in the home, named by its content."""
     if not is_frame(data):
         return place(data)
+    from riskwright.data.sources import FRAME
+
     frame: Any = data
     with TemporaryDirectory(prefix="riskwright-") as folder:
         written = _parquet(frame, Path(folder))
-        path = home.folder("frames", name) / f"{file_digest(written)[:16]}.parquet"
+        path = home.folder("frames", name) / f"{file_digest(written)[:16]}{FRAME}"
         with writer.replacing(path) as part:
             part.write_bytes(written.read_bytes())
     return str(path)
@@ -95,13 +100,10 @@ def read(case: CreditCase, data: object) -> pd.DataFrame:
 
     from riskwright.data.sources import read_chunks
 
-    source = case.source
-    if is_frame(data):
-        source = source.model_copy(update={"format": "parquet", "header": True})
     with TemporaryDirectory(prefix="riskwright-") as folder:
         given: Any = data
         where = str(_parquet(given, Path(folder))) if is_frame(data) else str(place(data))
-        chunks = read_chunks(source, where, columns=case.columns, target=case.target.column)
+        chunks = read_chunks(case.source, where, columns=case.columns, target=case.target.column)
         with _named(where if is_frame(data) else ""):
             return pd.concat(list(chunks))
 
@@ -128,37 +130,32 @@ def written_as(found: Named, home: Home, ledger: Ledger) -> Any:
 
 
 def _write(frame: pd.DataFrame, folder: Path, case: Any) -> Path:
-    source: Any = getattr(case, "source", None)
-    if not hasattr(source, "format"):  # a system from outside: what everybody reads
-        frame.to_csv(folder / "frame.csv", index=False)
-        return folder / "frame.csv"
-    declared = source.format
-    if declared in (None, "parquet"):
+    if hasattr(getattr(case, "source", None), "format"):
         return _parquet(frame, folder)
-    if declared != "csv":
-        raise InputRefused(
-            f"the use case reads its data as {declared}: a frame is no such file",
-            expected="the path or address of one",
-        )
-    path = folder / "frame.csv"
-    if not source.header:
-        frame = frame[[name for name in case.columns if name in frame]]
-    frame.to_csv(path, sep=source.delimiter, header=source.header, index=False)
-    return path
+    frame.to_csv(folder / "frame.csv", index=False)  # a system from outside: what everybody reads
+    return folder / "frame.csv"
 
 
 def _parquet(frame: pd.DataFrame, folder: Path) -> Path:
-    path = folder / "frame.parquet"
+    import numpy as np
+    import pandas as pd
+
+    from riskwright.data.sources import FRAME
+
+    path = folder / f"given{FRAME}"
     frame = frame.reset_index(drop=True).set_axis([str(name) for name in frame.columns], axis=1)
+    frame.attrs = {}  # notes of whoever made it, which Parquet would have to hold as JSON
     doubled = frame.columns[frame.columns.duplicated()]
     if len(doubled):
         raise InputRefused(
             f"two columns of the frame are called {doubled[0]!r}",
             expected="each column once",
         )
+    sparse = [name for name, kind in frame.dtypes.items() if isinstance(kind, pd.SparseDtype)]
+    frame = frame.assign(**{str(name): np.asarray(frame[name]) for name in sparse})
     try:
         frame.to_parquet(path, index=False)
-    except (ValueError, TypeError, OverflowError):  # cells of several types: as text, as in a CSV
+    except UNFIT:  # cells of several types: as text, as in a CSV
         texts = {
             name: cells.map(str, na_action="ignore")
             for name, cells in frame.items()
@@ -166,7 +163,7 @@ def _parquet(frame: pd.DataFrame, folder: Path) -> Path:
         }
         try:
             frame.assign(**texts).to_parquet(path, index=False)  # type: ignore[arg-type]
-        except (ValueError, TypeError, OverflowError) as error:
+        except UNFIT as error:
             raise InputRefused(
                 f"the frame holds what is no plain cell: {str(error).splitlines()[0]}",
                 expected="numbers, text, dates or true/false",

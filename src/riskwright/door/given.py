@@ -31,11 +31,15 @@ def plain(of: Mapping[str, Any]) -> dict[str, Any]:
     InputRefused
         If a value is of none of these types.
     """
-    found: dict[str, Any] = _plain(of, "")
+    return absolute(_plain(of, ""), Path.cwd())
+
+
+def absolute(found: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a dictionary whose relative paths, seen from a folder, are whole ones."""
     for section, key in (("source", "location"), ("split", "file")):
         inner = found.get(section)
         if isinstance(inner, dict) and isinstance(inner.get(key), str) and "://" not in inner[key]:
-            inner[key] = str(Path.cwd() / Path(inner[key]).expanduser())
+            inner[key] = str(folder / Path(inner[key]).expanduser())
     return found
 
 
