@@ -422,3 +422,19 @@ def test_a_dictionary_takes_no_name_of_what_was_trained_from_a_file(
     with pytest.raises(InputRefused, match="was trained from a file"):
         rw.retrain(plain, applications(30), progress=False)
     assert files_of(home.root) == before
+
+
+def test_the_page_shows_changed_rules_and_the_figures_that_decide() -> None:
+    from riskwright.door.training import _by_candidate, _differences
+    from riskwright.life.rules import Changes, Difference
+
+    changed = Changes(1, [Difference("gates.alpha", 0.05, 0.1, loosened=True)])
+    (shown,) = _differences(changed.as_dict())
+    assert (shown["rule"], shown["old"], shown["new"]) == ("gates.alpha", "0.05", "0.1")
+    names = ("accuracy", "precision", "recall", "f1", "roc_auc", "gini", "log_loss", "ece")
+    rows = [
+        {"candidate": "ensemble", "figure": name, "value": 0.5, "low": 0.4, "high": 0.6}
+        for name in names
+    ]
+    (found,) = _by_candidate(rows)
+    assert list(found) == ["candidate", "roc_auc", "log_loss", "ece"]

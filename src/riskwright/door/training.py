@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from riskwright.life.waiting import Waiting
 
 FIRST = ("log_loss", "auc")  # the figures that a picture of candidates shows, if there
+DECIDE = ("roc_auc", "ks", "log_loss", "brier", "ece")  # what the command shows of PDs
 
 
 @dataclass(frozen=True, repr=False)
@@ -323,7 +324,7 @@ def _gates(found: Iterable[Gate]) -> list[dict[str, Any]]:
 
 def _differences(changed: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
-        {"key": d["key"], "old": str(d["old"]), "new": str(d["new"])}
+        {"rule": d["rule"], "old": str(d["old"]), "new": str(d["new"]), "note": d["note"]}
         for d in changed.get("differences", [])
     ]
 
@@ -354,7 +355,8 @@ def _of_models(models: Mapping[str, Any]) -> dict[str, Any]:
 def _by_candidate(figures: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A row for each candidate: its figures, those with an interval if any has one."""
     rows = [row for row in figures if row["low"] is not None] or list(figures)
-    names = list(dict.fromkeys(row["figure"] for row in rows))[:6]
+    there = dict.fromkeys(row["figure"] for row in rows)
+    names = [name for name in DECIDE if name in there] or list(there)[:6]
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
         mine = found.setdefault(
