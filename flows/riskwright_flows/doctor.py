@@ -96,7 +96,7 @@ def _version(name: str) -> str:
 def _plugged() -> dict[str, str]:
     """What other packages bring, and whether it can be loaded."""
     from riskwright.case.families import GROUP
-    from riskwright.case.plugins import CHECKS, GATES, SOURCES, SYSTEMS, plugins
+    from riskwright.case.plugins import CHECKS, GATES, SOURCES, SYSTEMS, plugin, plugins
     from riskwright.errors import RiskwrightError
     from riskwright.learn.families import family_class
     from riskwright.life.system import system_of
@@ -104,7 +104,9 @@ def _plugged() -> dict[str, str]:
     loaders: dict[str, Callable[[Plugin], object]] = {
         SYSTEMS: lambda one: system_of(one.name),
         GROUP: lambda one: family_class(one.name),
-        **dict.fromkeys((GATES, CHECKS, SOURCES), lambda one: one.load()),
+        **dict.fromkeys(
+            (GATES, CHECKS, SOURCES), lambda one: plugin(one.group, one.name, one.value).load()
+        ),
     }
     found = {}
     for group, load in loaders.items():
@@ -113,7 +115,8 @@ def _plugged() -> dict[str, str]:
                 load(one)
                 told = f"{one.distribution} loads"
             except RiskwrightError as error:
-                told = f"broken: {error.what} ({error.where}); install its package again"
+                do = error.do or "install its package again"
+                told = f"broken: {error.what} ({error.where}); {do}"
             found[f"{group} {one.name}"] = told
     return found
 

@@ -28,9 +28,13 @@ from riskwright.ledger import Gate
 from riskwright.life.findings import Finding
 from riskwright.life.plugged import own_checks, own_gates
 from riskwright.life.policy import go_live
+from riskwright.life.retrain import run_key
 from riskwright.life.rules import Changes, compare, compare_plugged, rules_set, version_changes
+from riskwright.life.steps import Data
 from riskwright.life.submission import submit
 from riskwright.life.system import load_case, system_of
+from riskwright.life.training import training_of
+from riskwright.store.provenance import plugged_in
 from riskwright.systems.credit.monitoring import monitor_batch
 
 PLACE = str(Path(__file__).parent / "own")
@@ -85,7 +89,10 @@ def test_a_gate_judges_and_a_check_looks_beside_those_of_the_kind(
 def test_a_limit_that_stops_the_challenger_is_kept_with_it(world: World) -> None:
     gates = {"level": {"params": {"z": 0.0}}}
     case = world.usecase("stopped", own_gates=gates, policy="automatic")
-    done = submit(world.submission(case, "stopped-1"))
+    named = replace(world.submission(case, "stopped-1"), data="jsonl:///data/rows.jsonl")
+    done = submit(named)
+    used = world.ledger.version("stopped", done.version).evidence["plugins"]
+    assert {u["name"] for u in used} == {"level", "jsonl"}  # what --data named, too
     assert (done.passed, done.live) == (False, False)
     assert world.ledger.gates("stopped", done.version)[-1].figures["limit"] == 0.0
 
@@ -426,6 +433,130 @@ def test_what_a_system_raises_is_told_with_its_package(
     assert refused.value.what == (
         "the system 'half' of half-bank 2.0 failed: ZeroDivisionError: division by zero"
     )
+
+
+STEPS = """
+from dataclasses import dataclass
+from typing import Any
+
+
+def breaks(*given):
+    raise ZeroDivisionError("by nought")
+
+
+@dataclass(frozen=True)
+class Fails:
+    kind: str = "half"
+    about = case = parse = open = columns = ingest = log = logged_metrics = "x"
+    submission = told = "x"
+
+    def steps(self, case):
+        from riskwright.life.steps import Record, Step
+
+        return [
+            Step("first", "first", Record, breaks),
+            Step("asks", "asks", Record, breaks, retried=True),
+        ]
+
+
+SYSTEM = Fails()
+"""
+
+
+def test_a_step_that_breaks_is_told_with_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(tmp_path, STEPS)
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        first, asks = training_of("half").steps(None)
+        with pytest.raises(InputRefused) as refused:
+            first.do(None, None, None)  # type: ignore[arg-type]
+        assert refused.value.what == (
+            "the system 'half' of half-bank 2.0 failed: first: ZeroDivisionError: by nought"
+        )
+        with pytest.raises(ZeroDivisionError):  # an outage of a server has to stay one
+            asks.do(None, None, None)  # type: ignore[arg-type]
+    finally:
+        for name in ("half_bank", "half_bank.system"):
+            sys.modules.pop(name, None)
+
+
+def twice(folder: Path, group: str, name: str) -> None:
+    """Leave two packages that bring one name."""
+    for number, module in enumerate(("one", "two"), 1):
+        info = folder / f"{module}_bank-{number}.0.dist-info"
+        info.mkdir()
+        meta = f"Metadata-Version: 2.1\nName: {module}-bank\nVersion: {number}.0\n"
+        (info / "METADATA").write_text(meta)
+        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}_bank:it\n")
+
+
+def test_a_name_that_two_packages_bring_is_refused(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from riskwright_flows.doctor import _plugged
+
+    both = "one-bank 1.0 and two-bank 2.0 bring the same entry point 'twin'"
+    path = tmp_path / "tiny.yaml"
+    wanted: list[tuple[str, dict[str, Any]]] = [
+        (plugins.GATES, {"own_gates": ["twin"]}),
+        (plugins.CHECKS, {"own_checks": ["twin"]}),
+        ("riskwright.families", {"families": {"scorecard": {}, "twin": {}}}),
+        (plugins.SYSTEMS, {"kind": "twin"}),
+        (plugins.SOURCES, {"source": {"location": "twin://rows"}}),
+    ]
+    for group, changes in wanted:
+        folder = tmp_path / group
+        folder.mkdir()
+        twice(folder, group, "twin")
+        with monkeypatch.context() as there:
+            there.setattr(sys, "path", [str(folder), *sys.path])
+            path.write_text(tiny_text(**changes), encoding="utf-8")
+            with pytest.raises(InputRefused, match=both):
+                load_case(path, home)
+            assert both in _plugged()[f"{group} twin"]
+            if group == plugins.SOURCES:
+                case = parse_usecase(tiny_text(), where="test")
+                with pytest.raises(InputRefused, match=both):
+                    list(read_chunks(case.source, "twin://rows", columns=["a"]))
+
+
+def test_a_package_that_lies_on_the_path_twice_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(PLACE, tmp_path / "again")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "again")])
+    assert len(plugged_in({(plugins.GATES, "level")})) == 1
+    assert plugins.plugin(plugins.GATES, "level", "test").load() is not None
+
+
+def test_a_source_named_by_hand_is_part_of_the_run() -> None:
+    case = parse_usecase(tiny_text(), where="test")
+    data = Data(clean="a", train="b", test="c")
+    plain, file = run_key(case, data, 0), run_key(case, data, 0, "/data/rows.csv")
+    assert plain == file
+    assert run_key(case, data, 0, "jsonl:///data/rows.jsonl") != plain
+    assert not any(group == plugins.SOURCES for group, _ in case.plugs())
+    for ours in ("https://x/y.csv", "sqlite:///a.db", "postgresql+psycopg2://h/b", "a.csv", None):
+        assert plugins.source_of(ours) == set()
+
+
+def test_what_a_source_says_shows_no_more_of_its_address_than_we_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = parse_usecase(tiny_text(), where="test")
+    address = "mine://rows/a?client=J%20Doe&day=1"
+    for kind, error in ((OSError, Unavailable), (ValueError, InputRefused)):
+
+        def breaks(location: str, rows: int, kind: type[Exception] = kind) -> Any:
+            raise kind(f"no answer from {location}, of client=J Doe&day=1, {location[4:]}")
+
+        point(monkeypatch, plugins.SOURCES, "mine", breaks)
+        with pytest.raises(error) as told:
+            list(read_chunks(case.source, address, columns=["a"]))
+        assert "no answer from mine://rows/a?…, of …, ://rows/a?…" in told.value.what
+        assert "Doe" not in str(told.value)
 
 
 def test_the_doctor_lists_what_is_plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 
+from riskwright.case.brought import refuse_several
 from riskwright.errors import InputRefused, closest
 
 SHIPPED = {
@@ -45,13 +46,14 @@ def place_of(name: str) -> str:
     Raises
     ------
     InputRefused
-        If there is no such family.
+        If there is no such family, or several packages bring it.
     """
     if name in SHIPPED:  # entry points are searched in every installed distribution: last
         return SHIPPED[name]
     known = families()
     if name not in known:
         raise unknown(name, known)
+    refuse_several(GROUP, name, "families")
     return known[name]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 
+from riskwright.case.brought import refuse_several
 from riskwright.errors import InputRefused, closest
 
 SHIPPED = {
@@ -43,7 +44,7 @@ def package_of(kind: str, where: str = "kind") -> str:
     Raises
     ------
     InputRefused
-        If no system is of that kind.
+        If no system is of that kind, or several packages bring it.
     """
     if kind in SHIPPED:  # entry points are searched in every installed distribution: last
         return SHIPPED[kind]
@@ -55,6 +56,7 @@ def package_of(kind: str, where: str = "kind") -> str:
             expected=", ".join(known),
             do=closest(kind, known) or f"leave it out for {DEFAULT!r}",
         )
+    refuse_several(GROUP, kind, where)
     return known[kind]
 
 

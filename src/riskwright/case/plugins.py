@@ -13,12 +13,15 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from riskwright.case.brought import distribution_of, refuse_several
 from riskwright.case.sections import Strict
 from riskwright.errors import InputRefused, closest
 
 # Groups of entry points: name = module:function.
 GATES, CHECKS, SOURCES = "riskwright.gates", "riskwright.checks", "riskwright.sources"
 SYSTEMS = "riskwright.systems"  # kind = package, whose module ``system`` holds SYSTEM
+# What is read without a plug-in; none may take these.
+OWN_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mariadb", "oracle", "mssql")
 WHAT = {GATES: "gate", CHECKS: "check", SOURCES: "source", SYSTEMS: "system"}
 
 
@@ -72,7 +75,7 @@ class Plugin:
         try:
             found = getattr(import_module(module), attribute)
         except (Exception, SystemExit) as error:  # (importing it runs what its author wrote)
-            raise self.broken(f"can't be loaded: {_said(error)}") from error
+            raise self.broken(f"can't be loaded: {said(error)}") from error
         if self.group != SYSTEMS and not callable(found):
             raise self.broken("is no function")
         return found
@@ -88,13 +91,13 @@ class Plugin:
 
     def failed(self, error: BaseException) -> InputRefused:
         """Return the refusal of a call that raised."""
-        return self.broken(f"failed: {_said(error)}")
+        return self.broken(f"failed: {said(error)}")
 
 
 def plugins(group: str) -> dict[str, Plugin]:
     """Return what is installed of a group, by name."""
     return {
-        point.name: Plugin(group, point.name, point.value, _distribution(point))
+        point.name: Plugin(group, point.name, point.value, distribution_of(point))
         for point in entry_points(group=group)
     }
 
@@ -110,8 +113,9 @@ def plugin(group: str, name: str, where: str) -> Plugin:
     Raises
     ------
     InputRefused
-        If no installed package brings it.
+        If no installed package brings it, or several do.
     """
+    refuse_several(group, name, where)
     known = plugins(group)
     if name not in known:
         raise InputRefused(
@@ -123,18 +127,22 @@ def plugin(group: str, name: str, where: str) -> Plugin:
     return known[name]
 
 
+def source_of(location: str | None) -> set[tuple[str, str]]:
+    """Return group and name of the plug-in that would read an address; nothing of what is ours."""
+    scheme, found, _ = (location or "").partition("://")
+    if not found or scheme.lower().partition("+")[0] in OWN_SCHEMES:
+        return set()
+    return {(SOURCES, scheme)}
+
+
 def brought_by(group: str, name: str) -> str:
     """Return name and version of the package that brings a plug-in."""
     found = [point for point in entry_points(group=group) if point.name == name]
-    return _distribution(found[-1]) if found else "an unknown package"
+    return distribution_of(found[-1]) if found else "an unknown package"
 
 
-def _distribution(point: Any) -> str:
-    found = getattr(point, "dist", None)
-    return f"{found.name} {found.version}" if found is not None else "an unknown package"
-
-
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
+    """Return the first line of what an error says, with its class."""
     try:
         lines = str(error).strip().splitlines()
     except Exception:  # noqa: BLE001 - its author wrote that too

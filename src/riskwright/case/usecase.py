@@ -20,7 +20,7 @@ from riskwright.case.files import (
     shipped,
 )
 from riskwright.case.loan import Loan
-from riskwright.case.plugins import SOURCES
+from riskwright.case.plugins import source_of
 from riskwright.case.refusal import refusal
 from riskwright.case.sections import (
     Column,
@@ -219,12 +219,8 @@ class UseCase(Case):
 
     def plugs(self) -> set[tuple[str, str]]:
         """Return group and name of all that it names and that a package may bring."""
-        scheme = (self.source.location or "").partition("://")[0]
-        return (
-            super().plugs()
-            | {(GROUP, name) for name in self.families if name not in FAMILIES}
-            | {(SOURCES, scheme)}
-        )
+        own = {(GROUP, name) for name in self.families if name not in FAMILIES}
+        return super().plugs() | own | source_of(self.source.location)
 
     def within(self, budget: str | None) -> Self:
         """Return the use case with tuning on, within a budget of time such as ``10m``."""

@@ -9,12 +9,13 @@ from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, unquote_plus
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from riskwright.case.plugins import SOURCES, Plugin, plugins
+from riskwright.case.plugins import Plugin, plugin, plugins, said, source_of
 from riskwright.case.select import one_select
 from riskwright.case.usecase import Column, Source, code
 from riskwright.data.arff import read_arff
@@ -32,8 +33,6 @@ from riskwright.errors import InputRefused, NoRows, RiskwrightError, Unavailable
 __all__ = ["FAULT", "FRAME", "format_of", "is_file", "local_file", "read_chunks"]
 
 NOT_PLAIN = (bytes, bytearray, memoryview, list, tuple, dict)  # as a database may give them
-# What is read without a plug-in; none may take these.
-OWN_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mariadb", "oracle", "mssql")
 FRAME = ".frame.parquet"  # how the name of a file ends that was written from a frame
 _EXTENSIONS = {".parquet": "parquet", ".pq": "parquet", ".arff": "arff"}
 
@@ -170,10 +169,10 @@ def _read(
 
 def _reader(location: str) -> Plugin | None:
     """Return the plug-in that reads addresses of a location's scheme, if one is installed."""
-    scheme, found, _ = location.partition("://")
-    if not found or scheme.lower().partition("+")[0] in OWN_SCHEMES:
-        return None  # entry points are searched in every installed distribution: last
-    return plugins(SOURCES).get(scheme)
+    for group, scheme in source_of(location):  # entry points are searched everywhere: last
+        if scheme in plugins(group):
+            return plugin(group, scheme, f"{scheme}://")
+    return None
 
 
 def _read_plugged(
@@ -197,11 +196,21 @@ def _read_plugged(
     except RiskwrightError:
         raise
     except OSError as error:
-        raise Unavailable(f"{reader} can't read: {error}", where=shown) from error
-    except (Exception, SystemExit) as error:
-        raise reader.failed(error) from error
+        told = _without_address(said(error), location)
+        raise Unavailable(f"{reader} can't read: {told}", where=shown) from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - its author wrote all that is in there
+        raise reader.broken(f"failed: {_without_address(said(error), location)}") from None
     if not start:
         raise NoRows("there are no rows", where=shown, expected="at least one row")
+
+
+def _without_address(text: str, location: str) -> str:
+    """Return what an error says, the address in it as it may be shown."""
+    text = text.replace(location, without_query(location))
+    query = location.partition("?")[2]
+    for hidden in filter(None, (query, unquote(query), unquote_plus(query))):
+        text = text.replace(hidden, "…")
+    return text
 
 
 def _read_parquet(

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from riskwright.account import Account
 from riskwright.case.base import Case
+from riskwright.case.plugins import source_of
 from riskwright.errors import Conflict, InputRefused
 from riskwright.home import Home
 from riskwright.ledger import Gate, Ledger, Version
@@ -166,10 +167,16 @@ def begin(name: str | Path, home: Home, budget: str | None = None) -> Path:
     return freeze(case.within(budget), written, str(name), home)
 
 
-def run_key(case: Case, data: Data, seed: int) -> str:
-    """Return what makes a retrain the same one: data, specification, seed, code and lock."""
+def run_key(case: Case, data: Data, seed: int, location: str | None = None) -> str:
+    """Return what makes a retrain the same one: data, specification, seed, code and lock.
+
+    Parameters
+    ----------
+    location
+        Where the data were read, if not from the use case's own source.
+    """
     learnt = [part for part in (data.train, data.test) if part is not None]
-    plugged = [str(brought) for brought in plugged_in(case.plugs())]
+    plugged = [str(brought) for brought in plugged_in(case.plugs() | source_of(location))]
     parts = [case.digest, *learnt, str(seed), code_digest(), *plugged]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
@@ -263,7 +270,7 @@ def retrain(
         ingest, *steps = steps_of(case)
         found = run([ingest], work, perform=perform).one(Data)
         found = found.model_copy(update={"source": place.words})
-        key = run_key(case, found, seed)
+        key = run_key(case, found, seed, place.location)
         if (known := learnt_already(ledger, case.name, key)) is not None:
             return _unchanged(ledger, case, place, found, known)
         work = replace(work, key=key, place=home.folder("work", case.name, key[:16]))

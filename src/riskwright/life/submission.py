@@ -11,6 +11,7 @@ from typing import Any
 
 from riskwright.account import Account
 from riskwright.case.base import Case
+from riskwright.case.plugins import source_of
 from riskwright.home import Home
 from riskwright.ledger import Gate, Ledger, ModelRef
 from riskwright.life.aliases import follow
@@ -161,6 +162,7 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
     version = of.ledger.reserve_version(name, f"{of.tracker.key}:{kind}")
     # The same data from another place, or the use case by another path: what was said first stays.
     held = of.ledger.version(name, version).evidence
+    used = plugged_in(of.case.plugs() | source_of(of.data))
     models: dict[str, ModelRef] = {}
     served = {}
     for model, write in of.writers(kind).items():
@@ -198,7 +200,7 @@ def _register(of: Submission, kind: str, *, standby: bool) -> int:
             "data": held.get("data", of.data),
             "budget": of.budget,
             **specified(held, of.began),
-            **({"plugins": used} if (used := plugged_in(of.case.plugs())) else {}),
+            **({"plugins": used} if used else {}),
         },
     )
     return version

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from pydantic.json_schema import models_json_schema
 
 from riskwright.case.base import Case
+from riskwright.case.brought import refuse_several
 from riskwright.case.files import Written, find, known_usecases, read_yaml, refuse_other_name
 from riskwright.case.kinds import DEFAULT, SHIPPED, package_of, packages, said_kind
-from riskwright.case.plugins import CHECKS, GATES, SYSTEMS, Plugin, brought_by, plugin
+from riskwright.case.plugins import CHECKS, GATES, SYSTEMS, Plugin, brought_by, plugin, said
 from riskwright.errors import RiskwrightError
 from riskwright.home import Home
 
@@ -129,23 +130,31 @@ def _from_outside(kind: str, package: str) -> System:
 class _Outside:
     """Another package's system: what its methods raise is told with its name and package."""
 
-    def __init__(self, system: object, brought: Plugin) -> None:
+    def __init__(self, system: Any, brought: Plugin) -> None:
         self._system, self._brought = system, brought
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._system, name)
-        if not callable(found):
-            return found
+        return self._told(found) if callable(found) else found
 
-        def call(*given: Any, **named: Any) -> Any:
+    def steps(self, case: Case) -> list[Any]:
+        """Return a retrain's steps; of what a server may fail in, outages stay what they are."""
+        given = self._told(lambda: [replace(step) for step in self._system.steps(case)])()
+        return [
+            step if step.retried else replace(step, do=self._told(step.do, f"{step.name}: "))
+            for step in given
+        ]
+
+    def _told(self, call: Callable[..., Any], where: str = "") -> Callable[..., Any]:
+        def told(*given: Any, **named: Any) -> Any:
             try:
-                return found(*given, **named)
+                return call(*given, **named)
             except (RiskwrightError, OSError):
                 raise
             except (Exception, SystemExit) as error:
-                raise self._brought.failed(error) from error
+                raise self._brought.broken(f"failed: {where}{said(error)}") from error
 
-        return call
+        return told
 
 
 def json_schema() -> str:
@@ -194,6 +203,8 @@ def refuse_lacking(case: Case, where: str) -> None:
     for group, calls in ((GATES, case.own_gates), (CHECKS, case.own_checks)):
         for called in calls:
             plugin(group, called, where)
+    for group, named in sorted(case.plugs()):
+        refuse_several(group, named, where)
 
 
 def load_case(name: str | Path, home: Home) -> tuple[Case, Written]:

@@ -85,9 +85,15 @@ def commit() -> str | None:
 
 
 def _entry_points() -> list[tuple[metadata.Distribution, metadata.EntryPoint]]:
-    found = [(one, p) for one in metadata.distributions() for p in one.entry_points]
-    ours = [pair for pair in found if pair[1].group.startswith("riskwright.")]
-    return sorted(ours, key=lambda pair: (pair[1].group, pair[1].name))
+    found: dict[tuple[str, str, str], tuple[metadata.Distribution, metadata.EntryPoint]] = {}
+    for one in metadata.distributions():
+        for point in one.entry_points:
+            if point.group.startswith("riskwright."):
+                # Of a package that is on the path twice the first one counts.
+                found.setdefault(
+                    (point.group, point.name, canonicalize_name(one.name)), (one, point)
+                )
+    return [found[key] for key in sorted(found)]
 
 
 def plugged_in(used: Collection[tuple[str, str]]) -> list[dict[str, str]]:
