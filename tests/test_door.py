@@ -245,7 +245,16 @@ def test_what_waits_is_shown_and_approved_by_a_second_person_alone(
     with pytest.raises(GateRefused):
         rw.approve(name, version, "mine")  # who trained it
     become("second")
-    done = rw.approve(name, version, EVIL)
+    for wrong in (str(version), float(version), True):
+        with pytest.raises(InputRefused, match="no whole number"):
+            rw.approve(name, wrong, EVIL)  # type: ignore[arg-type]
+    for silent in (None, 3, " "):
+        with pytest.raises(InputRefused, match="the reason is"):
+            rw.approve(name, version, silent)  # type: ignore[arg-type]
+    shown = found.frame["version"].iloc[0]
+    assert isinstance(shown, np.integer)
+    done = rw.approve(name, shown, EVIL)
+    assert world.ledger.verify().ok
     assert (done.version, done.actor) == (version, "second")
     assert done.previous is not None
     page = looked_at(done)
@@ -281,7 +290,9 @@ def test_a_monitor_of_a_frame_finds_what_the_command_finds(world: World) -> None
     looked_at(opened)
     with pytest.raises(InputRefused):
         rw.decide(int(found.alert or 0), "ignore", "no such thing")  # type: ignore[arg-type]
-    done = rw.decide(int(found.alert or 0), "retrain", f"the change stays {EVIL}")
+    shown = opened.frame["id"].iloc[0]
+    assert isinstance(shown, np.integer)
+    done = rw.decide(shown, "retrain", f"the change stays {EVIL}")
     assert done.request is not None
     assert done.actor == "tester"
     assert "<script" not in looked_at(done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -123,33 +124,20 @@ def approve(usecase: UseCaseName, version: Version, reason: Reason, as_json: Jso
 
     Example: riskwright approve company_credit 2 --reason "gates read, limits agreed"
     """
-    from riskwright.ledger.eyes import unknown_author
-    from riskwright.life.aliases import change_champion
-    from riskwright.life.rules import version_changes
+    from riskwright.life import approval
     from riskwright_flows.runtime import prepare
 
     home, ledger = prepare(create=False)
     name = _name(usecase, home, ledger)
-    champion = ledger.champion(name)
-    asked = ledger.version(name, version)
-    changed = version_changes(home, ledger, asked).as_dict()
-    doubt = unknown_author(asked.evidence)
-    if not as_json:
-        say.author(doubt)
-        say.rules_changed(changed)
-    notes: list[str] = []
-    done = change_champion(
-        home,
-        ledger,
-        name,
-        "promote",
-        actor=ledger.who(),
-        reason=reason,
-        tell=notes.append,
-        expected=champion.version if champion else None,
-        version=version,
-    )
-    _changed(name, done, notes, as_json, {**changed, "author": doubt})
+
+    def show(author: str, changed: Mapping[str, Any]) -> None:
+        if not as_json:
+            say.author(author)
+            say.rules_changed(changed)
+
+    done = approval.approve(home, ledger, name, version, reason, show=show)
+    rules = {**done.rules_changed, "author": done.author}
+    _changed(name, done.promotion, list(done.notes), as_json, rules)
 
 
 def reject(usecase: UseCaseName, version: Version, reason: Reason, as_json: Json = False) -> None:

@@ -146,7 +146,7 @@ def name_of(of: Of) -> str:
     return str(of)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Checked(Result):
     """What came of holding data against a use case; nothing was trained.
 

@@ -27,7 +27,7 @@ COLOURS = {"critical": RED, "high": RED, "medium": ORANGE, "low": BLUE}
 HISTORY = ("version", "at", "kind", "actor", "reason", "previous")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Approved(Result):
     """A challenger that went live.
 
@@ -103,28 +103,13 @@ def approve(of: Of, version: int, reason: str) -> Approved:
     InputRefused
         If there is no such version, or no reason.
     """
-    from riskwright.ledger.eyes import unknown_author
-    from riskwright.life.aliases import change_champion
+    from riskwright.life import approval
     from riskwright.life.named import named
-    from riskwright.life.rules import version_changes
 
     home, ledger = opened(create=False)
     name = named(name_of(of), home, ledger).name
-    champion = ledger.champion(name)
-    asked = ledger.version(name, version)
-    changed = version_changes(home, ledger, asked).as_dict()
-    notes: list[str] = []
-    done = change_champion(
-        home,
-        ledger,
-        name,
-        "promote",
-        actor=ledger.who(),
-        reason=reason,
-        tell=notes.append,
-        expected=champion.version if champion else None,
-        version=version,
-    )
+    approved = approval.approve(home, ledger, name, version, reason)
+    done = approved.promotion
     return Approved(
         usecase=name,
         version=done.version,
@@ -132,14 +117,14 @@ def approve(of: Of, version: int, reason: str) -> Approved:
         actor=done.actor,
         at=str(done.at),
         reason=done.reason,
-        rules_changed=changed,
-        author=unknown_author(asked.evidence),
+        rules_changed=approved.rules_changed,
+        author=approved.author,
         history=tuple(ledger.history(name)),
-        notes=tuple(notes),
+        notes=approved.notes,
     )
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Alerts(Result):
     """What monitors found that needs a person, oldest first.
 
@@ -225,7 +210,7 @@ def alerts(of: Of | None = None, *, decided: bool = False) -> Alerts:
     return Alerts(tuple(found), tuple(ledger.requests(name)))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Decided(Result):
     """What was decided about an alert, and what followed from it at once.
 

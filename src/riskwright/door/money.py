@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from riskwright.door.cases import Of
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Book(Result):
     """A valued book of loans.
 
@@ -175,7 +175,7 @@ def _book(told: Mapping[str, Any], trouble: list[str]) -> Book:
     )
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Forecast(Result):
     """What a market is expected to return, and why.
 

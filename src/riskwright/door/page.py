@@ -10,6 +10,7 @@ from typing import Any
 from riskwright.terminal import clean
 
 MOST = 20  # rows of a table
+MONEY = 1e4  # from here on every digit before the point counts
 # Two dollar signs are money here, no formula.
 PAGE = '<div class="riskwright tex2jax_ignore mathjax_ignore">{}</div>'
 MARKS = {True: "yes", False: "no", None: "not enough data"}
@@ -17,11 +18,21 @@ MARKS = {True: "yes", False: "no", None: "not enough data"}
 
 def text(value: object) -> str:
     """Return a value as a person reads it, escaped; its control characters are written out."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:  # NumPy's numbers and truths
+        value = value.item()
+    # NaN, and what pandas calls missing, which imports nothing here.
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return ""
     if isinstance(value, bool):
         return MARKS[value]
-    return html.escape(clean(f"{value:.4g}" if isinstance(value, float) else value))
+    return html.escape(clean(number(value) if isinstance(value, float) else value))
+
+
+def number(value: float) -> str:
+    """Return four digits of a number, and of money all before the point; nothing for NaN."""
+    if math.isnan(value):
+        return ""
+    return f"{value:,.0f}" if MONEY <= abs(value) < math.inf else f"{value:.4g}"
 
 
 def line(words: object) -> str:

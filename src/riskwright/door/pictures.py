@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from riskwright.stats.figures import BAD, BLUE, DPI, GOOD, GREY, SIZE, headline, plain
@@ -19,21 +17,6 @@ if TYPE_CHECKING:
 VERDICT = {True: GOOD, False: BAD, None: GREY}
 
 
-@cache
-def _picture() -> Any:
-    from matplotlib.figure import Figure
-
-    class Picture(Figure):
-        """A figure that shows itself where nobody imported pyplot."""
-
-        def _repr_png_(self) -> bytes:
-            written = BytesIO()
-            self.savefig(written, format="png", facecolor="white")
-            return written.getvalue()
-
-    return Picture
-
-
 def new(sentence: str, note: str = "", rows: int = 8) -> tuple[Figure, Axes]:
     """Return a figure and its axes, under a sentence that says what to see.
 
@@ -42,8 +25,10 @@ def new(sentence: str, note: str = "", rows: int = 8) -> tuple[Figure, Axes]:
     rows
         Bars one under the other, which make its height.
     """
+    from riskwright.door.picture import Picture
+
     height = max(2.4, min(1.6 + 0.36 * rows, 12.0))
-    figure: Figure = _picture()(figsize=(SIZE[0], height), dpi=DPI, layout="constrained")
+    figure: Figure = Picture(figsize=(SIZE[0], height), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, lw=0.6)

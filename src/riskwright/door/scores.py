@@ -28,7 +28,7 @@ SHOWN = 12  # contributions in a picture
 BINS = 30
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Scored(Result):
     """Scores, in the order and under the index of what was given.
 
@@ -218,7 +218,7 @@ def _by_protocol(
     return Scored(found.name, number, answered, nobody, ())
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Explained(Result):
     """Why cases are scored as they are: exact sums of the deployed PD, in log-odds.
 

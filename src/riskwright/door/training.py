@@ -28,7 +28,7 @@ FIRST = ("log_loss", "auc")  # the figures that a picture of candidates shows, i
 DECIDE = ("roc_auc", "ks", "log_loss", "brier", "ece")  # what the command shows of PDs
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Retrained(Result):
     """How a retrain ended.
 
@@ -234,7 +234,7 @@ def _perform(step: Step, go: Any) -> Record:
     return found
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Candidates(Result):
     """What waits for a decision, oldest first.
 
@@ -363,6 +363,7 @@ def _by_candidate(figures: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             row["candidate"], {"candidate": row["candidate"]} | dict.fromkeys(names, "")
         )
         if row["figure"] in names:
-            interval = "" if row["low"] is None else f" ({row['low']:.4g} to {row['high']:.4g})"
-            mine[row["figure"]] = f"{row['value']:.4g}{interval}"
+            ends = [page.number(row[k]) for k in ("low", "high") if row["low"] is not None]
+            interval = f" ({' to '.join(ends)})" if ends else ""
+            mine[row["figure"]] = f"{page.number(row['value'])}{interval}"
     return list(found.values())

@@ -27,7 +27,7 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Monitored(Result):
     """What a monitor saw.
 
