@@ -46,7 +46,8 @@ def test_control_characters_are_written_out(text: str, monkeypatch: pytest.Monke
 def test_markup_in_a_value_is_shown_as_it_is(author: str, monkeypatch: pytest.MonkeyPatch) -> None:
     row = {
         "author": author,
-        "version": 1, "kind": "ensemble", "trained_by": MARKUP, "asked_by": [MARKUP],
+        "version": 1, "system": "credit", "kind": "ensemble", "trained_by": MARKUP,
+        "asked_by": [MARKUP],
         "written_by": MARKUP, "why": MARKUP, "metrics": {"roc_auc": _m(), "log_loss": _m()},
         "rules_changed": {"against": 1, "trouble": MARKUP, "differences": [
             {"rule": "a", "old": MARKUP, "new": MARKUP, "note": ""}]},
