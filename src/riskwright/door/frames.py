@@ -69,7 +69,7 @@ def as_file(data: object, case: Any = None) -> Iterator[str | None]:
     frame: Any = data
     with TemporaryDirectory(prefix="riskwright-") as folder:
         path = str(_write(frame, Path(folder), case))
-        with _named(path):
+        with called_the_frame(path):
             yield path
 
 
@@ -104,12 +104,12 @@ def read(case: CreditCase, data: object) -> pd.DataFrame:
         given: Any = data
         where = str(_parquet(given, Path(folder))) if is_frame(data) else str(place(data))
         chunks = read_chunks(case.source, where, columns=case.columns, target=case.target.column)
-        with _named(where if is_frame(data) else ""):
+        with called_the_frame(where if is_frame(data) else ""):
             return pd.concat(list(chunks))
 
 
 @contextmanager
-def _named(path: str) -> Iterator[None]:
+def called_the_frame(path: str) -> Iterator[None]:
     """Call a file that nobody else knows what it was in what an error says; empty: none."""
     try:
         yield

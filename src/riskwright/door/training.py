@@ -190,16 +190,18 @@ def _retrain(
         given.refuse_taken(loaded.case, home, ledger)
     place = frames.kept(data, loaded.name, home)
     named = specification_of(named or given.keep(loaded.plain, home, ledger), home, ledger)
-    done = run(
-        begin(str(Path(named).resolve()) if is_path(named) else named, home, budget),
-        home,
-        ledger,
-        data=place,
-        budget=budget,
-        seed=seed,
-        perform=_perform,
-        bar=shown.bar if progress else lambda plan, title: nullcontext(),
-    )
+    began = begin(str(Path(named).resolve()) if is_path(named) else named, home, budget)
+    with frames.called_the_frame(str(place) if frames.is_frame(data) else ""):
+        done = run(
+            began,
+            home,
+            ledger,
+            data=place,
+            budget=budget,
+            seed=seed,
+            perform=_perform,
+            bar=shown.bar if progress else lambda plan, title: nullcontext(),
+        )
     return _answer(done, given.said_of(done.usecase, home))
 
 
