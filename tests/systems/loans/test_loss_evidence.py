@@ -60,7 +60,7 @@ def test_each_family_of_the_lgd_is_told_beside_the_mean(judged: dict[str, Any]) 
         assert part["mae_se"] > 0
         assert part["squared_se"] > 0
     # Decided on training loans left out; the test part only reports.
-    fitted = Severity.load(Path(judged["loss"]["folder"]) / "lgd")
+    fitted = Severity.load(Path(judged["loss"].folder) / "lgd")
     assert lgd["p_left_out"] == fitted.p
     assert lgd["constant"] == (fitted.p >= usecase().gates.alpha)
     assert lgd["p"] != lgd["p_left_out"]
