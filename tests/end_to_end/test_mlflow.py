@@ -56,6 +56,7 @@ def test_an_altered_bundle_is_refused_by_load_model_too(live: Live, tmp_path: Pa
         path.write_bytes(before)
 
 
+@pytest.mark.slow
 @pytest.mark.server
 def test_models_serve_answers_with_the_same_columns(
     live: Live, free_port: int, tmp_path: Path

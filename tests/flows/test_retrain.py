@@ -154,6 +154,7 @@ def test_the_same_again_says_that_there_is_nothing_new(retrained: Retrained) -> 
     assert len(ledger.readings(again["data"]["test"])) == 1, "a resumed run reads once"
 
 
+@pytest.mark.slow
 def test_steps_that_were_tampered_with_are_worked_out_again(retrained: Retrained) -> None:
     from riskwright.life.retrain import steps_of
     from riskwright.life.steps import Work, run

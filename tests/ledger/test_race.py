@@ -17,10 +17,8 @@ REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
 
 
-SLOW = pytest.mark.slow
-
-
-@pytest.mark.parametrize("rounds", [1, pytest.param(5, marks=SLOW), pytest.param(200, marks=SLOW)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rounds", [5, 200])
 def test_of_twenty_promoters_one_wins_each_round(url: str, rounds: int) -> None:
     script = REPOSITORY / "benchmarks" / "promotion_race.py"
     command = [sys.executable, str(script), "--rounds", str(rounds)]

@@ -134,6 +134,7 @@ def test_what_was_trained_from_a_path_is_known_by_name(
     assert "from_a_path" in unknown.value.do
 
 
+@pytest.mark.slow
 def test_a_monitor_takes_a_headerless_file_without_the_target(
     live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
