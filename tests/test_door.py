@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -197,6 +198,7 @@ def test_a_loan_gets_its_price_and_a_book_its_value(lender: Live) -> None:
     assert len(book.frame) == book.figures["loans"]
     assert book.report.is_file()
     looked_at(book)
+    shutil.rmtree(lender.home.root / "books")  # the next one would be explained by this
 
 
 def test_a_market_is_forecast_and_nothing_else(market: LiveMarket) -> None:
