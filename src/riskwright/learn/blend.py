@@ -10,13 +10,13 @@ from typing import Self, cast
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import minimize
 
 from riskwright.case.usecase import FeatureSchema
 from riskwright.data.units import Index
 from riskwright.learn.ensemble import LEAST_WEIGHT
 from riskwright.learn.regressors import REGRESSORS, Regressor
 from riskwright.learn.saved import reading
+from riskwright.learn.simplex import cheapest
 from riskwright.store.writer import write_json
 
 FloatArray = npt.NDArray[np.float64]
@@ -164,14 +164,4 @@ def _least_squares(predicted: FloatArray, y: FloatArray, weight: FloatArray) -> 
         gap = predicted @ w - y
         return float(share @ gap**2) / scale, 2 * predicted.T @ (share * gap) / scale
 
-    found = minimize(
-        loss,
-        np.full(families, 1 / families),
-        jac=True,
-        bounds=[(0, 1)] * families,
-        constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
-        method="SLSQP",
-        options={"ftol": 1e-12, "maxiter": 500},
-    )
-    out = np.clip(found.x, 0, None)
-    return np.asarray(out / out.sum())
+    return cheapest(loss, families)

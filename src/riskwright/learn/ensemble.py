@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import brentq, minimize
+from scipy.optimize import brentq
 from scipy.special import expit
 
 from riskwright.data.novel import Seen
@@ -22,6 +22,7 @@ from riskwright.learn.bag import Bag
 from riskwright.learn.base import Cache, FloatArray
 from riskwright.learn.calibration import fit_platt
 from riskwright.learn.saved import reading
+from riskwright.learn.simplex import cheapest
 
 LEAST_WEIGHT = 0.01
 CROSS_FITS = 5
@@ -263,17 +264,7 @@ def fit_weights(margins: FloatArray, y: npt.NDArray[np.int8]) -> FloatArray:
         value = np.mean(np.logaddexp(0.0, eta) - y * eta)
         return float(value), margins.T @ (expit(eta) - y) / len(y)
 
-    found = minimize(
-        loss,
-        np.full(members, 1 / members),
-        jac=True,
-        bounds=[(0, 1)] * members,
-        constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
-        method="SLSQP",
-        options={"ftol": 1e-12, "maxiter": 500},
-    )
-    weights = np.clip(found.x, 0, None)
-    return np.asarray(weights / weights.sum())
+    return cheapest(loss, members)
 
 
 def _cross_fitted(margins: FloatArray, y: npt.NDArray[np.int8], groups: Index | None) -> FloatArray:
